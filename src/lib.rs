@@ -1,1 +1,8 @@
 //! Sealink.
+pub mod clock;
+pub mod domain;
+pub mod error;
+pub mod listener;
+pub mod pb;
+pub mod rpc;
+pub mod wkt;

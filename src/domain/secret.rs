@@ -1,0 +1,75 @@
+//! Secrets are types: they print nothing and are wiped when dropped.
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+/// The longest secret that can be sealed, in bytes.
+pub const MAX_SECRET_BYTES: usize = 4_096;
+
+/// A plaintext secret on its way to be sealed. Cannot be cloned, printed or compared.
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes a secret from a request's `field`: 1 to 4,096 bytes, no control characters, no white space
+    /// at either end (a pasted newline is the usual culprit).
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::error::Kind::Invalid) naming the field, never the value.
+    pub fn parse(field: &str, value: String) -> Result<Self> {
+        let value = Zeroizing::new(value);
+        let refuse = |message| Err(Error::invalid(field, "sealink.secret", message));
+        if value.is_empty() {
+            return refuse("value must not be empty");
+        }
+        if value.len() > MAX_SECRET_BYTES {
+            return refuse("value must be at most 4096 bytes");
+        }
+        if value.bytes().any(|byte| byte < 0x20) {
+            return refuse("value must not contain control characters such as a newline");
+        }
+        if value.trim().len() != value.len() {
+            return refuse("value must not start or end with white space");
+        }
+        Ok(Self(value))
+    }
+
+    /// The secret itself, for sealing.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// The thumbprint of a runner's public key (RFC 7638), base64url without padding.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(transparent)]
+pub struct Kid(pub String);
+
+impl fmt::Display for Kid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A sealed secret: the ciphertext and the key that opens it. Only [`crate::seal`] makes new ones.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// The ciphertext, as the runner gets it.
+    pub bytes: Vec<u8>,
+    /// The key it is sealed with.
+    pub kid: Kid,
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sealed({} bytes, {})", self.bytes.len(), self.kid)
+    }
+}

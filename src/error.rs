@@ -1,0 +1,195 @@
+//! The one error type and the one table from its kinds to every protocol.
+use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+
+use http::StatusCode;
+use tonic::Code;
+
+/// What every fallible function of the crate answers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, coarse enough that a caller can act on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The request breaks a rule; [`Error::violations`] names the fields.
+    Invalid,
+    /// No valid token.
+    Unauthenticated,
+    /// A valid token that may not do this.
+    Forbidden,
+    /// There is no such thing, or it belongs to another organization: the two look alike.
+    NotFound,
+    /// Something with the same identity is there already.
+    AlreadyExists,
+    /// Somebody else changed it meanwhile; reading again and retrying may help.
+    Conflict,
+    /// The request is fine, the state it needs is not there.
+    Precondition,
+    /// A limit is reached; `retry_after` says whether waiting helps.
+    Exhausted,
+    /// Cannot be served now, but may be later.
+    Unavailable,
+    /// The caller's or the server's time was up.
+    Deadline,
+    /// Known, but not served.
+    Unimplemented,
+    /// Stored data is damaged or was tampered with.
+    DataLoss,
+    /// Unexpected: the caller gets this word, the operator the chain.
+    Internal,
+}
+
+/// How one kind is said in each protocol. Connect derives its HTTP status from the gRPC code.
+struct Row {
+    grpc: Code,
+    rest: StatusCode,
+}
+
+impl Kind {
+    const fn row(self) -> Row {
+        let (grpc, rest) = match self {
+            Self::Invalid => (Code::InvalidArgument, StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Unauthenticated => (Code::Unauthenticated, StatusCode::UNAUTHORIZED),
+            Self::Forbidden => (Code::PermissionDenied, StatusCode::FORBIDDEN),
+            Self::NotFound => (Code::NotFound, StatusCode::NOT_FOUND),
+            Self::AlreadyExists => (Code::AlreadyExists, StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Conflict => (Code::Aborted, StatusCode::CONFLICT),
+            Self::Precondition => (Code::FailedPrecondition, StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Exhausted => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
+            Self::Unavailable => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
+            Self::Deadline => (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT),
+            Self::Unimplemented => (Code::Unimplemented, StatusCode::NOT_IMPLEMENTED),
+            Self::DataLoss => (Code::DataLoss, StatusCode::INTERNAL_SERVER_ERROR),
+            Self::Internal => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
+        };
+        Row { grpc, rest }
+    }
+
+    /// The gRPC code.
+    #[must_use]
+    pub const fn grpc(self) -> Code {
+        self.row().grpc
+    }
+
+    /// The HTTP status of the REST APIs.
+    #[must_use]
+    pub const fn rest(self) -> StatusCode {
+        self.row().rest
+    }
+}
+
+/// One broken rule of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Path in proto names: `runner_id`, `filter.runner_ids[2]`, `pagination.page_size`.
+    pub field: String,
+    /// The rule's id: `string.uuid` for a generated check, `sealink.host` for a policy.
+    pub rule: Cow<'static, str>,
+    /// What a valid value looks like; never the value itself.
+    pub message: Cow<'static, str>,
+}
+
+/// An error on its way to a caller. Its message is meant for that caller and never holds a value the
+/// caller sent; the source is meant for the operator.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: Cow<'static, str>,
+    violations: Vec<Violation>,
+    retry_after: Option<Duration>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind` with a sentence for the caller.
+    #[must_use]
+    pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, message: message.into(), violations: Vec::new(), retry_after: None, source: None }
+    }
+
+    /// A broken rule on one field; `message` says what a valid value looks like.
+    #[must_use]
+    pub fn invalid(
+        field: impl Into<String>,
+        rule: impl Into<Cow<'static, str>>,
+        message: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let violation = Violation { field: field.into(), rule: rule.into(), message: message.into() };
+        Self::violations_of(vec![violation])
+    }
+
+    /// Several broken rules; the message names the first. `violations` must not be empty.
+    #[must_use]
+    pub fn violations_of(violations: Vec<Violation>) -> Self {
+        let text = violations.iter().map(|v| format!("{}: {} [{}]", v.field, v.message, v.rule));
+        let message = format!("validation error: {}", text.collect::<Vec<_>>().join("; "));
+        Self { violations, ..Self::new(Kind::Invalid, message) }
+    }
+
+    /// No valid token was sent.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        Self::new(Kind::Unauthenticated, "missing or invalid bearer token")
+    }
+
+    /// `what` does not exist, or not for this caller: `Error::not_found("runner")`.
+    #[must_use]
+    pub fn not_found(what: &'static str) -> Self {
+        Self::new(Kind::NotFound, format!("{what} not found"))
+    }
+
+    /// Something that should not happen; the caller reads "internal".
+    #[must_use]
+    pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self { source: Some(source.into()), ..Self::new(Kind::Internal, "internal") }
+    }
+
+    /// Keeps the cause for the operator's log.
+    #[must_use]
+    pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Says when trying again makes sense.
+    #[must_use]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// What went wrong, coarsely.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The sentence for the caller.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The broken rules, for [`Kind::Invalid`]; also set on other kinds where one field is to blame.
+    #[must_use]
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// How long to wait before trying again, if waiting helps.
+    #[must_use]
+    pub fn retry_delay(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}

@@ -1,0 +1,34 @@
+//! Generated wire types and service traits, one module per protobuf package.
+#![allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::all)]
+
+/// Every descriptor of `proto/`, with its options: for reflection and the method table.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+pub mod gitpod {
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/gitpod.v1.rs"));
+        include!(concat!(env!("OUT_DIR"), "/gitpod.v1.serde.rs"));
+    }
+}
+
+pub mod sealink {
+    pub mod v1 {
+        include!(concat!(env!("OUT_DIR"), "/sealink.v1.rs"));
+        include!(concat!(env!("OUT_DIR"), "/sealink.v1.serde.rs"));
+    }
+}
+
+pub mod grpc {
+    pub mod health {
+        pub mod v1 {
+            include!(concat!(env!("OUT_DIR"), "/grpc.health.v1.rs"));
+            include!(concat!(env!("OUT_DIR"), "/grpc.health.v1.serde.rs"));
+        }
+    }
+}
+
+pub mod buf {
+    pub mod validate {
+        include!(concat!(env!("OUT_DIR"), "/buf.validate.rs"));
+    }
+}
