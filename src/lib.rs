@@ -5,4 +5,5 @@ pub mod error;
 pub mod listener;
 pub mod pb;
 pub mod rpc;
+pub mod store;
 pub mod wkt;
