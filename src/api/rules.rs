@@ -2,7 +2,7 @@
 //! request type.
 //!
 //! The impls are generated from the descriptors by `build/rules.rs` and `build/methods.rs`, so nothing is
-//! looked up by reflection at run time. [`checks`] holds what each rule means; a valid request costs a few
+//! looked up by reflection at run time. `checks.rs` holds what each rule means; a valid request costs a few
 //! comparisons and allocates nothing.
 mod checks;
 mod detail;
