@@ -23,23 +23,25 @@ pub struct Actor {
     pub token: String,
     /// When.
     pub at: Instant,
+    /// The id of the audit entry the change writes; one actor makes one change.
+    pub entry_id: Uuid,
 }
 
 impl Actor {
-    /// The caller of a request, acting at `at`.
+    /// The caller of a request, making one change at `at`.
     #[must_use]
-    pub fn caller(caller: &Caller, at: Instant) -> Self {
+    pub fn caller(caller: &Caller, at: Instant, entry_id: Uuid) -> Self {
         let (kind, id) = match caller.principal {
             Principal::User { id, .. } => ("user", id.0),
             Principal::Runner { id } => ("runner", id.0),
         };
-        Self { organization: caller.organization, kind, id, token: caller.token.to_string(), at }
+        Self { organization: caller.organization, kind, id, token: caller.token.to_string(), at, entry_id }
     }
 
-    /// The server itself, acting at `at`.
+    /// The server itself, making one change at `at`.
     #[must_use]
-    pub fn server(organization: OrganizationId, at: Instant) -> Self {
-        Self { organization, kind: "server", id: Uuid::nil(), token: String::new(), at }
+    pub fn server(organization: OrganizationId, at: Instant, entry_id: Uuid) -> Self {
+        Self { organization, kind: "server", id: Uuid::nil(), token: String::new(), at, entry_id }
     }
 }
 

@@ -33,9 +33,9 @@ pub use self::{
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
-    registrations::{NewRegistration, Registration},
+    registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
     runners::{NewRow as NewRunnerRow, RunnerFilter, Update as RunnerUpdate},
-    tokens::{StoredToken, TokenOwner, TokenRow},
+    tokens::{NewTokenRow, StoredToken, TokenOwner, TokenRow},
 };
 use self::{combine::Combiner, tokens::TokenLookup, writer::Writer};
 use crate::error::Result;
