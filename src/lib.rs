@@ -1,4 +1,5 @@
 //! Sealink.
+pub mod api;
 pub mod clock;
 pub mod domain;
 pub mod error;
