@@ -1,6 +1,15 @@
 //! tests
+mod at_rest;
+mod harden;
 mod json;
+mod key_policy;
+mod open;
 mod redaction;
 mod rules;
+mod seal;
+mod seal_architecture;
+mod seal_fixtures;
+mod seal_vectors;
 mod wire_contract;
 mod wire_rules;
+mod zero_alloc;
