@@ -1,1 +1,3 @@
-//! tests
+//! Tests of the whole, one module per behaviour.
+mod cli;
+mod shell;
