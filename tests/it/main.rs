@@ -1,1 +1,10 @@
 //! tests
+mod at_rest;
+mod harden;
+mod key_policy;
+mod open;
+mod seal;
+mod seal_architecture;
+mod seal_fixtures;
+mod seal_vectors;
+mod zero_alloc;
