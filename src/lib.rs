@@ -1,11 +1,15 @@
 //! Sealink.
+pub mod at_rest;
 pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod domain;
 pub mod error;
+pub mod harden;
 pub mod listener;
 pub mod pb;
 pub mod private_file;
 pub mod rpc;
+pub mod seal;
 pub mod wkt;
+pub mod zero_alloc;

@@ -1,0 +1,37 @@
+//! Recognises private keys that were sent by mistake.
+use memchr::memmem;
+use rsa::pkcs8::der::{Decode, Header, Reader, SliceReader, Tag};
+
+use super::Refusal;
+
+/// The answer to a private key. It has travelled and must not be used again.
+pub(super) const REFUSAL: Refusal = "this is a private key: it has left its machine and must be considered \
+     compromised. Discard it, generate a new key pair and send only the public key";
+
+/// Texts that only private keys contain.
+const MARKS: [&[u8]; 3] = [b"PRIVATE KEY", b"PuTTY-User-Key-File", b"Private-Lines"];
+
+/// Whether `bytes` are a private key, or text that contains one.
+pub(super) fn looks_private(bytes: &[u8]) -> bool {
+    MARKS.iter().any(|mark| memmem::find(bytes, mark).is_some())
+        || is_private_der(bytes).unwrap_or(false)
+        || is_private_jwk(bytes)
+}
+
+/// PKCS#8, PKCS#1 and SEC 1 private keys are sequences that begin with a version number, 0 or 1. Of a public
+/// key's encodings none is: SPKI and certificates begin with a sequence, PKCS#1 with the modulus.
+fn is_private_der(bytes: &[u8]) -> Result<bool, rsa::pkcs8::der::Error> {
+    let mut reader = SliceReader::new(bytes)?;
+    Header::decode(&mut reader)?.tag.assert_eq(Tag::Sequence)?;
+    let version = Header::decode(&mut reader)?;
+    version.tag.assert_eq(Tag::Integer)?;
+    Ok(u32::from(version.length) == 1 && matches!(reader.read_byte()?, 0 | 1))
+}
+
+/// A JWK with one of the members that RFC 7518 defines for private keys.
+fn is_private_jwk(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"{")
+        && [b"\"d\"".as_slice(), b"\"p\"", b"\"q\"", b"\"dp\"", b"\"dq\"", b"\"qi\"", b"\"k\""]
+            .iter()
+            .any(|member| memmem::find(bytes, member).is_some())
+}

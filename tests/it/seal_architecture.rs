@@ -1,0 +1,117 @@
+//! Who may open what: read from the source, so that it stays true.
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Every Rust file below `folder`, with its path from the root of the crate.
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut folders, mut found) = (vec![root.join(folder)], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a readable folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("readable");
+                found.push((path.strip_prefix(root).expect("below the root").to_owned(), text));
+            }
+        }
+    }
+    found
+}
+
+/// The source without comments, and with white space only between two words, so that neither line breaks nor
+/// prose matter.
+fn condensed(text: &str) -> String {
+    let in_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    let code = text.lines().map(|line| line.split_once("//").map_or(line, |(code, _)| code));
+    code.flat_map(str::split_whitespace).fold(String::new(), |mut code, word| {
+        if code.ends_with(in_word) && word.starts_with(in_word) {
+            code.push(' ');
+        }
+        code + word
+    })
+}
+
+/// Whether the source names the module `seal::open`, alone or within a group of imports, or could do so by
+/// another name of `seal`.
+fn names_open(code: &str) -> bool {
+    let name_ends = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+    code.contains("seal as ")
+        || code.match_indices("seal::").any(|(at, path)| {
+            let rest = &code[at + path.len()..];
+            match rest.strip_prefix('{') {
+                // Up to the end of the statement: the elements of the group and of groups in it.
+                Some(group) => group
+                    .split(';')
+                    .next()
+                    .unwrap_or_default()
+                    .split([',', '{', '}'])
+                    .any(|element| element.strip_prefix("open").is_some_and(name_ends)),
+                None => rest.strip_prefix("open").is_some_and(name_ends) || rest.starts_with('*'),
+            }
+        })
+}
+
+#[test]
+fn only_the_agent_names_the_module_that_opens() {
+    let sources = sources("src");
+    assert!(
+        sources.iter().any(|(path, _)| path.ends_with("src/seal/open/mod.rs")),
+        "the scan sees the module"
+    );
+    for (path, text) in sources {
+        let allowed = path.starts_with("src/agent") || path.starts_with("src/seal/open");
+        assert!(allowed || !names_open(&condensed(&text)), "{} names seal::open", path.display());
+    }
+}
+
+#[test]
+fn sealing_itself_does_not_reach_for_opening() {
+    for (path, text) in sources("src/seal") {
+        let code = condensed(&text);
+        let allowed = path.starts_with("src/seal/open");
+        let declares = path.ends_with("src/seal/mod.rs");
+        let uses = code.contains("super::open") || code.contains("self::open") || code.contains("open::");
+        assert!(allowed || !uses, "{} uses seal::open", path.display());
+        assert!(
+            !declares || code.contains("pub mod open;"),
+            "the module is not re-exported under another name"
+        );
+    }
+}
+
+#[test]
+fn private_key_types_stand_only_where_the_agent_opens() {
+    const TYPES: [&str; 5] =
+        ["RsaPrivateKey", "DecryptingKey", "crypto_box::SecretKey", "PrivateDecryptingKey", "StaticSecret"];
+    for (path, text) in sources("src") {
+        let code = condensed(&text);
+        let found = TYPES.iter().find(|name| code.contains(**name));
+        assert!(path.starts_with("src/seal/open") || found.is_none(), "{}: {found:?}", path.display());
+    }
+}
+
+#[test]
+fn the_scan_recognises_what_it_looks_for() {
+    for code in [
+        "use crate::seal::open;",
+        "use crate::seal::{self, open as o};",
+        "use sealink::{ seal::{Place, open::{open, KeyRing}}, clock };",
+        "crate :: seal ::\n open :: open(&keys)",
+        "use crate::seal::*;",
+        "use crate::seal as other;",
+    ] {
+        assert!(names_open(&condensed(code)), "{code}");
+    }
+    for code in [
+        "use crate::seal::{Place, opened};",
+        "seal::openness()",
+        "// crate::seal::open",
+        "use crate::seal; file.open()",
+    ] {
+        assert!(!names_open(&condensed(code)), "{code}");
+    }
+}
