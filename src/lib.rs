@@ -1,4 +1,5 @@
 //! Sealink.
+pub mod agent;
 pub mod at_rest;
 pub mod cli;
 pub mod client;

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 #[derive(Debug)]
 pub struct Draft {
     file: File,
-    draft: PathBuf,
+    temporary: PathBuf,
     path: PathBuf,
 }
 
@@ -32,7 +32,7 @@ impl Draft {
         // What a crashed process with the same id left behind.
         let _ = fs::remove_file(&draft);
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-        Ok(Self { file, draft, path: path.to_owned() })
+        Ok(Self { file, temporary: draft, path: path.to_owned() })
     }
 
     /// Writes the content, waits until the disk has it, and gives the file its name.
@@ -42,7 +42,7 @@ impl Draft {
     pub fn commit(mut self, content: &[u8]) -> io::Result<()> {
         self.file.write_all(content)?;
         self.file.sync_all()?;
-        fs::rename(&self.draft, &self.path)?;
+        fs::rename(&self.temporary, &self.path)?;
         File::open(parent(&self.path))?.sync_all()
     }
 }
@@ -50,7 +50,7 @@ impl Draft {
 impl Drop for Draft {
     fn drop(&mut self) {
         // After a commit the draft has its final name, and this finds nothing.
-        let _ = fs::remove_file(&self.draft);
+        let _ = fs::remove_file(&self.temporary);
     }
 }
 

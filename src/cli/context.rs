@@ -5,7 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{input, output::Output};
+use super::{
+    input,
+    output::{self, Output},
+};
 use crate::{
     client::{Client, Server, Token},
     error::{Error, Kind, Result},
@@ -14,11 +17,21 @@ use crate::{
 /// Options that every command takes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Global {
-    /// The server, with or without /api [default: http://127.0.0.1:7400]
-    #[arg(long, global = true, env = "SEALINK_URL", hide_env_values = true, value_name = "URL")]
+    #[arg(
+        long,
+        global = true,
+        env = "SEALINK_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        help = "The server, with or without /api [default: http://127.0.0.1:7400]"
+    )]
     server: Option<String>,
-    /// Read the API token from this file (else from SEALINK_TOKEN)
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        help = "Read the API token from this file [else: SEALINK_TOKEN, or the local server's admin-token]"
+    )]
     token_file: Option<PathBuf>,
     /// Print JSON for programs instead of a table for people
     #[arg(long, global = true)]
@@ -60,14 +73,14 @@ impl Context {
     pub(super) fn client(&self) -> Result<Client> {
         let server = self.server()?;
         let token = self.token(&server)?;
-        self.warn_if_clear(&server);
+        Self::warn_if_clear(&server);
         Ok(Client::new(server, Some(&token))?)
     }
 
     /// Says so if a token is about to cross a network in the clear.
-    pub(super) fn warn_if_clear(&self, server: &Server) {
+    pub(super) fn warn_if_clear(server: &Server) {
         if !server.is_tls() && !server.is_local() {
-            self.out.note(&format!(
+            output::note(&format!(
                 "warning: {server} is not https: tokens and secrets cross the network readable"
             ));
         }

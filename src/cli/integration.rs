@@ -66,8 +66,11 @@ pub(super) struct Create {
     /// The runner it is for
     #[arg(long, value_name = "ID")]
     runner: String,
-    /// github, gitlab, bitbucket, azuredevops_entra, azuredevops_server, gitea, forgejo or what the runner knows
-    #[arg(long, value_name = "SCM")]
+    #[arg(
+        long,
+        value_name = "SCM",
+        help = "github, gitlab, bitbucket, azuredevops_entra, azuredevops_server, gitea or forgejo"
+    )]
     scm: String,
     /// The host as users see it, such as github.com
     #[arg(long)]
@@ -90,6 +93,7 @@ pub(super) struct Create {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
 pub(super) struct Update {
     /// The integration
     id: String,

@@ -3,8 +3,12 @@ use std::{ffi::OsString, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::error::{Error, Kind, Result};
+use crate::{
+    error::{Error, Kind, Result},
+    harden,
+};
 
+mod agent;
 mod context;
 mod exit;
 mod humane;
@@ -49,6 +53,9 @@ struct Cli {
 enum Command {
     /// Run the server
     Serve(serve::Args),
+    /// The runner's side: make a key, register it, open the configuration
+    #[command(subcommand)]
+    Agent(agent::Command),
     /// Runners and their keys
     #[command(subcommand)]
     Runner(runner::Command),
@@ -74,6 +81,9 @@ enum Command {
 /// Parses the process's arguments, runs the command, and says how it went.
 #[must_use]
 pub fn run() -> ExitCode {
+    // Best effort: a kernel that refuses is no reason to stop.
+    let _ = harden::harden();
+    harden::quiet_panics();
     run_from(std::env::args_os())
 }
 
@@ -91,6 +101,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "sealink", &mut std::io::stdout());
         }
+        Command::Agent(command) => wait(agent::run(context, command))?,
         Command::Runner(command) => ask(context, runner::run(context, command))?,
         Command::Integration(command) => ask(context, integration::run(context, command))?,
         Command::User(command) => ask(context, user::run(context, command))?,

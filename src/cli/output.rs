@@ -22,7 +22,7 @@ impl Output {
         self.json
     }
 
-    /// A list: an array in JSON, else one row per item; `nothing` is said instead of an empty table.
+    /// A list: an array in JSON, else a [`table`].
     pub(super) fn list<T: Serialize, const N: usize>(
         self,
         items: &[T],
@@ -30,61 +30,60 @@ impl Output {
         row: impl Fn(&T) -> [String; N],
         nothing: &str,
     ) -> Result<()> {
-        if self.json { self.json(&items) } else { self.table(items, header, row, nothing) }
+        if self.json { json(&items) } else { table(items, header, row, nothing) }
     }
 
-    /// One row per item; `nothing` is said instead of an empty table.
-    pub(super) fn table<T, const N: usize>(
-        self,
-        items: &[T],
-        header: [&str; N],
-        row: impl Fn(&T) -> [String; N],
-        nothing: &str,
-    ) -> Result<()> {
-        if items.is_empty() {
-            self.note(nothing);
-            return Ok(());
-        }
-        let mut table = blank();
-        table.set_header(header);
-        for item in items {
-            table.add_row(row(item).map(cell));
-        }
-        print(&table.trim_fmt())
-    }
-
-    /// One thing: an object in JSON, else one line per member; members without a value are left out.
+    /// One thing: an object in JSON, else its [`fields`].
     pub(super) fn show<T: Serialize>(self, item: &T, members: &[(&str, String)]) -> Result<()> {
-        if self.json { self.json(item) } else { self.fields(members) }
-    }
-
-    /// One line per member that has a value.
-    pub(super) fn fields(self, members: &[(&str, String)]) -> Result<()> {
-        let mut table = blank();
-        for (name, value) in members.iter().filter(|(_, value)| !value.is_empty()) {
-            table.add_row([cell((*name).to_owned()), cell(value.clone())]);
-        }
-        print(&table.trim_fmt())
+        if self.json { json(item) } else { fields(members) }
     }
 
     /// A change that leaves nothing to show: `{"id":..}` in JSON, else a sentence on stderr.
     pub(super) fn done(self, id: &str, sentence: &str) -> Result<()> {
         if self.json {
-            return self.json(&serde_json::json!({ "id": id }));
+            return json(&serde_json::json!({ "id": id }));
         }
-        self.note(sentence);
+        note(sentence);
         Ok(())
     }
+}
 
-    /// A remark for people, on stderr.
-    pub(super) fn note(self, text: &str) {
-        eprintln!("{}", clean(text));
+/// One row per item; `nothing` is said instead of an empty table.
+pub(super) fn table<T, const N: usize>(
+    items: &[T],
+    header: [&str; N],
+    row: impl Fn(&T) -> [String; N],
+    nothing: &str,
+) -> Result<()> {
+    if items.is_empty() {
+        note(nothing);
+        return Ok(());
     }
+    let mut table = blank();
+    table.set_header(header);
+    for item in items {
+        table.add_row(row(item).each_ref().map(|text| cell(text)));
+    }
+    print(&table.trim_fmt())
+}
 
-    /// A JSON value, indented.
-    pub(super) fn json<T: Serialize>(self, value: &T) -> Result<()> {
-        print(&serde_json::to_string_pretty(value).map_err(Error::internal)?)
+/// One line per member that has a value.
+pub(super) fn fields(members: &[(&str, String)]) -> Result<()> {
+    let mut table = blank();
+    for (name, value) in members.iter().filter(|(_, value)| !value.is_empty()) {
+        table.add_row([cell(name), cell(value)]);
     }
+    print(&table.trim_fmt())
+}
+
+/// A JSON value, indented.
+pub(super) fn json<T: Serialize>(value: &T) -> Result<()> {
+    print(&serde_json::to_string_pretty(value).map_err(Error::internal)?)
+}
+
+/// A remark for people, on stderr.
+pub(super) fn note(text: &str) {
+    eprintln!("{}", clean(text));
 }
 
 fn blank() -> Table {
@@ -93,8 +92,8 @@ fn blank() -> Table {
     table
 }
 
-fn cell(text: String) -> Cell {
-    Cell::new(clean(&text))
+fn cell(text: &str) -> Cell {
+    Cell::new(clean(text))
 }
 
 /// Text from elsewhere must not steer the terminal.

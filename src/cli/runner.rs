@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{
     context::Context,
     humane, input,
-    output::Output,
+    output::{self, Output},
     runner_key,
     words::{self, word},
 };
@@ -123,7 +123,7 @@ impl Create {
         let (Some(draft), Some(file)) = (draft, file) else {
             let shown = json!({"runner": runner, "exchangeToken": token});
             context.out.show(&shown, &[("id", runner.runner_id.clone()), ("exchange token", token)])?;
-            context.out.note("the exchange token is shown only now: it works once, within 24 hours");
+            output::note("the exchange token is shown only now: it works once, within 24 hours");
             return Ok(());
         };
         let done = format!("runner {} was created", runner.runner_id);

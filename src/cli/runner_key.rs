@@ -1,7 +1,12 @@
 //! `sealink runner key`.
 use clap::Subcommand;
 
-use super::{context::Context, humane, input, output::Output, words::word};
+use super::{
+    context::Context,
+    humane, input,
+    output::{self, Output},
+    words::word,
+};
 use crate::{
     client::Client,
     error::{Error, Kind, Result},
@@ -83,9 +88,9 @@ async fn approve(context: &Context, kid: String, yes: bool) -> Result<()> {
     if !yes {
         let (key, active) = look_up(&client, &kid).await?;
         let was = active.map_or_else(|| "none".to_owned(), |active| active.fingerprint);
-        context.out.note(&format!("runner       {}", key.runner_id));
-        context.out.note(&format!("active key   {was}"));
-        context.out.note(&format!("new key      {} ({}, {})", key.fingerprint, kind(&key), state(&key)));
+        output::note(&format!("runner       {}", key.runner_id));
+        output::note(&format!("active key   {was}"));
+        output::note(&format!("new key      {} ({}, {})", key.fingerprint, kind(&key), state(&key)));
         if !input::confirm("Is the new fingerprint the one the runner's agent printed?") {
             return Err(Error::new(Kind::Precondition, "not approved; nothing was changed"));
         }
@@ -113,9 +118,9 @@ async fn revoke(context: &Context, kid: String, reason: String) -> Result<()> {
     let wiped = answer.wiped_secrets;
     show(context.out, answer.key.as_ref().ok_or_else(|| Error::not_found("key"))?)?;
     let plural = if wiped == 1 { "" } else { "s" };
-    context.out.note(&format!("{wiped} sealed secret{plural} wiped"));
+    output::note(&format!("{wiped} sealed secret{plural} wiped"));
     if wiped > 0 {
-        context.out.note(
+        output::note(
             "rotate each where it was issued, register a new key, then enter it again with \
              `sealink integration update ID --client-secret-file FILE`",
         );

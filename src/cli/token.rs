@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{context::Context, humane, input, words::word};
+use super::{context::Context, humane, input, output, words::word};
 use crate::{
     error::Result,
     pb::sealink::v1::{ApiToken, CreateTokenRequest, ListTokensRequest, RevokeTokenRequest, TokenKind},
@@ -92,7 +92,7 @@ impl Create {
             context
                 .out
                 .show(&shown, &[("id", described.id.clone()), ("expires", expires), ("token", token)])?;
-            context.out.note("the token is shown only now");
+            output::note("the token is shown only now");
             return Ok(());
         };
         let done = format!("token {} was created (revoke it)", described.id);

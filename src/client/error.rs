@@ -1,5 +1,8 @@
 //! What can go wrong between us and the server.
-use std::{error::Error as StdError, fmt};
+use std::{
+    error::Error as StdError,
+    fmt::{self, Write as _},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use prost::Message;
@@ -152,7 +155,7 @@ fn violation(wire: validate::Violation) -> Violation {
         }
         field.push_str(element.field_name());
         if let Some(index) = element.index {
-            field.push_str(&format!("[{index}]"));
+            let _ = write!(field, "[{index}]");
         }
     }
     Violation {

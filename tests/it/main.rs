@@ -1,4 +1,5 @@
 //! Tests of the whole, one module per behaviour.
+mod agent;
 mod at_rest;
 mod cli;
 mod harden;
