@@ -1,12 +1,16 @@
 //! Sealink.
+pub mod agent;
 pub mod api;
 pub mod at_rest;
+pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod domain;
 pub mod error;
 pub mod harden;
 pub mod listener;
 pub mod pb;
+pub mod private_file;
 pub mod rpc;
 pub mod seal;
 pub mod store;

@@ -1,1 +1,6 @@
-fn main() {}
+//! The `sealink` command.
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sealink::cli::run()
+}

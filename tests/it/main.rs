@@ -1,5 +1,7 @@
-//! tests
+//! Tests of the whole, one module per behaviour.
+mod agent;
 mod at_rest;
+mod cli;
 mod harden;
 mod json;
 mod key_policy;
@@ -10,6 +12,7 @@ mod seal;
 mod seal_architecture;
 mod seal_fixtures;
 mod seal_vectors;
+mod shell;
 mod wire_contract;
 mod wire_rules;
 mod zero_alloc;
