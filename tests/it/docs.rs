@@ -136,13 +136,14 @@ fn script(steps: &[Step]) -> String {
 
 /// Whether `printed` is `expected`, in which `..` stands for anything, also for several lines.
 fn matches(expected: &str, printed: &str) -> bool {
-    let mut parts = expected.split("..");
-    let Some(mut rest) = parts.next().and_then(|first| printed.strip_prefix(first)) else {
+    let Some((first, after)) = expected.split_once("..") else {
+        return expected == printed;
+    };
+    let Some(mut rest) = printed.strip_prefix(first) else {
         return false;
     };
-    let Some(last) = parts.next_back() else {
-        return rest.is_empty();
-    };
+    let mut parts: Vec<&str> = after.split("..").collect();
+    let last = parts.pop().unwrap_or_default();
     for part in parts {
         let Some(found) = rest.find(part) else {
             return false;
