@@ -15,4 +15,5 @@ mod seal_vectors;
 mod shell;
 mod wire_contract;
 mod wire_rules;
+mod wycheproof;
 mod zero_alloc;
