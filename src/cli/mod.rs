@@ -97,7 +97,7 @@ fn run_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
     match command {
-        Command::Serve(args) => return serve::run(args),
+        Command::Serve(args) => return serve::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "sealink", &mut std::io::stdout());
         }
