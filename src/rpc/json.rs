@@ -12,7 +12,7 @@ use super::json_scan::scan;
 /// and one parse.
 ///
 /// # Errors
-/// INVALID_ARGUMENT with the position, and never with a piece of the text: it may hold a secret.
+/// `INVALID_ARGUMENT` with the position, and never with a piece of the text: it may hold a secret.
 pub(super) fn from_slice<T: DeserializeOwned>(json: &[u8]) -> Result<T, Status> {
     let text = std::str::from_utf8(json).map_err(|error| invalid_at(json, error.valid_up_to()))?;
     let nulls = scan(text).map_err(|offset| invalid_at(json, offset))?;

@@ -113,7 +113,7 @@ async fn a51_headers_have_limits_on_http1() {
     let server = start(Options::default()).await;
     let get =
         |headers: String| format!("GET /livez HTTP/1.1\r\nhost: a\r\n{headers}connection: close\r\n\r\n");
-    let many: String = (0..1000).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let many = "x: 1\r\n".repeat(1000);
     for (headers, status) in [
         (String::new(), "200"),
         (format!("x: {}\r\n", "a".repeat(10 << 10)), "200"),

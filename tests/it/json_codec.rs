@@ -207,11 +207,29 @@ async fn gzip_both_ways_where_it_pays() {
         assert!(!plain.headers.contains_key("content-encoding"), "{size} {accept}");
         assert_eq!(plain.json()["id"].as_str().map(str::len), Some(size));
     }
-    let message = gzip(b"\x0a\x03\x10\x88\x27");
+    let message = gzip(b"\x0a\x03\x08\x88\x27");
     let answer = Call::grpc("ListSCMIntegrations", envelope(1, &message))
         .header("grpc-encoding", "gzip")
         .header("grpc-accept-encoding", "identity,gzip")
         .send(server.address)
         .await;
     assert_eq!((answer.headers["grpc-encoding"].as_bytes(), answer.body[0]), (&b"gzip"[..], 1));
+}
+
+#[tokio::test]
+async fn reflection_lists_the_services_compressed_or_not() {
+    let server = start(Options::default()).await;
+    let list_services = b"\x3a\x00";
+    for version in ["v1", "v1alpha"] {
+        let path = format!("/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo");
+        for message in [envelope(0, list_services), envelope(1, &gzip(list_services))] {
+            let answer =
+                Call::grpc(&path, message).header("grpc-encoding", "gzip").send(server.address).await;
+            assert_eq!(answer.grpc().0, tonic::Code::Ok);
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            assert!(text.contains("gitpod.v1.RunnerConfigurationService"), "{text}");
+        }
+        let json = Call::connect(&path, "application/connect+json", envelope(0, b"{}"));
+        assert_eq!(json.send(server.address).await.status, 415, "its messages have no JSON");
+    }
 }

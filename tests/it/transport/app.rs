@@ -60,11 +60,11 @@ pub(crate) async fn start(options: Options) -> Server {
     let (routes, methods) = reflection::add(routes, methods, pb::DESCRIPTORS).expect("reflection");
     let routes = routes.prepare();
     let inner = tower::service_fn(move |request| answer(routes.clone(), request));
-    let router = health.http().fallback_service(Bridge::new(inner, methods, options.config));
+    let app = health.http().fallback_service(Bridge::new(inner, methods, options.config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
     let address = listener.local_addr().expect("address");
     let (stop, stopped) = oneshot::channel::<()>();
-    let app = layers(router, options.cors);
+    let app = layers(app, options.cors);
     let done = tokio::spawn(serve(listener, app, options.limits, async move {
         let _ = stopped.await;
     }));
@@ -121,7 +121,7 @@ async fn create(request: tonic::Request<CreateScmIntegrationRequest>) -> Result<
         "exists" => Err(Status::already_exists("there is one")),
         "unimplemented" => Err(Status::unimplemented("not yet")),
         "slow" => {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             Err(Status::internal("too late"))
         }
         _ => echo(request).await,
