@@ -1,5 +1,19 @@
-//! Compiles `proto/` without protoc: message types, tonic services, canonical JSON, and the descriptors.
-use std::{env, error::Error, fs, path::PathBuf};
+//! Compiles `proto/` without protoc: message types, tonic services, canonical JSON, the descriptors, and what
+//! `build/` derives from them.
+use std::{env, error::Error, fs, path::Path};
+
+use prost_reflect::DescriptorPool;
+
+#[path = "build/json.rs"]
+mod json;
+#[path = "build/methods.rs"]
+mod methods;
+#[path = "build/names.rs"]
+mod names;
+#[path = "build/redact.rs"]
+mod redact;
+#[path = "build/rules.rs"]
+mod rules;
 
 const FILES: [&str; 8] = [
     "gitpod/v1/identity.proto",
@@ -12,30 +26,44 @@ const FILES: [&str; 8] = [
     "sealink/v1/user.proto",
 ];
 
+/// Well-known types with canonical JSON; the longest prefix wins.
+const EXTERN: [(&str, &str); 3] = [
+    (".google.protobuf", "::pbjson_types"),
+    (".google.protobuf.Timestamp", "crate::wkt::Timestamp"),
+    (".google.protobuf.FieldDescriptorProto.Type", "::prost_types::field_descriptor_proto::Type"),
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=proto");
-    println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rerun-if-changed=migrations");
-    let out = PathBuf::from(env::var("OUT_DIR")?);
+    for input in ["build.rs", "build", "proto", "migrations"] {
+        println!("cargo:rerun-if-changed={input}");
+    }
+    let out = env::var("OUT_DIR")?;
+    let out = Path::new(&out);
     let mut compiler = protox::Compiler::new(["proto"])?;
     compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
     // Unlike `file_descriptor_set()`, the encoded form keeps extension options: the validation rules.
     let descriptors = compiler.encode_file_descriptor_set();
     fs::write(out.join("descriptors.bin"), &descriptors)?;
+    let pool = DescriptorPool::decode(descriptors.as_slice())?;
 
-    tonic_prost_build::configure()
+    let mut prost = tonic_prost_build::configure()
         .compile_well_known_types(true)
-        .extern_path(".google.protobuf.Timestamp", "crate::wkt::Timestamp")
-        .extern_path(".google.protobuf", "::pbjson_types")
         .build_client(false)
         .build_transport(false)
         .codec_path("crate::rpc::codec::Codec")
-        .compile_fds(compiler.file_descriptor_set())?;
-    pbjson_build::Builder::new()
-        .register_descriptors(&descriptors)?
-        .extern_path(".google.protobuf.Timestamp", "crate::wkt::Timestamp")
-        .extern_path(".google.protobuf", "::pbjson_types")
-        .ignore_unknown_fields()
-        .build(&[".gitpod.v1", ".sealink.v1", ".grpc.health.v1", ".buf.validate"])?;
+        .skip_debug(redact::messages());
+    let mut pbjson = pbjson_build::Builder::new();
+    pbjson.register_descriptors(&descriptors)?.ignore_unknown_fields();
+    for (proto, rust) in EXTERN {
+        prost = prost.extern_path(proto, rust);
+        pbjson.extern_path(proto, rust);
+    }
+    prost.compile_fds(compiler.file_descriptor_set())?;
+    pbjson.build(&[".gitpod.v1", ".sealink.v1", ".grpc.health.v1"])?;
+
+    json::always_emit(&pool, out)?;
+    fs::write(out.join("redact.rs"), redact::generate(&pool)?)?;
+    fs::write(out.join("rules.rs"), rules::generate(&pool)?)?;
+    fs::write(out.join("methods.rs"), methods::generate(&pool)?)?;
     Ok(())
 }

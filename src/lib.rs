@@ -1,5 +1,6 @@
 //! Sealink.
 pub mod agent;
+pub mod api;
 pub mod at_rest;
 pub mod cli;
 pub mod client;

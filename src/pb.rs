@@ -1,4 +1,8 @@
 //! Generated wire types and service traits, one module per protobuf package.
+//!
+//! `build.rs` makes them from `proto/`. Messages that carry a clear-text secret do not print it: their `Debug`
+//! comes from `build/redact.rs`. Their JSON is canonical proto3 JSON, save that some members of answers are
+//! written even when empty (`build/json.rs`).
 #![allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::all)]
 
 /// Every descriptor of `proto/`, with its options: for reflection and the method table.
@@ -31,4 +35,10 @@ pub mod buf {
     pub mod validate {
         include!(concat!(env!("OUT_DIR"), "/buf.validate.rs"));
     }
+}
+
+/// Generated: `Debug` of messages with secrets.
+mod redact {
+    #![allow(deprecated)]
+    include!(concat!(env!("OUT_DIR"), "/redact.rs"));
 }

@@ -1,0 +1,80 @@
+//! What the transport and the handlers know of each RPC by its request type, and of each field by its path.
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    fmt::Write as _,
+};
+
+use prost_reflect::{DescriptorPool, Kind, MessageDescriptor, MethodDescriptor};
+
+use crate::names;
+
+/// `IdempotencyLevel.NO_SIDE_EFFECTS`
+const NO_SIDE_EFFECTS: i32 = 1;
+
+/// One `Rpc` impl per method, and the table of field paths.
+pub(crate) fn generate(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
+    let mut code = String::new();
+    let mut requests = BTreeSet::new();
+    let mut fields = BTreeMap::new();
+    for method in names::methods(pool) {
+        let input = method.input();
+        if !requests.insert(input.full_name().to_owned()) {
+            return Err(format!("{} is the request of two methods", input.full_name()).into());
+        }
+        code += &rpc(&method);
+        collect(&input, "", &mut fields);
+    }
+    Ok(code + &table(fields))
+}
+
+fn rpc(method: &MethodDescriptor) -> String {
+    let request = names::message(&method.input());
+    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+    let options = method.method_descriptor_proto().options.clone().unwrap_or_default();
+    let safe = options.idempotency_level == Some(NO_SIDE_EFFECTS);
+    // SearchRepositories has a `pagination` too, but pages in the body only.
+    let paged = method.name().starts_with("List") && method.input().get_field_by_name("pagination").is_some();
+    let pagination = if paged {
+        "
+    fn pagination_mut(&mut self) -> Option<&mut Option<PaginationRequest>> {
+        Some(&mut self.pagination)
+    }"
+    } else {
+        ""
+    };
+    format!(
+        "impl Rpc for {request} {{
+    const PATH: &'static str = {path:?};
+    const NO_SIDE_EFFECTS: bool = {safe};{pagination}
+}}
+"
+    )
+}
+
+/// Number and type, by path in proto names without indices, of every field of a request.
+type Fields = BTreeMap<String, BTreeSet<(u32, i32)>>;
+
+fn collect(message: &MessageDescriptor, prefix: &str, fields: &mut Fields) {
+    for field in message.fields() {
+        let path = format!("{prefix}{}", field.name());
+        let kind = field.field_descriptor_proto().r#type.unwrap_or_default();
+        if let Kind::Message(inner) = field.kind()
+            && !inner.full_name().starts_with("google.")
+        {
+            collect(&inner, &format!("{path}."), fields);
+        }
+        fields.entry(path).or_default().insert((field.number(), kind));
+    }
+}
+
+/// Only the paths that mean the same field in every request that has them.
+fn table(fields: Fields) -> String {
+    let mut code = String::from("pub(super) const FIELDS: &[(&str, i32, i32)] = &[\n");
+    for (path, known) in fields {
+        if let (Some((number, kind)), 1) = (known.first(), known.len()) {
+            let _ = writeln!(code, "    ({path:?}, {number}, {kind}),");
+        }
+    }
+    code + "];\n"
+}
