@@ -2,6 +2,7 @@
 mod agent;
 mod at_rest;
 mod cli;
+mod fake_server;
 mod harden;
 mod json;
 mod key_policy;
