@@ -129,10 +129,8 @@ impl Create {
         let done = format!("runner {} was created", runner.runner_id);
         let written = draft.commit(format!("{token}\n").as_bytes());
         written.map_err(|source| input::unsaved(&done, file, source))?;
-        context.out.show(
-            &json!({"runner": runner, "exchangeTokenFile": file}),
-            &[("id", runner.runner_id.clone()), ("exchange token", format!("in {}", file.display()))],
-        )
+        output::note(&format!("the one-time exchange token is in {}", file.display()));
+        context.out.created(&json!({"runner": runner, "exchangeTokenFile": file}), &runner.runner_id)
     }
 }
 
