@@ -144,7 +144,7 @@ fn show(out: Output, key: &RunnerKey) -> Result<()> {
 }
 
 fn state(key: &RunnerKey) -> String {
-    word(key.state, "KEY_STATE_", KeyState::as_str_name)
+    word(key.state, "KEY_STATE_", KeyState::as_str_name).to_ascii_uppercase()
 }
 
 fn kind(key: &RunnerKey) -> String {
