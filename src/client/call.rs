@@ -1,53 +1,61 @@
-//! Which request has which answer.
+//! Which request goes where: the one place that names paths.
 use prost::Message;
 
-use crate::{
-    api::rules::Rpc,
-    pb::{gitpod::v1 as gitpod, sealink::v1 as sealink},
-};
+use crate::pb::{gitpod::v1 as gitpod, sealink::v1 as sealink};
 
-/// A request we make: it knows its method, and the method its answer.
-pub trait Call: Rpc + Message {
+/// A request that knows its method.
+pub trait Call: Message {
+    /// `/{package}.{Service}/{Method}`.
+    const PATH: &'static str;
     /// What the method answers.
     type Answer: Message + Default;
 }
 
 macro_rules! calls {
-    ($($package:ident $request:ident -> $answer:ident;)*) => {
+    ($($path:literal: $package:ident $request:ident -> $answer:ident;)*) => {
         $(impl Call for $package::$request {
+            const PATH: &'static str = $path;
             type Answer = $package::$answer;
         })*
 
         #[cfg(test)]
-        const CALLS: &[(&str, &str)] =
-            &[$((<$package::$request as Rpc>::PATH, stringify!($answer)),)*];
+        const CALLS: &[(&str, &str, &str)] = &[$(($path, stringify!($request), stringify!($answer)),)*];
     };
 }
 
 calls! {
-    gitpod ExchangeTokenRequest -> ExchangeTokenResponse;
-    gitpod GetAuthenticatedIdentityRequest -> GetAuthenticatedIdentityResponse;
-    gitpod CreateRunnerRequest -> CreateRunnerResponse;
-    gitpod GetRunnerRequest -> GetRunnerResponse;
-    gitpod ListRunnersRequest -> ListRunnersResponse;
-    gitpod DeleteRunnerRequest -> DeleteRunnerResponse;
-    gitpod CreateScmIntegrationRequest -> CreateScmIntegrationResponse;
-    gitpod GetScmIntegrationRequest -> GetScmIntegrationResponse;
-    gitpod ListScmIntegrationsRequest -> ListScmIntegrationsResponse;
-    gitpod UpdateScmIntegrationRequest -> UpdateScmIntegrationResponse;
-    gitpod DeleteScmIntegrationRequest -> DeleteScmIntegrationResponse;
-    sealink GetConfigurationRequest -> GetConfigurationResponse;
-    sealink BeginKeyRegistrationRequest -> BeginKeyRegistrationResponse;
-    sealink CompleteKeyRegistrationRequest -> CompleteKeyRegistrationResponse;
-    sealink ListKeysRequest -> ListKeysResponse;
-    sealink ApproveKeyRequest -> ApproveKeyResponse;
-    sealink RevokeKeyRequest -> RevokeKeyResponse;
-    sealink CreateTokenRequest -> CreateTokenResponse;
-    sealink ListTokensRequest -> ListTokensResponse;
-    sealink RevokeTokenRequest -> RevokeTokenResponse;
-    sealink CreateUserRequest -> CreateUserResponse;
-    sealink ListUsersRequest -> ListUsersResponse;
-    sealink DisableUserRequest -> DisableUserResponse;
+    "/gitpod.v1.IdentityService/ExchangeToken": gitpod ExchangeTokenRequest -> ExchangeTokenResponse;
+    "/gitpod.v1.IdentityService/GetAuthenticatedIdentity":
+        gitpod GetAuthenticatedIdentityRequest -> GetAuthenticatedIdentityResponse;
+    "/gitpod.v1.RunnerService/CreateRunner": gitpod CreateRunnerRequest -> CreateRunnerResponse;
+    "/gitpod.v1.RunnerService/GetRunner": gitpod GetRunnerRequest -> GetRunnerResponse;
+    "/gitpod.v1.RunnerService/ListRunners": gitpod ListRunnersRequest -> ListRunnersResponse;
+    "/gitpod.v1.RunnerService/DeleteRunner": gitpod DeleteRunnerRequest -> DeleteRunnerResponse;
+    "/gitpod.v1.RunnerConfigurationService/CreateSCMIntegration":
+        gitpod CreateScmIntegrationRequest -> CreateScmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetSCMIntegration":
+        gitpod GetScmIntegrationRequest -> GetScmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/ListSCMIntegrations":
+        gitpod ListScmIntegrationsRequest -> ListScmIntegrationsResponse;
+    "/gitpod.v1.RunnerConfigurationService/UpdateSCMIntegration":
+        gitpod UpdateScmIntegrationRequest -> UpdateScmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/DeleteSCMIntegration":
+        gitpod DeleteScmIntegrationRequest -> DeleteScmIntegrationResponse;
+    "/sealink.v1.RunnerAgentService/GetConfiguration":
+        sealink GetConfigurationRequest -> GetConfigurationResponse;
+    "/sealink.v1.RunnerKeyService/BeginKeyRegistration":
+        sealink BeginKeyRegistrationRequest -> BeginKeyRegistrationResponse;
+    "/sealink.v1.RunnerKeyService/CompleteKeyRegistration":
+        sealink CompleteKeyRegistrationRequest -> CompleteKeyRegistrationResponse;
+    "/sealink.v1.RunnerKeyService/ListKeys": sealink ListKeysRequest -> ListKeysResponse;
+    "/sealink.v1.RunnerKeyService/ApproveKey": sealink ApproveKeyRequest -> ApproveKeyResponse;
+    "/sealink.v1.RunnerKeyService/RevokeKey": sealink RevokeKeyRequest -> RevokeKeyResponse;
+    "/sealink.v1.TokenService/CreateToken": sealink CreateTokenRequest -> CreateTokenResponse;
+    "/sealink.v1.TokenService/ListTokens": sealink ListTokensRequest -> ListTokensResponse;
+    "/sealink.v1.TokenService/RevokeToken": sealink RevokeTokenRequest -> RevokeTokenResponse;
+    "/sealink.v1.UserService/CreateUser": sealink CreateUserRequest -> CreateUserResponse;
+    "/sealink.v1.UserService/ListUsers": sealink ListUsersRequest -> ListUsersResponse;
+    "/sealink.v1.UserService/DisableUser": sealink DisableUserRequest -> DisableUserResponse;
 }
 
 #[cfg(test)]
@@ -58,22 +66,25 @@ mod tests {
 
     use super::*;
 
-    /// Every method answers with the message that is named here.
+    /// Every path exists in the descriptors and carries exactly these messages.
     #[test]
-    fn answers_are_those_of_the_descriptors() {
+    fn paths_are_those_of_the_descriptors() {
         let files = FileDescriptorSet::decode(crate::pb::DESCRIPTORS).unwrap().file;
-        let mut outputs = HashMap::new();
+        let mut methods = HashMap::new();
         for file in &files {
             for service in &file.service {
                 for method in &service.method {
                     let path = format!("/{}.{}/{}", file.package(), service.name(), method.name());
-                    outputs.insert(path, method.output_type().to_lowercase());
+                    methods.insert(path, (method.input_type().to_owned(), method.output_type().to_owned()));
                 }
             }
         }
-        for (path, answer) in CALLS {
-            let package = path[1..].rsplit_once('.').unwrap().0;
-            assert_eq!(outputs[*path], format!(".{package}.{answer}").to_lowercase(), "{path}");
+        for (path, request, answer) in CALLS {
+            let (input, output) = methods.get(*path).unwrap_or_else(|| panic!("{path} is not defined"));
+            let package = &path[1..path.rfind('.').unwrap()];
+            for (full, ours) in [(input, request), (output, answer)] {
+                assert_eq!(full.to_lowercase(), format!(".{package}.{ours}").to_lowercase(), "{path}");
+            }
         }
     }
 }

@@ -13,38 +13,27 @@ pub trait Paged: Call {
     /// What is listed.
     type Item;
 
+    /// Asks for the page that `token` names; empty for the first.
+    fn turn_to(&mut self, token: String);
+
     /// The items of a page, and the token of the next; empty on the last page.
     fn open(answer: Self::Answer) -> (Vec<Self::Item>, String);
-
-    /// Asks for the page that `token` names; empty for the first.
-    fn turn_to(&mut self, token: String) {
-        if let Some(pagination) = self.pagination_mut() {
-            *pagination = Some(PaginationRequest { page_size: PAGE_SIZE, token });
-        }
-    }
 }
 
 macro_rules! paged {
-    ($($package:ident $request:ident: $field:ident $item:ident;)*) => {
-        $(impl Paged for $package::$request {
+    ($($package:ident $request:ident: $field:ident $item:ident;)*) => {$(
+        impl Paged for $package::$request {
             type Item = $package::$item;
+
+            fn turn_to(&mut self, token: String) {
+                self.pagination = Some(PaginationRequest { page_size: PAGE_SIZE, token });
+            }
 
             fn open(answer: Self::Answer) -> (Vec<Self::Item>, String) {
                 (answer.$field, answer.pagination.map(|page| page.next_token).unwrap_or_default())
             }
-        })*
-
-        #[cfg(test)]
-        #[test]
-        fn every_list_can_turn_its_pages() {
-            $({
-                let mut request = $package::$request::default();
-                request.turn_to("next".to_owned());
-                let expected = PaginationRequest { page_size: PAGE_SIZE, token: "next".to_owned() };
-                assert_eq!(request.pagination, Some(expected), stringify!($request));
-            })*
         }
-    };
+    )*};
 }
 
 paged! {
