@@ -143,6 +143,14 @@ impl Error {
         Self { source: Some(source.into()), ..Self::new(Kind::Internal, "internal") }
     }
 
+    /// Names the field to blame on an error that is not [`Kind::Invalid`]; the message stays.
+    #[must_use]
+    pub fn blaming(mut self, field: &'static str, rule: &'static str) -> Self {
+        let violation = Violation { field: field.into(), rule: rule.into(), message: self.message.clone() };
+        self.violations.push(violation);
+        self
+    }
+
     /// Keeps the cause for the operator's log.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

@@ -13,5 +13,6 @@ pub mod pb;
 pub mod private_file;
 pub mod rpc;
 pub mod seal;
+pub mod store;
 pub mod wkt;
 pub mod zero_alloc;

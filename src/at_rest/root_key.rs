@@ -19,7 +19,7 @@ use crate::seal::random;
 /// Mode of the file: the owner alone, reading and writing.
 const MODE: u32 = 0o600;
 /// No encoding of a key is longer, in bytes; a longer file is not read.
-const MAX_FILE_BYTES: u64 = 128;
+const MAX_FILE_BYTES: usize = 128;
 /// Standard base64, with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -55,8 +55,8 @@ impl RootKey {
         if metadata.mode() & 0o077 != 0 {
             return Err(RootKeyError::Permissions(path.to_owned(), metadata.mode() & 0o777));
         }
-        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize));
-        io::Read::read_to_end(&mut io::Read::take(&file, MAX_FILE_BYTES), &mut text).map_err(io)?;
+        let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES));
+        io::Read::read_to_end(&mut io::Read::take(&file, MAX_FILE_BYTES as u64), &mut text).map_err(io)?;
         parse(text.trim_ascii()).map(Self).ok_or_else(|| RootKeyError::Content(path.to_owned()))
     }
 

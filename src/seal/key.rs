@@ -22,7 +22,7 @@ use crate::{
 pub enum Algorithm {
     /// JWE compact, RSA-OAEP-256 with A256GCM.
     Rsa,
-    /// NaCl sealed box.
+    /// The sealed box of libsodium.
     X25519,
 }
 

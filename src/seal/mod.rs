@@ -5,7 +5,7 @@
 //! | key | format | bound to its place |
 //! |---|---|---|
 //! | RSA 2048, 3072 or 4096 | JWE compact, `RSA-OAEP-256` with `A256GCM` ([`jwe`]) | yes, by the authenticated header |
-//! | X25519 | NaCl sealed box ([`sealed_box`]) | no, and it cannot be |
+//! | X25519 | the sealed box of libsodium ([`sealed_box`]) | no, and it cannot be |
 //!
 //! The server only ever uses public keys. [`open`] is the other half: it belongs to the runner agent, and no
 //! other module of this crate may name it.

@@ -1,4 +1,4 @@
-//! The X25519 format: NaCl's anonymous sealed box, `crypto_box_seal` of libsodium.
+//! The X25519 format: the anonymous sealed box, `crypto_box_seal` of libsodium.
 //!
 //! `epk(32) || mac(16) || ct`, nonce = BLAKE2b-192(epk || pk), XSalsa20-Poly1305. There is no place for a
 //! version, a key id or a binding: whoever can write the database can move a box between rows.

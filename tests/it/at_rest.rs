@@ -7,6 +7,8 @@ use sealink::{
     error::Kind,
 };
 
+use crate::seal::hex;
+
 const PLACE: Location<'static> = Location {
     table_and_column: "scm_account.access_token",
     owner_id: "0198a7c0-0000-7000-8000-00000000000a",
@@ -199,7 +201,7 @@ fn the_root_key_is_32_bytes_of_text() {
         RootKey::load(&path)
     };
     let bytes: Vec<u8> = (0..32).map(|at| at * 7).collect();
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+    let hex = hex(&bytes).to_uppercase();
     let base64 = STANDARD.encode(&bytes);
     let fingerprint = load(hex.as_bytes()).expect("hexadecimal").fingerprint();
     assert_eq!(load(hex.to_lowercase().as_bytes()).expect("lower case").fingerprint(), fingerprint);

@@ -77,9 +77,9 @@ fn a_correctly_sealed_token_with_another_header_is_refused_without_an_rsa_operat
         (good.replace("00000001", "00000009"), Reason::Audience),
         (good.replace("00000002", "00000009"), Reason::Subject),
         (good.replace("pVi-", "qVi-"), Reason::Context),
-        (good.replace("}", r#","zip":"DEF"}"#), Reason::Header),
-        (good.replace("}", r#","crit":["ctx"]}"#), Reason::Header),
-        (good.replace(",", ", "), Reason::Header),
+        (good.replace('}', r#","zip":"DEF"}"#), Reason::Header),
+        (good.replace('}', r#","crit":["ctx"]}"#), Reason::Header),
+        (good.replace(',', ", "), Reason::Header),
         (format!("{good}\n"), Reason::Header),
         (good.replace("A256GCM", "A256GC\\u004d"), Reason::Header),
         (good.replace(r#""RSA-OAEP-256""#, "null"), Reason::Header),
@@ -129,7 +129,7 @@ fn parts_that_are_not_canonical_are_refused_without_an_rsa_operation() {
         mutants.push(with(format!("{}+", &parts[at][1..])));
         mutants.push(with(format!("{}\n", parts[at])));
         // The last character carries unused bits in every part whose length is not a multiple of three.
-        if parts[at].len() % 4 != 0 {
+        if !parts[at].len().is_multiple_of(4) {
             mutants.push(with(with_unused_bit(parts[at])));
         }
     }
@@ -310,8 +310,8 @@ fn t11_ten_failures_an_hour_and_no_more() {
     for _ in 0..10 {
         limiter.failed(start);
     }
-    assert_eq!(limiter.may_open(start + Duration::from_secs(600)), Err(Duration::from_secs(3_000)));
-    assert_eq!(limiter.may_open(start + Duration::from_secs(3_600)), Ok(()));
+    assert_eq!(limiter.may_open(start + Duration::from_mins(10)), Err(Duration::from_mins(50)));
+    assert_eq!(limiter.may_open(start + Duration::from_hours(1)), Ok(()));
 }
 
 #[test]

@@ -167,7 +167,7 @@ fn secrets_and_private_keys_do_not_print() {
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 pub(crate) fn unhex(text: &str) -> Vec<u8> {

@@ -7,7 +7,7 @@ use std::{
 /// Failed attempts that are allowed per [`WINDOW`].
 pub const MAX_FAILURES: usize = 10;
 /// How long a failure counts.
-pub const WINDOW: Duration = Duration::from_secs(3_600);
+pub const WINDOW: Duration = Duration::from_hours(1);
 
 /// Counts failed opens. Ask [`Self::may_open`] before, tell [`Self::failed`] after each
 /// [`OpenError::Undecryptable`](super::OpenError::Undecryptable); rejected ciphertexts cost no private-key
@@ -27,7 +27,9 @@ impl AttemptLimiter {
             self.failures.pop_front();
         }
         match self.failures.front() {
-            Some(&oldest) if self.failures.len() >= MAX_FAILURES => Err(WINDOW - now.duration_since(oldest)),
+            Some(&oldest) if self.failures.len() >= MAX_FAILURES => {
+                Err(WINDOW.saturating_sub(now.duration_since(oldest)))
+            }
             _ => Ok(()),
         }
     }

@@ -41,15 +41,14 @@ pub(super) fn is_square_or_has_close_factors(n: &BigUint) -> bool {
     if &root * &root == *n {
         return true;
     }
-    let mut a = root + 1_u32;
-    let mut difference = &a * &a - n;
-    for _ in 0..FERMAT_ROUNDS {
+    let first = root + 1_u32;
+    let mut difference = &first * &first - n;
+    for step in 0..FERMAT_ROUNDS {
         if is_square(&difference) {
             return true;
         }
-        // (a + 1)^2 - n = a^2 - n + 2a + 1
-        difference += &a + &a + 1_u32;
-        a += 1_u32;
+        // (a + 1)^2 - n = a^2 - n + 2a + 1, and a = first + step.
+        difference += &first + &first + (2 * step + 1);
     }
     false
 }

@@ -132,7 +132,7 @@ fn misspelled(good: &str) -> Vec<Bad> {
         };
         found.push(bad(format!("{name} padded"), with(format!("{}==", parts[at])), malformed));
         found.push(bad(format!("{name} with a space"), with(format!("{} ", parts[at])), malformed));
-        if parts[at].len() % 4 != 0 {
+        if !parts[at].len().is_multiple_of(4) {
             let (rest, last) = parts[at].split_at(parts[at].len() - 1);
             let next = char::from(last.as_bytes()[0] + 1);
             found.push(bad(format!("{name} with an unused bit"), with(format!("{rest}{next}")), malformed));

@@ -1,0 +1,62 @@
+//! Which web pages may call the API from a browser.
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use crate::error::{Error, Result};
+
+/// What scripts may read of an answer: where gRPC-Web and Connect put status, trailers and advice.
+/// The star is every other header, for calls without cookies, which are all there are.
+const EXPOSED: [&str; 9] = [
+    "grpc-status",
+    "grpc-message",
+    "grpc-status-details-bin",
+    "grpc-encoding",
+    "connect-content-encoding",
+    "x-request-id",
+    "retry-after",
+    "ratelimit-retryafter",
+    "*",
+];
+
+const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// How long a browser may remember the answer to a preflight.
+const MAX_AGE: Duration = Duration::from_secs(7200);
+
+/// CORS for exactly these origins (`https://console.example.com`; `*` is any); `None` for none at all.
+///
+/// Any request header is allowed: SDKs send a dozen of their own, and what protects callers is the origin and
+/// that their token is not a cookie.
+///
+/// # Errors
+/// [`Kind::Invalid`](crate::error::Kind::Invalid) for what is not an origin.
+pub fn cors(origins: &[String]) -> Result<Option<CorsLayer>> {
+    if origins.is_empty() {
+        return Ok(None);
+    }
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().map(|origin| parse(origin)).collect::<Result<Vec<_>>>()?)
+    };
+    let layer = CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods(METHODS)
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(EXPOSED.map(HeaderName::from_static))
+        .max_age(MAX_AGE);
+    Ok(Some(layer))
+}
+
+/// An origin as browsers send it: scheme, host and port, nothing else.
+fn parse(origin: &str) -> Result<HeaderValue> {
+    let invalid =
+        || Error::invalid("cors.origins", "cors.origin", "must be like https://console.example.com");
+    let url = url::Url::parse(origin).map_err(|_| invalid())?;
+    if !matches!(url.scheme(), "http" | "https") || url.origin().ascii_serialization() != origin {
+        return Err(invalid());
+    }
+    HeaderValue::try_from(origin).map_err(|_| invalid())
+}

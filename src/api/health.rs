@@ -1,0 +1,140 @@
+//! Is the process alive, and can it do its work: `grpc.health.v1.Health` on every protocol, `/livez`, `/readyz`.
+use std::{collections::HashSet, pin::Pin, sync::Arc};
+
+use axum::{Router, http::StatusCode, routing::get};
+use futures_util::{Stream, stream};
+use tokio::sync::watch;
+use tonic::{Request, Response, Status};
+
+use crate::pb::grpc::health::v1::{
+    HealthCheckRequest, HealthCheckResponse,
+    health_check_response::ServingStatus,
+    health_server::{self, HealthServer},
+};
+
+/// Where the process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    /// Alive, but not able to do its work: starting, or without its database.
+    NotReady,
+    /// Serving.
+    Ready,
+    /// Shutting down; it will not become ready again, and `Watch` streams end.
+    Stopping,
+}
+
+/// The handle that turns readiness on and off, and everything that tells it to others. Clones share one state.
+#[derive(Clone, Debug)]
+pub struct Health {
+    state: watch::Sender<Readiness>,
+    services: Arc<HashSet<String>>,
+}
+
+impl Health {
+    /// Not ready yet. `services` are the full names that `Check` and `Watch` know besides the empty one.
+    pub fn new(services: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let (state, _) = watch::channel(Readiness::NotReady);
+        Self { state, services: Arc::new(services.into_iter().map(Into::into).collect()) }
+    }
+
+    /// Changes the state; [`Readiness::Stopping`] is final.
+    pub fn set(&self, readiness: Readiness) {
+        self.state.send_if_modified(|state| {
+            let change = *state != readiness && *state != Readiness::Stopping;
+            if change {
+                *state = readiness;
+            }
+            change
+        });
+    }
+
+    /// The present state.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        *self.state.borrow()
+    }
+
+    /// The service to add to tonic's routes.
+    #[must_use]
+    pub fn grpc(&self) -> HealthServer<Self> {
+        HealthServer::new(self.clone())
+    }
+
+    /// `/livez`: 200 while the process runs. `/readyz`: 200 when ready, else 503.
+    pub fn http(&self) -> Router {
+        let health = self.clone();
+        let readyz = move || {
+            let ready = health.readiness() == Readiness::Ready;
+            async move {
+                if ready {
+                    (StatusCode::OK, "ready\n")
+                } else {
+                    (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+                }
+            }
+        };
+        Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(readyz))
+    }
+
+    fn knows(&self, service: &str) -> bool {
+        service.is_empty() || self.services.contains(service)
+    }
+}
+
+fn answer(status: ServingStatus) -> HealthCheckResponse {
+    HealthCheckResponse { status: status.into() }
+}
+
+fn serving(readiness: Readiness) -> HealthCheckResponse {
+    answer(match readiness {
+        Readiness::Ready => ServingStatus::Serving,
+        Readiness::NotReady | Readiness::Stopping => ServingStatus::NotServing,
+    })
+}
+
+type Changes = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl health_server::Health for Health {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        if !self.knows(&request.get_ref().service) {
+            return Err(Status::not_found("service not found"));
+        }
+        Ok(Response::new(serving(self.readiness())))
+    }
+
+    type WatchStream = Changes;
+
+    /// An unknown service is no error here: it might be known later, says the health protocol.
+    async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Changes>, Status> {
+        let known = self.knows(&request.get_ref().service);
+        let message = move |readiness| {
+            if known { serving(readiness) } else { answer(ServingStatus::ServiceUnknown) }
+        };
+        Ok(Response::new(Box::pin(changes(self.state.subscribe(), message))))
+    }
+}
+
+/// The present message and then every one that differs from the last; ends with the process.
+fn changes(
+    mut state: watch::Receiver<Readiness>,
+    message: impl Fn(Readiness) -> HealthCheckResponse + Send + 'static,
+) -> impl Stream<Item = Result<HealthCheckResponse, Status>> + Send {
+    state.mark_changed();
+    stream::unfold((state, message, None), |(mut state, message, mut last)| async move {
+        loop {
+            if last.is_some() && *state.borrow() == Readiness::Stopping {
+                return None;
+            }
+            state.changed().await.ok()?;
+            let next = message(*state.borrow_and_update());
+            if last.as_ref() != Some(&next) {
+                last = Some(next);
+                return Some((Ok(next), (state, message, last)));
+            }
+        }
+    })
+}

@@ -1,0 +1,143 @@
+//! Who is calling, and what that caller may do.
+use crate::{
+    domain::{
+        id::{OrganizationId, RunnerId, UserId},
+        token::TokenId,
+        user::Role,
+    },
+    error::{Error, Kind, Result},
+};
+
+/// Who a valid token acts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Principal {
+    /// A person.
+    User {
+        /// The user.
+        id: UserId,
+        /// What it may do in its organization.
+        role: Role,
+    },
+    /// A runner's agents.
+    Runner {
+        /// The runner; the token sees nothing but it.
+        id: RunnerId,
+    },
+}
+
+/// The authenticated caller of one request. The token decides all of it; no request can choose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The organization everything the caller sees belongs to.
+    pub organization: OrganizationId,
+    /// Who it acts as.
+    pub principal: Principal,
+    /// True if only methods without side effects are allowed.
+    pub read_only: bool,
+    /// The token used.
+    pub token: TokenId,
+}
+
+/// Which kinds of principal may call a method at all, before anything is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Every principal.
+    Everyone,
+    /// People.
+    Users,
+    /// People who administer the organization.
+    Administrators,
+    /// The runner's own agents.
+    Runners,
+}
+
+/// What the rules need to know of a runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunnerFacts {
+    /// The runner.
+    pub id: RunnerId,
+    /// Where it belongs.
+    pub organization: OrganizationId,
+    /// Who created it and therefore administers it.
+    pub creator: UserId,
+}
+
+/// Which runners a caller's lists may show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visible {
+    /// Every runner of the organization.
+    Organization,
+    /// Those a user created.
+    CreatedBy(UserId),
+    /// One runner.
+    Only(RunnerId),
+}
+
+impl Caller {
+    /// Whether this kind of principal may call a method meant for `audience`.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] if not, or if the token is read-only and the method has side effects.
+    pub fn admit(&self, audience: Audience, no_side_effects: bool) -> Result<()> {
+        if self.read_only && !no_side_effects {
+            return Err(Error::new(Kind::Forbidden, "this token is read-only"));
+        }
+        match (audience, self.principal) {
+            (Audience::Everyone, _)
+            | (Audience::Users, Principal::User { .. })
+            | (Audience::Administrators, Principal::User { role: Role::Admin, .. })
+            | (Audience::Runners, Principal::Runner { .. }) => Ok(()),
+            (Audience::Users, _) => Err(forbidden("a runner's token may not do this")),
+            (Audience::Administrators, _) => Err(forbidden("only organization administrators may do this")),
+            (Audience::Runners, _) => Err(forbidden("only the runner's own token may do this")),
+        }
+    }
+
+    /// Whether the caller administers its organization.
+    #[must_use]
+    pub fn is_administrator(&self) -> bool {
+        matches!(self.principal, Principal::User { role: Role::Admin, .. })
+    }
+
+    /// The calling user.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] for a runner.
+    pub fn user(&self) -> Result<UserId> {
+        match self.principal {
+            Principal::User { id, .. } => Ok(id),
+            Principal::Runner { .. } => Err(forbidden("a runner's token may not do this")),
+        }
+    }
+
+    /// Whether the caller may see and use `runner`: an administrator, its creator, or the runner itself.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] for another organization's runner, and for any runner but its own if the caller
+    /// is a runner; [`Kind::Forbidden`] for a member who did not create it.
+    pub fn reach(&self, runner: &RunnerFacts) -> Result<()> {
+        let same_organization = self.organization == runner.organization;
+        match self.principal {
+            _ if !same_organization => Err(Error::not_found("runner")),
+            Principal::Runner { id } if id != runner.id => Err(Error::not_found("runner")),
+            Principal::User { id, role: Role::Member } if id != runner.creator => {
+                Err(forbidden("you may not use this runner"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Which runners, and things of runners, the caller's lists may show.
+    #[must_use]
+    pub fn visible(&self) -> Visible {
+        match self.principal {
+            Principal::User { role: Role::Admin, .. } => Visible::Organization,
+            Principal::User { id, role: Role::Member } => Visible::CreatedBy(id),
+            Principal::Runner { id } => Visible::Only(id),
+        }
+    }
+}
+
+fn forbidden(message: &'static str) -> Error {
+    Error::new(Kind::Forbidden, message)
+}

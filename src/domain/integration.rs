@@ -1,0 +1,181 @@
+//! SCM integrations: which host a runner may use, and how its users sign in there.
+use crate::{
+    clock::Instant,
+    domain::{
+        host::{AllowedHosts, Host},
+        id::{IntegrationId, RunnerId},
+        issuer::IssuerUrl,
+        scm::Scm,
+        secret::{Sealed, Secret},
+    },
+    error::{Error, Result},
+};
+
+const CLIENT_ID: &str = "oauth_client_id";
+const CLIENT_SECRET: &str = "oauth_plaintext_client_secret";
+
+/// An integration as stored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Integration {
+    /// The integration's id.
+    pub id: IntegrationId,
+    /// The runner it configures.
+    pub runner: RunnerId,
+    /// Which SCM; the id as stored, so that a later runner schema may know more of them.
+    pub scm_id: String,
+    /// Where the SCM is.
+    pub host: Host,
+    /// OAuth; `None` if users cannot sign in by it.
+    pub oauth: Option<OAuth>,
+    /// Whether users may use personal access tokens.
+    pub pat: bool,
+    /// For Azure DevOps Server: where its collections live, such as `/tfs`.
+    pub virtual_directory: Option<String>,
+    /// Grows by one with every change.
+    pub version: u64,
+    /// When it was created.
+    pub created_at: Instant,
+    /// When it last changed.
+    pub updated_at: Instant,
+}
+
+/// The OAuth app of an integration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OAuth {
+    /// The app's client id.
+    pub client_id: String,
+    /// The app's issuer, where the SCM has one.
+    pub issuer: Option<IssuerUrl>,
+    /// The sealed client secret; `None` after its key was revoked, until it is entered again.
+    pub secret: Option<Sealed>,
+}
+
+/// A create request whose parts have not been checked yet: they are, once the runner is known to be the
+/// caller's, so that a stranger's errors tell nothing.
+#[derive(Debug)]
+pub struct Draft {
+    /// The runner to configure.
+    pub runner: RunnerId,
+    /// As sent.
+    pub scm_id: String,
+    /// As sent.
+    pub host: String,
+    /// As sent; `None` if absent.
+    pub client_id: Option<String>,
+    /// The plaintext as sent, already wrapped; `None` if absent.
+    pub client_secret: Option<zeroize::Zeroizing<String>>,
+    /// Whether to allow personal access tokens.
+    pub pat: bool,
+    /// As sent; `None` or empty if there is none.
+    pub issuer_url: Option<String>,
+    /// As sent; `None` or empty if there is none.
+    pub virtual_directory: Option<String>,
+}
+
+/// A create request that keeps every rule.
+#[derive(Debug)]
+pub struct NewIntegration {
+    /// Which SCM.
+    pub scm: Scm,
+    /// Where it is.
+    pub host: Host,
+    /// The OAuth app with its secret still in clear.
+    pub oauth: Option<NewOAuth>,
+    /// Whether to allow personal access tokens.
+    pub pat: bool,
+    /// As [`Integration::virtual_directory`].
+    pub virtual_directory: Option<String>,
+}
+
+/// An OAuth app whose secret is to be sealed.
+#[derive(Debug)]
+pub struct NewOAuth {
+    /// The app's client id.
+    pub client_id: String,
+    /// The app's issuer, where the SCM has one.
+    pub issuer: Option<IssuerUrl>,
+    /// The secret to seal.
+    pub secret: Secret,
+}
+
+impl Draft {
+    /// Checks everything a create request says against the rules of its SCM.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::error::Kind::Invalid) naming the first field that breaks a rule.
+    pub fn accept(self, allowed: &AllowedHosts) -> Result<NewIntegration> {
+        let scm = Scm::parse(&self.scm_id)?;
+        let host = Host::parse(self.host, scm.host_has_organization(), allowed)?;
+        let client_id = self.client_id.filter(|id| !id.is_empty());
+        let secret = self.client_secret.filter(|secret| !secret.is_empty());
+        let issuer = self.issuer_url.filter(|url| !url.is_empty()).map(IssuerUrl::parse).transpose()?;
+        let directory = self.virtual_directory.filter(|directory| !directory.is_empty());
+        let oauth = match (client_id, secret) {
+            (None, None) => None,
+            (Some(_), None) => return Err(missing(CLIENT_SECRET, "must be set together with oauth_client_id")),
+            (None, Some(_)) => return Err(missing(CLIENT_ID, "must be set together with the client secret")),
+            (Some(client_id), Some(mut secret)) => Some(NewOAuth {
+                client_id: parse_client_id(client_id)?,
+                issuer: issuer.clone(),
+                secret: Secret::parse(CLIENT_SECRET, std::mem::take(&mut *secret))?,
+            }),
+        };
+        if oauth.is_none() && !self.pat {
+            return Err(missing(CLIENT_ID, "must be set, or pat must be true: users need a way to sign in"));
+        }
+        check_methods(scm, oauth.is_some())?;
+        check_issuer(scm, oauth.is_some(), issuer.as_ref())?;
+        let virtual_directory = parse_directory(scm, directory)?;
+        Ok(NewIntegration { scm, host, oauth, pat: self.pat, virtual_directory })
+    }
+}
+
+/// Refuses OAuth where the SCM has none.
+pub(super) fn check_methods(scm: Scm, oauth: bool) -> Result<()> {
+    if oauth && !scm.supports_oauth() {
+        return Err(missing(CLIENT_ID, "must not be set: this SCM has no OAuth, use pat"));
+    }
+    Ok(())
+}
+
+/// An issuer is needed exactly where the SCM has one and OAuth is on; elsewhere it has no place.
+pub(super) fn check_issuer(scm: Scm, oauth: bool, issuer: Option<&IssuerUrl>) -> Result<()> {
+    let refuse = |message| Err(Error::invalid("issuer_url", "sealink.issuer_url", message));
+    match (scm.has_issuer(), oauth, issuer) {
+        (false, _, Some(_)) => refuse("value must not be set: only azuredevops_entra has an issuer"),
+        (true, true, None) => refuse("value is required for OAuth with azuredevops_entra"),
+        _ => Ok(()),
+    }
+}
+
+/// Checks a client id: 1 to 255 printable ASCII characters.
+pub(super) fn parse_client_id(id: String) -> Result<String> {
+    if id.len() > 255 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::invalid(CLIENT_ID, "sealink.client_id", "value must be 1 to 255 printable characters"));
+    }
+    Ok(id)
+}
+
+/// Checks a virtual directory: required and allowed only where the SCM has one.
+pub(super) fn parse_directory(scm: Scm, directory: Option<String>) -> Result<Option<String>> {
+    let refuse = |message| Err(Error::invalid("virtual_directory", "sealink.virtual_directory", message));
+    match (scm.has_virtual_directory(), directory) {
+        (false, Some(_)) => refuse("value must not be set: only azuredevops_server has a virtual directory"),
+        (true, None) => refuse("value is required for azuredevops_server, for example /tfs"),
+        (_, None) => Ok(None),
+        (true, Some(path)) if is_directory(&path) => Ok(Some(path)),
+        (true, Some(_)) => refuse("value must be a path such as /tfs, without '.', '..' or empty parts"),
+    }
+}
+
+fn is_directory(path: &str) -> bool {
+    let part = |part: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+        !part.is_empty() && part != "." && part != ".." && part.bytes().all(plain)
+    };
+    path.len() <= 255 && path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(part))
+}
+
+fn missing(field: &'static str, message: &'static str) -> Error {
+    Error::invalid(field, "sealink.oauth", format!("value {message}"))
+}

@@ -1,0 +1,123 @@
+//! What an update of an SCM integration means: absent leaves, empty removes, a value sets.
+use zeroize::Zeroizing;
+
+use crate::{
+    domain::{
+        integration::{Integration, check_issuer, check_methods, parse_client_id, parse_directory},
+        issuer::IssuerUrl,
+        scm::Scm,
+        secret::Secret,
+    },
+    error::{Error, Kind, Result},
+};
+
+const CLIENT_SECRET: &str = "oauth_plaintext_client_secret";
+
+/// The members of an update request; `None` is absent or null.
+#[derive(Debug, Default)]
+pub struct Patch {
+    /// `""` removes OAuth.
+    pub client_id: Option<String>,
+    /// A new secret, to be sealed.
+    pub client_secret: Option<Zeroizing<String>>,
+    /// Whether to allow personal access tokens.
+    pub pat: Option<bool>,
+    /// `""` clears.
+    pub issuer_url: Option<String>,
+    /// `""` clears.
+    pub virtual_directory: Option<String>,
+}
+
+/// What the integration is to become. Everything it does not name stays.
+#[derive(Debug)]
+pub struct Plan {
+    /// OAuth afterwards.
+    pub oauth: OAuthPlan,
+    /// As [`Integration::pat`].
+    pub pat: bool,
+    /// As [`Integration::virtual_directory`].
+    pub virtual_directory: Option<String>,
+}
+
+/// What becomes of OAuth.
+#[derive(Debug)]
+pub enum OAuthPlan {
+    /// Nothing changes.
+    Keep,
+    /// OAuth and its ciphertext go.
+    Remove,
+    /// OAuth has these members and a secret sealed anew.
+    Seal {
+        /// The app's client id.
+        client_id: String,
+        /// The app's issuer.
+        issuer: Option<IssuerUrl>,
+        /// The secret to seal.
+        secret: Secret,
+    },
+}
+
+impl Patch {
+    /// Decides what `current` becomes.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a value that breaks a rule; [`Kind::Precondition`] if the client id or the
+    /// issuer would change under a kept secret: the ciphertext is bound to both.
+    pub fn plan(self, current: &Integration) -> Result<Plan> {
+        let scm = Scm::parse(&current.scm_id)?;
+        let virtual_directory = match self.virtual_directory {
+            None => current.virtual_directory.clone(),
+            Some(directory) => parse_directory(scm, Some(directory).filter(|text| !text.is_empty()))?,
+        };
+        let oauth = plan_oauth(scm, current, self.client_id, self.client_secret, self.issuer_url)?;
+        Ok(Plan { oauth, pat: self.pat.unwrap_or(current.pat), virtual_directory })
+    }
+}
+
+fn plan_oauth(
+    scm: Scm,
+    current: &Integration,
+    client_id: Option<String>,
+    secret: Option<Zeroizing<String>>,
+    issuer_url: Option<String>,
+) -> Result<OAuthPlan> {
+    let now = current.oauth.as_ref();
+    if client_id.as_deref() == Some("") {
+        return Ok(if now.is_some() { OAuthPlan::Remove } else { OAuthPlan::Keep });
+    }
+    let secret = secret.map(|mut text| Secret::parse(CLIENT_SECRET, std::mem::take(&mut *text))).transpose()?;
+    let client_id = client_id.map(parse_client_id).transpose()?;
+    let issuer = match issuer_url {
+        None => now.and_then(|oauth| oauth.issuer.clone()),
+        Some(url) if url.is_empty() => None,
+        Some(url) => Some(IssuerUrl::parse(url)?),
+    };
+    let on = now.is_some() || client_id.is_some();
+    check_methods(scm, on)?;
+    check_issuer(scm, on, issuer.as_ref())?;
+
+    let Some(now) = now else {
+        return match (client_id, secret) {
+            (None, None) => Ok(OAuthPlan::Keep),
+            (Some(client_id), Some(secret)) => Ok(OAuthPlan::Seal { client_id, issuer, secret }),
+            (Some(_), None) => Err(together(CLIENT_SECRET, "oauth_client_id")),
+            (None, Some(_)) => Err(together("oauth_client_id", CLIENT_SECRET)),
+        };
+    };
+    let client_id = client_id.unwrap_or_else(|| now.client_id.clone());
+    match secret {
+        Some(secret) => Ok(OAuthPlan::Seal { client_id, issuer, secret }),
+        None if issuer != now.issuer => Err(resupply("issuer_url")),
+        None if client_id != now.client_id => Err(resupply("oauth_client_id")),
+        None => Ok(OAuthPlan::Keep),
+    }
+}
+
+fn together(field: &'static str, other: &'static str) -> Error {
+    Error::invalid(field, "sealink.oauth", format!("value must be set together with {other}"))
+}
+
+fn resupply(changed: &'static str) -> Error {
+    let message = format!("{CLIENT_SECRET} must be set when {changed} changes");
+    Error::new(Kind::Precondition, message).blaming(CLIENT_SECRET, "sealink.resupply")
+}

@@ -1,0 +1,77 @@
+//! Pages of lists: sizes, positions, and what a page token is bound to.
+use uuid::Uuid;
+
+use crate::error::{Error, Result};
+
+const DEFAULT_SIZE: u16 = 25;
+
+/// How many rows a page has: 1 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageSize(u16);
+
+impl PageSize {
+    /// Reads a request's page size; 0 means 25.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::error::Kind::Invalid) below 0 or over 100: sizes are not clamped.
+    pub fn parse(size: i32) -> Result<Self> {
+        match u16::try_from(size) {
+            Ok(0) => Ok(Self(DEFAULT_SIZE)),
+            Ok(size @ 1..=100) => Ok(Self(size)),
+            _ => Err(Error::invalid(
+                "pagination.page_size",
+                "int32.gte_lte",
+                "value must be greater than or equal to 0 and less than or equal to 100",
+            )),
+        }
+    }
+
+    /// The number of rows.
+    #[must_use]
+    pub const fn rows(self) -> usize {
+        self.0 as usize
+    }
+
+    /// One more than the page holds, to learn whether there is a next one.
+    #[must_use]
+    pub fn with_lookahead(self) -> i64 {
+        i64::from(self.0) + 1
+    }
+}
+
+/// Where a page starts: after this key of the list's order. Nil is before everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct After(pub Uuid);
+
+impl After {
+    /// The start of the list.
+    pub const START: Self = Self(Uuid::nil());
+}
+
+/// Which page a caller asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct PageRequest {
+    /// How many rows.
+    pub size: PageSize,
+    /// Where it starts.
+    pub after: After,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug)]
+pub struct Page<T> {
+    /// Its rows, at most as many as asked for.
+    pub rows: Vec<T>,
+    /// The key of the last row, if there are more.
+    pub next: Option<After>,
+}
+
+impl<T> Page<T> {
+    /// Cuts `rows`, read with one row of look-ahead, to a page.
+    pub fn cut(mut rows: Vec<T>, size: PageSize, key: impl Fn(&T) -> Uuid) -> Self {
+        let more = rows.len() > size.rows();
+        rows.truncate(size.rows());
+        let next = rows.last().filter(|_| more).map(|row| After(key(row)));
+        Self { rows, next }
+    }
+}

@@ -1,0 +1,78 @@
+//! The people of an organization.
+use crate::{
+    clock::Instant,
+    domain::id::UserId,
+    error::{Error, Result},
+};
+
+/// What a user may do in its organization.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Role {
+    /// Administers everything.
+    Admin,
+    /// Creates runners and administers those.
+    Member,
+}
+
+/// A person.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The user's id.
+    pub id: UserId,
+    /// Unique in the organization.
+    pub name: String,
+    /// Where to reach the person.
+    pub email: String,
+    /// The person's name; may be empty.
+    pub fullname: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it was disabled, if it was.
+    pub disabled_at: Option<Instant>,
+    /// When it was created.
+    pub created_at: Instant,
+}
+
+/// A user to be created, its fields checked.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// As [`User::name`].
+    pub name: String,
+    /// As [`User::email`].
+    pub email: String,
+    /// As [`User::fullname`].
+    pub fullname: String,
+    /// As [`User::role`].
+    pub role: Role,
+}
+
+impl NewUser {
+    /// Checks a user's fields.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::error::Kind::Invalid) naming the field.
+    pub fn parse(name: String, email: String, fullname: String, role: Role) -> Result<Self> {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+        if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
+            return Err(Error::invalid(
+                "name",
+                "sealink.user_name",
+                "value must be 1 to 63 of a-z, 0-9, '.', '_' and '-'",
+            ));
+        }
+        let at_sign = email.find('@');
+        let spaced = email.chars().any(|c| c.is_whitespace() || c.is_control());
+        if spaced || email.len() > 254 || !at_sign.is_some_and(|at| at > 0 && at + 1 < email.len()) {
+            return Err(Error::invalid("email", "sealink.email", "value must be an e-mail address"));
+        }
+        if fullname.chars().any(char::is_control) {
+            return Err(Error::invalid(
+                "fullname",
+                "sealink.text",
+                "value must not contain control characters",
+            ));
+        }
+        Ok(Self { name, email, fullname, role })
+    }
+}

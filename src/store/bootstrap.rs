@@ -1,0 +1,114 @@
+//! The first start: organization, administrator and its token, in one step.
+use uuid::Uuid;
+
+use super::{
+    Store,
+    changes::log_audit,
+    on,
+    tokens::{NewTokenRow, insert_token},
+    tx::{execute, on_tx},
+    users::insert_user,
+};
+use crate::{
+    domain::{
+        audit::{Actor, Entry},
+        id::{OrganizationId, UserId},
+        token::{TokenHash, TokenId, TokenKind},
+        user::NewUser,
+    },
+    error::{Error, Result},
+};
+
+/// Who administers the organization that the first start makes.
+#[derive(Clone, Debug)]
+pub struct FirstAdmin {
+    /// The database's epoch.
+    pub epoch: Uuid,
+    /// The organization's id.
+    pub organization: OrganizationId,
+    /// The administrator's id.
+    pub id: UserId,
+    /// The administrator.
+    pub user: NewUser,
+    /// Its token; `None` if the operator presets one.
+    pub token: Option<NewTokenRow>,
+}
+
+impl Store {
+    /// Whether the first start has happened.
+    pub async fn is_bootstrapped(&self) -> Result<bool> {
+        let found: Option<i64> =
+            on!(self, pool => sqlx::query_scalar("SELECT created_at FROM server WHERE id = 1")
+                .fetch_optional(pool).await)?;
+        Ok(found.is_some())
+    }
+
+    /// Makes the organization, its administrator and the administrator's token. `false`: another replica
+    /// was faster.
+    pub async fn bootstrap(&self, actor: Actor, first: FirstAdmin) -> Result<bool> {
+        const SERVER: &str =
+            "INSERT INTO server (id, epoch, created_at) VALUES (1, $1, $2) ON CONFLICT DO NOTHING";
+        const ORGANIZATION: &str = "INSERT INTO organization (id, name, created_at) VALUES ($1, $2, $3)";
+        self.write((actor, first), |tx, (actor, first)| {
+            Box::pin(async move {
+                if execute!(tx, SERVER, first.epoch, actor.at)? == 0 {
+                    return Ok(false);
+                }
+                execute!(tx, ORGANIZATION, first.organization, "default", actor.at)?;
+                insert_user(tx, actor, first.id, &first.user).await?;
+                if let Some(token) = &first.token {
+                    insert_token(tx, actor, token).await?;
+                }
+                log_audit(tx, actor, &Entry::new("organization.create", first.organization)).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// Makes the preset administrator token valid: its hash replaces the one of the last start.
+    ///
+    /// # Errors
+    /// [`Error::internal`] if the first start has not happened.
+    pub async fn preset_admin_token(&self, actor: Actor, hash: TokenHash, id: Uuid) -> Result<()> {
+        const FIND: &str = "SELECT id FROM member WHERE organization_id = $1 AND name = 'admin'";
+        const DELETE: &str = "DELETE FROM token WHERE token_id = $1";
+        self.write((actor, hash, id), |tx, (actor, hash, id)| {
+            Box::pin(async move {
+                let admin = on_tx!(tx, conn => sqlx::query_scalar::<_, UserId>(FIND)
+                    .bind(actor.organization).fetch_optional(conn).await)?;
+                let admin = admin.ok_or_else(|| Error::internal("there is no administrator"))?;
+                execute!(tx, DELETE, TokenId::preset())?;
+                let token = NewTokenRow {
+                    id: *id,
+                    token_id: TokenId::preset(),
+                    kind: TokenKind::Admin,
+                    member: Some(admin),
+                    runner: None,
+                    hash: *hash,
+                    description: "preset by SEALINK_ADMIN_TOKEN".to_owned(),
+                    read_only: false,
+                    expires_at: None,
+                };
+                insert_token(tx, actor, &token).await?;
+                log_audit(tx, actor, &Entry::new("token.preset", "preset")).await
+            })
+        })
+        .await
+    }
+
+    /// Ends the preset administrator token, if there is one.
+    pub async fn drop_preset_admin_token(&self) -> Result<()> {
+        const SQL: &str = "DELETE FROM token WHERE token_id = $1";
+        self.write((), |tx, ()| {
+            Box::pin(async move { execute!(tx, SQL, TokenId::preset()).map(|_| ()) })
+        })
+        .await
+    }
+
+    /// The organization of the first start.
+    pub async fn first_organization(&self) -> Result<OrganizationId> {
+        const SQL: &str = "SELECT id FROM organization ORDER BY created_at, id LIMIT 1";
+        on!(self, pool => sqlx::query_scalar(SQL).fetch_one(pool).await)
+    }
+}

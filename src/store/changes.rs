@@ -1,0 +1,63 @@
+//! The change log of a runner and the audit log: rows written inside the change's own transaction.
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::tx::{Tx, execute, on_tx};
+use crate::{
+    domain::{
+        audit::{Actor, Entry},
+        id::RunnerId,
+    },
+    error::{Error, Result},
+};
+
+/// What happened to an object that a runner sees.
+#[derive(Clone, Copy)]
+pub(super) enum Operation {
+    Put,
+    Delete,
+}
+
+/// Takes the runner's next revision and logs the change under it. The row lock of the runner makes the
+/// order of revisions the order of commits.
+pub(super) async fn log_change(
+    tx: &mut Tx,
+    actor: &Actor,
+    runner: RunnerId,
+    operation: Operation,
+    (kind, object): (&'static str, Uuid),
+) -> Result<()> {
+    const NEXT: &str = "UPDATE runner SET revision = revision + 1 WHERE id = $1 RETURNING revision";
+    const LOG: &str = "INSERT INTO configuration_change \
+        (runner_id, revision, changed_at, operation, object_kind, object_id) VALUES ($1, $2, $3, $4, $5, $6)";
+    let row = on_tx!(tx, conn => sqlx::query(NEXT).bind(runner).fetch_optional(conn).await
+        .and_then(|row| row.map(|row| row.try_get::<i64, _>(0)).transpose()))?;
+    let revision = row.ok_or_else(|| Error::not_found("runner"))?;
+    let operation = match operation {
+        Operation::Put => "PUT",
+        Operation::Delete => "DELETE",
+    };
+    execute!(tx, LOG, runner, revision, actor.at, operation, kind, object).map(|_| ())
+}
+
+/// Writes one audit entry.
+pub(super) async fn log_audit(tx: &mut Tx, actor: &Actor, entry: &Entry) -> Result<()> {
+    const SQL: &str = "INSERT INTO audit_entry \
+        (id, organization_id, at, actor_kind, actor_id, token_id, action, object, details) \
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let details = serde_json::to_string(&entry.details).map_err(Error::internal)?;
+    execute!(
+        tx,
+        SQL,
+        actor.entry_id,
+        actor.organization,
+        actor.at,
+        actor.kind,
+        actor.id,
+        &actor.token,
+        entry.action,
+        &entry.object,
+        &details,
+    )
+    .map(|_| ())
+}

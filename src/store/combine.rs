@@ -1,0 +1,72 @@
+//! Combined reads: requests that wait at the same moment are answered by one query.
+//!
+//! A query starts after every request it serves has arrived, so it sees every change acknowledged before
+//! them: nothing is cached, nothing can be stale. A request never joins a query that is already running.
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::error::{Error, Kind, Result};
+
+/// How many requests share a query at most.
+const BATCH: usize = 16;
+/// How many requests may wait; beyond that callers wait to queue.
+const QUEUE: usize = 1_024;
+
+type Waiting<Q, A> = (Q, oneshot::Sender<Result<A>>);
+
+/// A queue of questions of one kind.
+pub(crate) struct Combiner<Q, A> {
+    queue: mpsc::Sender<Waiting<Q, A>>,
+}
+
+/// Answers many questions of one kind by one query, in their order.
+pub(crate) trait Answer<Q, A>: Send + 'static {
+    /// One answer per question.
+    fn answer<'q>(&'q mut self, questions: &'q [Q]) -> BoxFuture<'q, Result<Vec<A>>>;
+}
+
+impl<Q: Send + Sync + 'static, A: Send + 'static> Combiner<Q, A> {
+    /// Starts the task that asks `source`.
+    pub(crate) fn start(source: impl Answer<Q, A>) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        tokio::spawn(combine(source, waiting));
+        Self { queue }
+    }
+
+    /// Asks one question.
+    pub(crate) async fn ask(&self, question: Q) -> Result<A> {
+        let (reply, answer) = oneshot::channel();
+        let stopped = || Error::new(Kind::Unavailable, "the server is shutting down");
+        self.queue.send((question, reply)).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+async fn combine<Q: Sync, A>(mut source: impl Answer<Q, A>, mut waiting: mpsc::Receiver<Waiting<Q, A>>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+        let (questions, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+        let mut answers = answer_all(&mut source, &questions).await.into_iter();
+        for reply in replies {
+            let missing = || Err(Error::internal("a combined read has too few answers"));
+            drop(reply.send(answers.next().unwrap_or_else(missing)));
+        }
+    }
+}
+
+/// A failure is one request's failure: if the batch fails, each question is asked by itself.
+async fn answer_all<Q: Sync, A>(source: &mut impl Answer<Q, A>, questions: &[Q]) -> Vec<Result<A>> {
+    match source.answer(questions).await {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(error) if questions.len() == 1 => vec![Err(error)],
+        Err(_) => {
+            let mut answers = Vec::with_capacity(questions.len());
+            for question in questions {
+                let one = source.answer(std::slice::from_ref(question)).await;
+                let none = || Error::internal("a combined read has no answer");
+                answers.push(one.and_then(|mut all| all.pop().ok_or_else(none)));
+            }
+            answers
+        }
+    }
+}

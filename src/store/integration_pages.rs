@@ -1,0 +1,180 @@
+//! Pages of SCM integrations: the hottest read.
+//!
+//! A page of one runner is asked together with the caller's token and what the access rules need to know of
+//! the runner, for all requests that wait at that moment, in one query and one value per page.
+use futures_util::future::BoxFuture;
+use sqlx::{FromRow, PgPool, SqliteConnection};
+use uuid::Uuid;
+
+use super::{
+    Store,
+    combine::Answer,
+    failure::failure,
+    on, record,
+    tokens::{Columns, StoredToken, token_columns, token_joins},
+};
+use crate::{
+    domain::{
+        access::RunnerFacts,
+        id::{OrganizationId, RunnerId, UserId},
+        integration::Integration,
+        page::{Page, PageRequest},
+        token::TokenId,
+    },
+    error::{Error, Result},
+};
+
+/// Asks for a page of one runner's integrations, on behalf of a token.
+#[derive(Clone, Debug)]
+pub struct RunnerPageQuery {
+    /// The token the request came with.
+    pub token: TokenId,
+    /// Whose integrations.
+    pub runner: RunnerId,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+/// What there is to know before the page may be shown, and the page.
+#[derive(Debug)]
+pub struct RunnerPage {
+    /// The token, if it exists; whether it is valid is the service's to decide.
+    pub token: Option<StoredToken>,
+    /// The runner, if it exists, in whatever organization.
+    pub runner: Option<RunnerFacts>,
+    /// The runner's integrations.
+    pub page: Page<Integration>,
+}
+
+/// Which integrations a list without a runner filter shows.
+#[derive(Clone, Copy, Debug)]
+pub enum IntegrationScope {
+    /// The whole organization's.
+    Organization(OrganizationId),
+    /// Those of the runners a user created.
+    CreatedBy(UserId),
+}
+
+#[derive(FromRow)]
+struct Found {
+    n: i64,
+    #[sqlx(flatten)]
+    token: Columns,
+    runner_id: Option<RunnerId>,
+    runner_organization: Option<OrganizationId>,
+    runner_creator: Option<UserId>,
+    records: Option<Vec<u8>>,
+}
+
+impl Found {
+    fn page(self, request: PageRequest) -> Result<RunnerPage> {
+        let runner = match (self.runner_id, self.runner_organization, self.runner_creator) {
+            (Some(id), Some(organization), Some(creator)) => Some(RunnerFacts { id, organization, creator }),
+            _ => None,
+        };
+        let rows = record::decode_all(self.records.as_deref().unwrap_or_default())?;
+        let page = Page::cut(rows, request.size, |row| row.id.0);
+        Ok(RunnerPage { token: self.token.token(), runner, page })
+    }
+}
+
+fn in_order(found: Vec<Found>, questions: &[RunnerPageQuery]) -> Result<Vec<RunnerPage>> {
+    let mut pages: Vec<_> = questions.iter().map(|_| None).collect();
+    for row in found {
+        let Some(n) = usize::try_from(row.n).ok().filter(|n| *n < pages.len()) else { continue };
+        pages[n] = Some(row.page(questions[n].page)?);
+    }
+    let missing = || Error::internal("a page query has too few answers");
+    pages.into_iter().map(|page| page.ok_or_else(missing)).collect()
+}
+
+/// The most rows any of the questions wants: LIMIT cannot differ within one SQLite query.
+fn limit(questions: &[RunnerPageQuery]) -> i64 {
+    questions.iter().map(|question| question.page.size.with_lookahead()).max().unwrap_or_default()
+}
+
+macro_rules! runner_columns {
+    () => {
+        "r.id AS runner_id, r.organization_id AS runner_organization, r.creator_id AS runner_creator"
+    };
+}
+
+/// Asks on a connection of its own.
+pub(super) struct SqliteRunnerPages(pub(super) SqliteConnection);
+
+impl Answer<RunnerPageQuery, RunnerPage> for SqliteRunnerPages {
+    fn answer<'q>(&'q mut self, questions: &'q [RunnerPageQuery]) -> BoxFuture<'q, Result<Vec<RunnerPage>>> {
+        const SQL: &str = concat!(
+            "SELECT a.key AS n, ",
+            token_columns!(),
+            ", ",
+            runner_columns!(),
+            ", (SELECT CAST(group_concat(p.record, '' ORDER BY p.id) AS BLOB) FROM \
+                (SELECT i.id, i.record FROM scm_integration i \
+                 WHERE i.runner_id = unhex(a.value ->> 1) AND i.id > unhex(a.value ->> 2) \
+                 ORDER BY i.id LIMIT $2) p) AS records \
+             FROM json_each($1) a ",
+            token_joins!("a.value ->> 0"),
+            "LEFT JOIN runner r ON r.id = unhex(a.value ->> 1)"
+        );
+        Box::pin(async move {
+            let hex = |id: Uuid| id.simple().to_string();
+            let asked: Vec<_> =
+                questions.iter().map(|q| (&q.token.0, hex(q.runner.0), hex(q.page.after.0))).collect();
+            let asked = serde_json::to_string(&asked).map_err(Error::internal)?;
+            let query = sqlx::query_as(SQL).bind(asked).bind(limit(questions));
+            in_order(query.fetch_all(&mut self.0).await.map_err(failure)?, questions)
+        })
+    }
+}
+
+/// Asks through the pool.
+pub(super) struct PostgresRunnerPages(pub(super) PgPool);
+
+impl Answer<RunnerPageQuery, RunnerPage> for PostgresRunnerPages {
+    fn answer<'q>(&'q mut self, questions: &'q [RunnerPageQuery]) -> BoxFuture<'q, Result<Vec<RunnerPage>>> {
+        const SQL: &str = concat!(
+            "SELECT a.n - 1 AS n, ",
+            token_columns!(),
+            ", ",
+            runner_columns!(),
+            ", p.records FROM unnest($1::text[], $3::uuid[], $4::uuid[]) \
+                WITH ORDINALITY a (token_id, runner_id, after_id, n) ",
+            token_joins!("a.token_id"),
+            "LEFT JOIN runner r ON r.id = a.runner_id \
+             LEFT JOIN LATERAL (SELECT string_agg(x.record, ''::bytea ORDER BY x.id) AS records FROM \
+                (SELECT i.id, i.record FROM scm_integration i \
+                 WHERE i.runner_id = a.runner_id AND i.id > a.after_id ORDER BY i.id LIMIT $2) x) p ON true"
+        );
+        Box::pin(async move {
+            let tokens: Vec<_> = questions.iter().map(|question| question.token.0.clone()).collect();
+            let runners: Vec<_> = questions.iter().map(|question| question.runner.0).collect();
+            let after: Vec<_> = questions.iter().map(|question| question.page.after.0).collect();
+            let query = sqlx::query_as(SQL).bind(tokens).bind(limit(questions)).bind(runners).bind(after);
+            in_order(query.fetch_all(&self.0).await.map_err(failure)?, questions)
+        })
+    }
+}
+
+impl Store {
+    /// A page of one runner's integrations, with the token and the runner it is asked for.
+    pub async fn runner_page(&self, query: RunnerPageQuery) -> Result<RunnerPage> {
+        self.runner_pages.ask(query).await
+    }
+
+    /// A page of integrations of many runners, oldest first.
+    pub async fn integrations(&self, scope: IntegrationScope, page: PageRequest) -> Result<Page<Integration>> {
+        const OF_ORGANIZATION: &str = "SELECT record FROM scm_integration \
+            WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+        const OF_CREATOR: &str = "SELECT record FROM scm_integration \
+            WHERE creator_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+        let (sql, owner) = match scope {
+            IntegrationScope::Organization(id) => (OF_ORGANIZATION, id.0),
+            IntegrationScope::CreatedBy(id) => (OF_CREATOR, id.0),
+        };
+        let records: Vec<Vec<u8>> = on!(self, pool => sqlx::query_scalar(sql)
+            .bind(owner).bind(page.after.0).bind(page.size.with_lookahead()).fetch_all(pool).await)?;
+        let rows = record::decode_all(&records.concat())?;
+        Ok(Page::cut(rows, page.size, |row| row.id.0))
+    }
+}

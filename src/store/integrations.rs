@@ -1,0 +1,203 @@
+//! SCM integrations, one at a time.
+use sqlx::FromRow;
+
+use super::{
+    Store,
+    changes::{Operation, log_audit, log_change},
+    on, record,
+    runner_keys::retire_unused_keys,
+    tx::{Tx, execute, for_update, on_tx},
+};
+use crate::{
+    domain::{
+        access::RunnerFacts,
+        audit::{Actor, Entry},
+        id::{IntegrationId, OrganizationId, UserId},
+        integration::Integration,
+        secret::Kid,
+    },
+    error::{Error, Kind, Result},
+};
+
+const OBJECT: &str = "scm_integration";
+
+#[derive(FromRow)]
+struct Found {
+    record: Vec<u8>,
+    organization_id: OrganizationId,
+    creator_id: UserId,
+}
+
+impl Found {
+    fn decode(self) -> Result<(Integration, RunnerFacts)> {
+        let integration = record::decode_all(&self.record)?.pop();
+        let integration = integration.ok_or_else(|| Error::internal("a stored integration is empty"))?;
+        let runner = RunnerFacts {
+            id: integration.runner,
+            organization: self.organization_id,
+            creator: self.creator_id,
+        };
+        Ok((integration, runner))
+    }
+}
+
+/// An integration as it is to become, if it is still at the version it was decided on.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The integration, with its next version.
+    pub integration: Integration,
+    /// The version it must have now.
+    pub expected_version: u64,
+    /// What changed, for the audit log: names of fields, never values.
+    pub changed: Vec<&'static str>,
+}
+
+impl Store {
+    /// Stores a new integration, sealed with the runner's key that must still be ACTIVE.
+    ///
+    /// # Errors
+    /// [`Kind::AlreadyExists`] if the runner has one for the same SCM and host, [`Kind::NotFound`] if the
+    /// runner is gone, [`Kind::Conflict`] if its key was replaced meanwhile.
+    pub async fn create_integration(&self, actor: Actor, creator: UserId, new: Integration) -> Result<()> {
+        const SQL: &str = "INSERT INTO scm_integration \
+            (id, organization_id, runner_id, creator_id, scm_id, host_key, kid, version, record) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        let encoded = record::encode(&new);
+        self.write((actor, creator, new, encoded), |tx, (actor, creator, new, encoded)| {
+            Box::pin(async move {
+                log_change(tx, actor, new.runner, Operation::Put, (OBJECT, new.id.0)).await?;
+                require_active(tx, new).await?;
+                let inserted = execute!(
+                    tx,
+                    SQL,
+                    new.id,
+                    actor.organization,
+                    new.runner,
+                    *creator,
+                    &new.scm_id,
+                    new.host.key(),
+                    kid(new),
+                    version(new.version),
+                    encoded,
+                );
+                inserted.map_err(existing)?;
+                let entry = Entry::new("scm_integration.create", new.id)
+                    .with("runner", new.runner.to_string())
+                    .with("scm_id", new.scm_id.as_str())
+                    .with("host", new.host.as_str());
+                log_audit(tx, actor, &entry).await
+            })
+        })
+        .await
+    }
+
+    /// An integration of the organization, with its runner.
+    pub async fn integration(
+        &self,
+        organization: OrganizationId,
+        id: IntegrationId,
+    ) -> Result<Option<(Integration, RunnerFacts)>> {
+        const SQL: &str = "SELECT record, organization_id, creator_id FROM scm_integration \
+            WHERE id = $1 AND organization_id = $2";
+        let found: Option<Found> =
+            on!(self, pool => sqlx::query_as(SQL).bind(id).bind(organization).fetch_optional(pool).await)?;
+        found.map(Found::decode).transpose()
+    }
+
+    /// Replaces an integration by compare-and-swap on its version.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] if it, or the key it is sealed with, changed meanwhile; [`Kind::NotFound`] if it
+    /// is gone.
+    pub async fn update_integration(&self, actor: Actor, update: Update) -> Result<()> {
+        const SQL: &str = "UPDATE scm_integration SET kid = $3, version = $4, record = $5 \
+            WHERE id = $1 AND version = $2";
+        const EXISTS: &str = "SELECT version FROM scm_integration WHERE id = $1";
+        let encoded = record::encode(&update.integration);
+        self.write((actor, update, encoded), |tx, (actor, update, encoded)| {
+            Box::pin(async move {
+                let new = &update.integration;
+                log_change(tx, actor, new.runner, Operation::Put, (OBJECT, new.id.0)).await?;
+                if update.changed.contains(&"oauth_plaintext_client_secret") {
+                    require_active(tx, new).await?;
+                }
+                let expected = version(update.expected_version);
+                if execute!(tx, SQL, new.id, expected, kid(new), version(new.version), encoded)? == 0 {
+                    let exists = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(EXISTS)
+                        .bind(new.id).fetch_optional(conn).await)?;
+                    return Err(match exists {
+                        Some(_) => changed_meanwhile(),
+                        None => Error::not_found("SCM integration"),
+                    });
+                }
+                retire_unused_keys(tx, new.runner).await?;
+                let entry =
+                    Entry::new("scm_integration.update", new.id).with("changed", update.changed.clone());
+                log_audit(tx, actor, &entry).await
+            })
+        })
+        .await
+    }
+
+    /// Deletes an integration of the organization. `false`: there is none.
+    pub async fn delete_integration(&self, actor: Actor, id: IntegrationId) -> Result<bool> {
+        const FIND: &str = "SELECT record, organization_id, creator_id FROM scm_integration \
+            WHERE id = $1 AND organization_id = $2";
+        const FIND_LOCKED: &str = "SELECT record, organization_id, creator_id FROM scm_integration \
+            WHERE id = $1 AND organization_id = $2 FOR UPDATE";
+        const DELETE: &str = "DELETE FROM scm_integration WHERE id = $1";
+        self.write((actor, id), |tx, (actor, id)| {
+            Box::pin(async move {
+                let sql = for_update(tx, FIND, FIND_LOCKED);
+                let found: Option<Found> = on_tx!(tx, conn => sqlx::query_as(sql)
+                    .bind(*id).bind(actor.organization).fetch_optional(conn).await)?;
+                let Some(found) = found else { return Ok(false) };
+                let (integration, _) = found.decode()?;
+                log_change(tx, actor, integration.runner, Operation::Delete, (OBJECT, id.0)).await?;
+                execute!(tx, DELETE, *id)?;
+                retire_unused_keys(tx, integration.runner).await?;
+                let entry = Entry::new("scm_integration.delete", id)
+                    .with("runner", integration.runner.to_string())
+                    .with("host", integration.host.as_str());
+                log_audit(tx, actor, &entry).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+}
+
+/// What is sealed must be sealed with the key that is ACTIVE at the commit, or an agent told to shred the
+/// old one could not open it. The runner's row is locked by now, so this cannot change any more.
+async fn require_active(tx: &mut Tx, integration: &Integration) -> Result<()> {
+    const SQL: &str = "SELECT kid FROM runner_key WHERE runner_id = $1 AND state = 'ACTIVE'";
+    let Some(sealed_with) = kid(integration) else { return Ok(()) };
+    let active = on_tx!(tx, conn => sqlx::query_scalar::<_, Kid>(SQL)
+        .bind(integration.runner).fetch_optional(conn).await)?;
+    if active.as_ref() == Some(sealed_with) { Ok(()) } else { Err(changed_meanwhile()) }
+}
+
+fn kid(integration: &Integration) -> Option<&Kid> {
+    integration.oauth.as_ref().and_then(|oauth| oauth.secret.as_ref()).map(|secret| &secret.kid)
+}
+
+/// Versions count from 1 and never come near the end of the type.
+pub(super) fn version(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
+}
+
+fn existing(error: Error) -> Error {
+    match error.kind() {
+        Kind::AlreadyExists => Error::new(
+            Kind::AlreadyExists,
+            "the runner already has an SCM integration for this scm_id and host",
+        )
+        .blaming("host", "sealink.unique"),
+        Kind::NotFound => Error::not_found("runner"),
+        _ => error,
+    }
+}
+
+pub(super) fn changed_meanwhile() -> Error {
+    Error::new(Kind::Conflict, "changed by somebody else meanwhile; read it again and retry")
+}

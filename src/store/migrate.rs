@@ -1,0 +1,67 @@
+//! The schema and its history: the same numbers and names for both databases.
+use std::borrow::Cow;
+
+use sqlx::{
+    AssertSqlSafe, PgPool, Row, SqliteConnection,
+    migrate::{Migrate, Migration, MigrationType, Migrator},
+};
+
+use super::failure::failure;
+use crate::error::{Error, Kind, Result};
+
+macro_rules! migrations {
+    ($directory:literal) => {
+        migrations!($directory: "0001_server", "0002_organizations", "0003_runners", "0004_tokens",
+            "0005_runner_keys", "0006_scm_integrations", "0007_changes")
+    };
+    ($directory:literal: $($name:literal),*) => {
+        [$(($name, include_str!(concat!("../../migrations/", $directory, "/", $name, ".sql")))),*]
+    };
+}
+
+fn migrator<const N: usize>(files: [(&'static str, &'static str); N]) -> Migrator {
+    let migrations = files.map(|(name, sql)| {
+        let (number, name) = name.split_once('_').unwrap_or(("0", name));
+        Migration::new(
+            number.parse().unwrap_or_default(),
+            Cow::Borrowed(name),
+            MigrationType::Simple,
+            sqlx::SqlStr::from_static(sql),
+            false,
+        )
+    });
+    Migrator::with_migrations(migrations.into())
+}
+
+/// Brings an SQLite file to this release's schema; refuses another program's file.
+pub(super) async fn sqlite(connection: &mut SqliteConnection, application_id: i32) -> Result<()> {
+    let row = sqlx::query("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(failure)?;
+    let found: i32 = row.try_get(0).map_err(failure)?;
+    let tables = sqlx::query("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await;
+    let tables: i64 = tables.and_then(|row| row.try_get(0)).map_err(failure)?;
+    if found != application_id && (found != 0 || tables != 0) {
+        let message = "the database file belongs to another program";
+        return Err(Error::new(Kind::Precondition, message));
+    }
+    connection.ensure_migrations_table("_sqlx_migrations").await.map_err(refused)?;
+    migrator(migrations!("sqlite")).run_direct(None, connection, false).await.map_err(refused)?;
+    let version = migrations!("sqlite").len();
+    let mark = format!("PRAGMA application_id = {application_id}; PRAGMA user_version = {version}");
+    sqlx::raw_sql(AssertSqlSafe(mark)).execute(connection).await.map(|_| ()).map_err(failure)
+}
+
+/// Brings a PostgreSQL database to this release's schema. Replicas that start together take turns.
+pub(super) async fn postgres(pool: &PgPool) -> Result<()> {
+    migrator(migrations!("postgres")).run(pool).await.map_err(refused)
+}
+
+fn refused(error: sqlx::migrate::MigrateError) -> Error {
+    use sqlx::migrate::MigrateError;
+    match error {
+        MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) | MigrateError::VersionMismatch(_) => {
+            Error::new(Kind::Precondition, "the database was written by another release of Sealink").caused_by(error)
+        }
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failure(error),
+        other => Error::internal(other),
+    }
+}

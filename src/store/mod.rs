@@ -1,0 +1,128 @@
+//! The database: the only module that knows SQL.
+//!
+//! Every method is one atomic step named after its use. A query is written once, in the dialect SQLite and
+//! PostgreSQL share; where they differ, both texts stand side by side in the file that needs them.
+//! Reads run on whichever pool is open ([`on!`]); writes are steps given to [`Store::write`].
+mod bootstrap;
+mod changes;
+mod combine;
+mod configuration;
+mod failure;
+mod integration_pages;
+mod integrations;
+mod keyring;
+mod migrate;
+mod postgres;
+mod record;
+mod registrations;
+mod runner_keys;
+mod runners;
+mod sqlite;
+mod tokens;
+mod tx;
+mod users;
+mod writer;
+
+use std::path::PathBuf;
+
+use sqlx::{PgPool, SqlitePool};
+
+pub use self::{
+    bootstrap::FirstAdmin,
+    configuration::Configured,
+    integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
+    integrations::Update as IntegrationUpdate,
+    keyring::StoredSeed,
+    registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
+    runners::{NewRow as NewRunnerRow, RunnerFilter, Update as RunnerUpdate},
+    tokens::{NewTokenRow, StoredToken, TokenOwner, TokenRow},
+};
+use self::{combine::Combiner, tokens::TokenLookup, writer::Writer};
+use crate::error::Result;
+
+/// Where the data is.
+#[derive(Clone, Debug)]
+pub enum Location {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database, as a connection URL.
+    Postgres(String),
+}
+
+/// SQLite's readers, and the one connection that writes.
+pub(crate) struct Lanes {
+    read: SqlitePool,
+    write: Writer,
+}
+
+/// Which database is open.
+pub(crate) enum Database {
+    /// One file, one writer.
+    Sqlite(Lanes),
+    /// A server shared by any number of replicas.
+    Postgres(PgPool),
+}
+
+/// Runs one expression on whichever pool is open; the expression is type-checked once for each.
+macro_rules! on {
+    ($store:expr, $pool:ident => $run:expr) => {
+        match &$store.database {
+            $crate::store::Database::Sqlite($crate::store::Lanes { read: $pool, .. }) => $run,
+            $crate::store::Database::Postgres($pool) => $run,
+        }
+        .map_err($crate::store::failure::failure)
+    };
+}
+pub(crate) use on;
+
+/// The open database.
+pub struct Store {
+    database: Database,
+    tokens: Combiner<TokenLookup, Option<StoredToken>>,
+    runner_pages: Combiner<RunnerPageQuery, RunnerPage>,
+}
+
+impl Store {
+    /// Opens the database, creates or migrates its schema, and starts its writer.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) if it cannot be reached or is locked,
+    /// [`Kind::DataLoss`](crate::error::Kind::DataLoss) if the file is damaged, and
+    /// [`Kind::Precondition`](crate::error::Kind::Precondition) if it is of a newer release or on a network
+    /// file system.
+    pub async fn open(location: &Location) -> Result<Self> {
+        match location {
+            Location::Sqlite(path) => sqlite::open(path).await,
+            Location::Postgres(url) => postgres::open(url).await,
+        }
+    }
+
+    /// Ends every connection; writes that were queued are finished first.
+    pub async fn close(&self) {
+        match &self.database {
+            Database::Sqlite(lanes) => {
+                lanes.write.close().await;
+                lanes.read.close().await;
+            }
+            Database::Postgres(pool) => pool.close().await,
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Whatever it answers instead.
+    pub async fn ping(&self) -> Result<()> {
+        on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(|_| ()))
+    }
+
+    /// How many writes were acknowledged and how many COMMITs that took: (writes, commits). PostgreSQL
+    /// commits each write for itself and counts nothing.
+    #[must_use]
+    pub fn write_counts(&self) -> (u64, u64) {
+        match &self.database {
+            Database::Sqlite(lanes) => lanes.write.counts(),
+            Database::Postgres(_) => (0, 0),
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! PostgreSQL: a pool, and writes that retry what the database asks to be retried.
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use sqlx::{ConnectOptions, PgPool, postgres::{PgConnectOptions, PgPoolOptions}};
+
+use super::{
+    Database, Store,
+    combine::Combiner,
+    failure::failure,
+    integration_pages::PostgresRunnerPages,
+    migrate,
+    tokens::PostgresTokens,
+    tx::Tx,
+};
+use crate::error::{Error, Kind, Result};
+
+/// How often a write is run before its conflict is the caller's.
+const ATTEMPTS: u32 = 3;
+const CONNECTIONS: u32 = 16;
+/// How long a request waits for a connection.
+const ACQUIRE: Duration = Duration::from_secs(2);
+
+pub(super) async fn open(url: &str) -> Result<Store> {
+    let bad_url = |error| Error::new(Kind::Invalid, "database.url is not a PostgreSQL URL").caused_by(error);
+    let options: PgConnectOptions = url.parse().map_err(bad_url)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(ACQUIRE)
+        .connect_with(options.application_name("sealink").disable_statement_logging())
+        .await
+        .map_err(failure)?;
+    migrate::postgres(&pool).await?;
+    Ok(Store {
+        tokens: Combiner::start(PostgresTokens(pool.clone())),
+        runner_pages: Combiner::start(PostgresRunnerPages(pool.clone())),
+        database: Database::Postgres(pool),
+    })
+}
+
+/// Runs one step in a transaction, in a task of its own so that a caller who goes away cannot stop it
+/// half-way.
+pub(super) async fn write<I, T, F>(pool: &PgPool, input: I, step: F) -> Result<T>
+where
+    I: Send + Sync + 'static,
+    T: Send + 'static,
+    F: for<'t> Fn(&'t mut Tx, &'t I) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+{
+    let pool = pool.clone();
+    let task = tokio::spawn(async move {
+        let job = Arc::new((input, step));
+        let mut attempt = 1;
+        loop {
+            match run(&pool, &job.0, &job.1).await {
+                Err(error) if error.kind() == Kind::Conflict && attempt < ATTEMPTS && from_database(&error) => {
+                    attempt += 1;
+                }
+                done => return done,
+            }
+        }
+    });
+    task.await.map_err(Error::internal)?
+}
+
+/// Whether the database, and not a step's own check, reports the conflict: only then a retry can help.
+fn from_database(error: &Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<sqlx::Error>())
+}
+
+async fn run<I, T, F>(pool: &PgPool, input: &I, step: &F) -> Result<T>
+where
+    F: for<'t> Fn(&'t mut Tx, &'t I) -> BoxFuture<'t, Result<T>>,
+{
+    let mut tx = Tx::Postgres(pool.begin().await.map_err(failure)?);
+    let value = step(&mut tx, input).await?;
+    let Tx::Postgres(transaction) = tx else { return Err(Error::internal("the transaction changed its kind")) };
+    transaction.commit().await.map_err(commit_failure)?;
+    Ok(value)
+}
+
+/// A connection that breaks during COMMIT leaves the outcome open, and the answer says so.
+fn commit_failure(error: sqlx::Error) -> Error {
+    let mapped = failure(error);
+    match mapped.kind() {
+        Kind::Unavailable => Error::new(
+            Kind::Unavailable,
+            "the connection to the database broke while committing: the outcome is unknown, read before retrying",
+        )
+        .retry_after(Duration::from_secs(1))
+        .caused_by(mapped),
+        _ => mapped,
+    }
+}

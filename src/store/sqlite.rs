@@ -1,0 +1,138 @@
+//! Opening SQLite so that what is acknowledged is durable.
+use std::{fs::File, os::unix::fs::PermissionsExt, path::Path};
+
+use sqlx::{
+    ConnectOptions, Row, SqliteConnection, SqlitePool,
+    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+use super::{
+    Database, Lanes, Store,
+    combine::Combiner,
+    failure::failure,
+    integration_pages::SqliteRunnerPages,
+    migrate,
+    tokens::SqliteTokens,
+    writer::Writer,
+};
+use crate::error::{Error, Kind, Result};
+
+/// Marks the file as Sealink's ("Seal"), so that another program's database is never taken for one.
+const APPLICATION_ID: i32 = 0x5365_616c;
+/// Readers besides the two that answer combined reads.
+const READERS: u32 = 2;
+/// Pages of one connection's cache: 512 KiB.
+const CACHE: &str = "-512";
+
+/// What must hold on every connection, and how SQLite spells it when asked.
+const REQUIRED: [(&str, &str); 11] = [
+    ("journal_mode", "wal"),
+    ("synchronous", "2"),
+    ("foreign_keys", "1"),
+    ("busy_timeout", "5000"),
+    ("secure_delete", "1"),
+    ("wal_autocheckpoint", "1000"),
+    ("journal_size_limit", "67108864"),
+    ("trusted_schema", "0"),
+    ("cell_size_check", "1"),
+    ("mmap_size", "0"),
+    ("temp_store", "2"),
+];
+
+pub(super) async fn open(path: &Path) -> Result<Store> {
+    refuse_network_file_system(path)?;
+    create_private(path)?;
+    let options = options(path);
+    let mut writer = options.clone().connect().await.map_err(failure)?;
+    verify(&mut writer).await?;
+    migrate::sqlite(&mut writer, APPLICATION_ID).await?;
+
+    let reading = options.pragma("query_only", "1");
+    let read = SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .test_before_acquire(false)
+        .connect_with(reading.clone())
+        .await
+        .map_err(failure)?;
+    verify_pool(&read).await?;
+    let tokens = reading.clone().connect().await.map_err(failure)?;
+    let pages = reading.connect().await.map_err(failure)?;
+    Ok(Store {
+        database: Database::Sqlite(Lanes { read, write: Writer::start(writer) }),
+        tokens: Combiner::start(SqliteTokens(tokens)),
+        runner_pages: Combiner::start(SqliteRunnerPages(pages)),
+    })
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .auto_vacuum(SqliteAutoVacuum::None)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(std::time::Duration::from_secs(5))
+        .pragma("secure_delete", "ON")
+        .pragma("wal_autocheckpoint", "1000")
+        .pragma("journal_size_limit", "67108864")
+        .pragma("trusted_schema", "OFF")
+        .pragma("cell_size_check", "ON")
+        .pragma("mmap_size", "0")
+        .pragma("temp_store", "MEMORY")
+        .pragma("cache_size", CACHE)
+        .disable_statement_logging()
+}
+
+/// The file holds ciphertexts and token hashes: nobody else on the machine needs it.
+fn create_private(path: &Path) -> Result<()> {
+    let describe = |error| {
+        Error::new(Kind::Unavailable, "cannot create the database file: check the data directory's owner and space")
+            .caused_by(error)
+    };
+    let file = File::options().create(true).append(true).open(path).map_err(describe)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(describe)
+}
+
+/// SQLite's locks do not hold on network file systems; two machines would corrupt the file.
+fn refuse_network_file_system(path: &Path) -> Result<()> {
+    /// NFS, SMB, CIFS, SMB2, Ceph, 9P, FUSE (sshfs and the like), AFS: see statfs(2).
+    const NETWORK: [i64; 8] = [
+        0x6969,
+        0x517b,
+        0xff53_4d42,
+        0xfe53_4d42,
+        0x00c3_6400,
+        0x0102_1997,
+        0x6573_5546,
+        0x5346_414f,
+    ];
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let Ok(found) = rustix::fs::statfs(directory) else { return Ok(()) };
+    if NETWORK.contains(&(i64::from(found.f_type) & 0xffff_ffff)) {
+        let message = "the database must not be on a network file system: SQLite's locks do not hold there; \
+                       use a local disk, or PostgreSQL";
+        return Err(Error::new(Kind::Precondition, message));
+    }
+    Ok(())
+}
+
+async fn verify_pool(pool: &SqlitePool) -> Result<()> {
+    let mut connection = pool.acquire().await.map_err(failure)?;
+    verify(&mut connection).await
+}
+
+/// Reads every pragma back: a driver that overrides one silently would cost acknowledged writes.
+async fn verify(connection: &mut SqliteConnection) -> Result<()> {
+    for (pragma, wanted) in REQUIRED {
+        let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
+        let row = sqlx::query(sql).fetch_one(&mut *connection).await.map_err(failure)?;
+        let found = row.try_get::<i64, _>(0).map(|number| number.to_string());
+        let found = found.or_else(|_| row.try_get::<String, _>(0)).map_err(failure)?;
+        if found != wanted {
+            let message = format!("SQLite keeps {pragma} at {found} where {wanted} is required");
+            return Err(Error::new(Kind::Precondition, message));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,69 @@
+//! One write in progress.
+use futures_util::future::BoxFuture;
+use sqlx::{Postgres, SqliteConnection, Transaction};
+
+use super::{Database, Store, postgres};
+use crate::error::Result;
+
+/// The transaction a step runs in.
+pub(crate) enum Tx {
+    /// The writer's connection, inside a savepoint.
+    Sqlite(SqliteConnection),
+    /// A transaction of its own.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// Runs one expression on whichever transaction is open.
+macro_rules! on_tx {
+    ($tx:expr, $conn:ident => $run:expr) => {
+        match $tx {
+            $crate::store::tx::Tx::Sqlite(connection) => {
+                let $conn = &mut *connection;
+                $run
+            }
+            $crate::store::tx::Tx::Postgres(transaction) => {
+                let $conn = &mut **transaction;
+                $run
+            }
+        }
+        .map_err($crate::store::failure::failure)
+    };
+}
+pub(crate) use on_tx;
+
+/// Executes one statement with its binds; the number of rows it touched.
+macro_rules! execute {
+    ($tx:expr, $sql:expr $(, $bind:expr)* $(,)?) => {
+        $crate::store::tx::on_tx!($tx, conn => sqlx::query($sql)
+            $(.bind($bind))*
+            .execute(conn)
+            .await
+            .map(|done| done.rows_affected()))
+    };
+}
+pub(crate) use execute;
+
+/// The clause that locks a row that was read to be changed. SQLite has one writer and needs none.
+pub(crate) fn for_update(tx: &Tx, sqlite: &'static str, postgres: &'static str) -> &'static str {
+    match tx {
+        Tx::Sqlite(_) => sqlite,
+        Tx::Postgres(_) => postgres,
+    }
+}
+
+impl Store {
+    /// Runs `step` as one atomic change and answers once it is durable. A step that fails leaves no trace.
+    /// It may run more than once: PostgreSQL retries serialisation failures. The caller going away does not
+    /// stop it.
+    pub(crate) async fn write<I, T, F>(&self, input: I, step: F) -> Result<T>
+    where
+        I: Send + Sync + 'static,
+        T: Send + 'static,
+        F: for<'t> Fn(&'t mut Tx, &'t I) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
+    {
+        match &self.database {
+            Database::Sqlite(lanes) => lanes.write.submit(input, step).await,
+            Database::Postgres(pool) => postgres::write(pool, input, step).await,
+        }
+    }
+}

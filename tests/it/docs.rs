@@ -1,0 +1,180 @@
+//! The transcripts in the documentation, run word for word by bash against the real binary.
+//!
+//! In a fenced block marked `console`, a line after `$ ` is a command, lines indented by four spaces after it
+//! continue it, and the rest is its output, in which `..` stands for anything. Replaced are only the port, by a free
+//! one, and cargo, which has built the binary already.
+use std::{
+    env, fs,
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_sealink");
+const DEADLINE: Duration = Duration::from_secs(120);
+const MARK: &str = "@@ ended with ";
+
+/// `cargo run --release -- serve` becomes the server, whose log stays out of the transcript.
+const PREAMBLE: &str = r#"
+trap 'jobs -p | xargs -r kill' EXIT
+cargo() {
+    if [ "$1" = build ]; then return; fi
+    shift 3
+    exec sealink "$@" 2>server.log
+}
+"#;
+
+#[test]
+fn the_readme_runs_word_for_word() {
+    run("README.md");
+}
+
+#[test]
+fn the_quickstart_runs_word_for_word() {
+    run("docs/quickstart.md");
+}
+
+#[test]
+fn a_transcript_that_lies_is_noticed() {
+    assert!(matches("{\"id\":\"..\"}", "{\"id\":\"0198\"}"));
+    assert!(matches("..", ""));
+    assert!(matches("..b..", "a\nb\nc"));
+    assert!(!matches("", "warning: unexpected"));
+    assert!(!matches("{\"id\":\"..\"}", "{\"code\":\"internal\"}"));
+    assert!(!matches("a..b..c", "a c b"));
+}
+
+/// One command and what the document says it prints.
+#[derive(Debug)]
+struct Step {
+    command: String,
+    expected: String,
+}
+
+fn run(document: &str) {
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).expect("the document");
+    let steps = steps(&text);
+    assert!(steps.len() > 3, "{document} holds no transcript");
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let port = free_port();
+    let script = script(&steps).replace("7400", &port.to_string());
+    fs::write(directory.path().join("transcript.sh"), script).expect("the script is written");
+    let output = fs::File::create(directory.path().join("output")).expect("the output file");
+    let mut shell = Command::new("bash")
+        .arg("transcript.sh")
+        .current_dir(directory.path())
+        .env("PATH", path())
+        .env("SEALINK_LISTEN", format!("127.0.0.1:{port}"))
+        .env("SEALINK_URL", format!("http://127.0.0.1:{port}"))
+        .env_remove("SEALINK_TOKEN")
+        .env_remove("SEALINK_ADMIN_TOKEN")
+        .stdin(Stdio::null())
+        .stdout(output.try_clone().expect("a second handle"))
+        .stderr(output)
+        .spawn()
+        .expect("bash");
+    let in_time = ended(&mut shell);
+    let output = fs::read_to_string(directory.path().join("output")).expect("the output");
+    let log = fs::read_to_string(directory.path().join("server.log")).unwrap_or_default();
+    assert!(in_time, "{document} was not done in {DEADLINE:?}:\n{output}\nserver:\n{log}");
+    compare(document, &steps, &output, &log);
+}
+
+fn compare(document: &str, steps: &[Step], output: &str, log: &str) {
+    let mut rest = output;
+    for Step { command, expected } in steps {
+        let (printed, after) =
+            rest.split_once(MARK).unwrap_or_else(|| panic!("{document} stopped before {command}:\n{rest}"));
+        let (status, after) = after.split_once('\n').unwrap_or((after, ""));
+        assert_eq!(status, "0", "{document}: {command}\n{printed}\nserver:\n{log}");
+        assert!(
+            matches(expected, printed.trim()),
+            "{document}: {command}\nprinted:\n{}\ninstead of:\n{expected}",
+            printed.trim()
+        );
+        rest = after;
+    }
+}
+
+fn steps(text: &str) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    let (mut inside, mut in_command) = (false, false);
+    for line in text.lines() {
+        if line.starts_with("```") {
+            inside = line == "```console";
+            in_command = false;
+        } else if !inside {
+        } else if let Some(command) = line.strip_prefix("$ ") {
+            steps.push(Step { command: command.to_owned(), expected: String::new() });
+            in_command = true;
+        } else if let Some(step) = steps.last_mut() {
+            in_command &= line.starts_with("    ");
+            let part = if in_command { &mut step.command } else { &mut step.expected };
+            if !part.is_empty() {
+                part.push('\n');
+            }
+            part.push_str(line);
+        }
+    }
+    steps
+}
+
+fn script(steps: &[Step]) -> String {
+    let mut script = PREAMBLE.to_owned();
+    for Step { command, .. } in steps {
+        script.push_str(command);
+        script.push_str("\nprintf '\\n");
+        script.push_str(MARK);
+        script.push_str("%s\\n' $?\n");
+    }
+    script
+}
+
+/// Whether `printed` is `expected`, in which `..` stands for anything, also for several lines.
+fn matches(expected: &str, printed: &str) -> bool {
+    let Some((first, after)) = expected.split_once("..") else {
+        return expected == printed;
+    };
+    let Some(mut rest) = printed.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts: Vec<&str> = after.split("..").collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(found) = rest.find(part) else {
+            return false;
+        };
+        rest = &rest[found + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+fn ended(shell: &mut Child) -> bool {
+    let start = Instant::now();
+    while start.elapsed() < DEADLINE {
+        if shell.try_wait().expect("its state").is_some() {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    // Asked to end, the shell also ends the server it started.
+    let asked = Command::new("kill").arg(shell.id().to_string()).status();
+    assert!(asked.is_ok_and(|status| status.success()), "the shell could not be ended");
+    shell.wait().expect("its end");
+    false
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+fn path() -> std::ffi::OsString {
+    let mut paths = vec![Path::new(BINARY).parent().expect("its directory").to_owned()];
+    paths.extend(env::split_paths(&env::var_os("PATH").expect("PATH")));
+    env::join_paths(paths).expect("a PATH")
+}
