@@ -38,6 +38,11 @@ impl Output {
         if self.json { json(item) } else { fields(members) }
     }
 
+    /// One new thing: an object in JSON, else nothing but its id, so that a script can keep it.
+    pub(super) fn created<T: Serialize>(self, item: &T, id: &str) -> Result<()> {
+        if self.json { json(item) } else { print(&clean(id)) }
+    }
+
     /// A change that leaves nothing to show: `{"id":..}` in JSON, else a sentence on stderr.
     pub(super) fn done(self, id: &str, sentence: &str) -> Result<()> {
         if self.json {

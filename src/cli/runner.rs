@@ -129,10 +129,8 @@ impl Create {
         let done = format!("runner {} was created", runner.runner_id);
         let written = draft.commit(format!("{token}\n").as_bytes());
         written.map_err(|source| input::unsaved(&done, file, source))?;
-        context.out.show(
-            &json!({"runner": runner, "exchangeTokenFile": file}),
-            &[("id", runner.runner_id.clone()), ("exchange token", format!("in {}", file.display()))],
-        )
+        output::note(&format!("the one-time exchange token is in {}", file.display()));
+        context.out.created(&json!({"runner": runner, "exchangeTokenFile": file}), &runner.runner_id)
     }
 }
 
@@ -195,5 +193,5 @@ fn provider(runner: &Runner) -> String {
 
 fn phase(runner: &Runner) -> String {
     let phase = runner.status.as_ref().map(|status| status.phase).unwrap_or_default();
-    word(phase, "RUNNER_PHASE_", RunnerPhase::as_str_name)
+    word(phase, "RUNNER_PHASE_", RunnerPhase::as_str_name).to_ascii_uppercase()
 }

@@ -4,7 +4,11 @@ mod abuse_framing;
 mod agent;
 mod at_rest;
 mod cli;
+<<<<<<< HEAD
 mod cors;
+=======
+mod fake_server;
+>>>>>>> cli
 mod harden;
 mod json;
 mod json_codec;
