@@ -85,7 +85,8 @@ fn plan_oauth(
     if client_id.as_deref() == Some("") {
         return Ok(if now.is_some() { OAuthPlan::Remove } else { OAuthPlan::Keep });
     }
-    let secret = secret.map(|mut text| Secret::parse(CLIENT_SECRET, std::mem::take(&mut *text))).transpose()?;
+    let secret =
+        secret.map(|mut text| Secret::parse(CLIENT_SECRET, std::mem::take(&mut *text))).transpose()?;
     let client_id = client_id.map(parse_client_id).transpose()?;
     let issuer = match issuer_url {
         None => now.and_then(|oauth| oauth.issuer.clone()),

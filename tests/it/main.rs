@@ -1,5 +1,6 @@
 //! Tests of the whole, one module per behaviour.
 mod agent;
+mod architecture;
 mod at_rest;
 mod cli;
 mod harden;
@@ -13,6 +14,7 @@ mod seal_architecture;
 mod seal_fixtures;
 mod seal_vectors;
 mod shell;
+mod source;
 mod wire_contract;
 mod wire_rules;
 mod zero_alloc;
