@@ -38,6 +38,15 @@ impl Output {
         if self.json { json(item) } else { fields(members) }
     }
 
+    /// A new thing: an object in JSON, else its bare id, for scripts to keep, and a sentence on stderr.
+    pub(super) fn created<T: Serialize>(self, item: &T, id: &str, sentence: &str) -> Result<()> {
+        if self.json {
+            return json(item);
+        }
+        note(sentence);
+        print(&clean(id))
+    }
+
     /// A change that leaves nothing to show: `{"id":..}` in JSON, else a sentence on stderr.
     pub(super) fn done(self, id: &str, sentence: &str) -> Result<()> {
         if self.json {

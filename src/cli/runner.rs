@@ -129,9 +129,10 @@ impl Create {
         let done = format!("runner {} was created", runner.runner_id);
         let written = draft.commit(format!("{token}\n").as_bytes());
         written.map_err(|source| input::unsaved(&done, file, source))?;
-        context.out.show(
+        context.out.created(
             &json!({"runner": runner, "exchangeTokenFile": file}),
-            &[("id", runner.runner_id.clone()), ("exchange token", format!("in {}", file.display()))],
+            &runner.runner_id,
+            &format!("the exchange token is in {}: it works once, within 24 hours", file.display()),
         )
     }
 }
