@@ -9,7 +9,7 @@ CREATE TABLE keyring (
     key_id BIGINT PRIMARY KEY,
     state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'DECRYPT_ONLY', 'RETIRED')),
     wrapped_seed BYTEA NOT NULL,
-    root_fingerprint BYTEA NOT NULL,
+    root_fingerprint TEXT NOT NULL,
     created_at BIGINT NOT NULL
 );
 CREATE UNIQUE INDEX keyring_active ON keyring (state) WHERE state = 'ACTIVE';

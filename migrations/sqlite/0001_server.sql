@@ -9,7 +9,7 @@ CREATE TABLE keyring (
     key_id INTEGER PRIMARY KEY,
     state TEXT NOT NULL CHECK (state IN ('ACTIVE', 'DECRYPT_ONLY', 'RETIRED')),
     wrapped_seed BLOB NOT NULL,
-    root_fingerprint BLOB NOT NULL,
+    root_fingerprint TEXT NOT NULL,
     created_at INTEGER NOT NULL
 ) STRICT;
 CREATE UNIQUE INDEX keyring_active ON keyring (state) WHERE state = 'ACTIVE';

@@ -120,6 +120,9 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
     let draft = directory.join(name);
+    // What a process with this id left when it was killed: no root key, or it would have its name. In a
+    // container the id is always the same.
+    let _ = fs::remove_file(&draft);
     let written = (|| {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft)?;
         file.write_all(text.as_bytes())?;

@@ -75,6 +75,12 @@ impl Host {
         &self.0
     }
 
+    /// The host as the user wrote it.
+    #[must_use]
+    pub fn into_string(self) -> String {
+        self.0
+    }
+
     /// What uniqueness is decided by: the host in lower case.
     #[must_use]
     pub fn key(&self) -> String {

@@ -63,54 +63,48 @@ impl Patch {
     /// # Errors
     /// [`Kind::Invalid`] for a value that breaks a rule; [`Kind::Precondition`] if the client id or the
     /// issuer would change under a kept secret: the ciphertext is bound to both.
-    pub fn plan(self, current: &Integration) -> Result<Plan> {
+    pub fn plan(&self, current: &Integration) -> Result<Plan> {
         let scm = Scm::parse(&current.scm_id)?;
-        let virtual_directory = match self.virtual_directory {
+        let virtual_directory = match &self.virtual_directory {
             None => current.virtual_directory.clone(),
-            Some(directory) => parse_directory(scm, Some(directory).filter(|text| !text.is_empty()))?,
+            Some(directory) => parse_directory(scm, Some(directory.clone()).filter(|text| !text.is_empty()))?,
         };
-        let oauth = plan_oauth(scm, current, self.client_id, self.client_secret, self.issuer_url)?;
+        let oauth = self.plan_oauth(scm, current)?;
         Ok(Plan { oauth, pat: self.pat.unwrap_or(current.pat), virtual_directory })
     }
-}
 
-fn plan_oauth(
-    scm: Scm,
-    current: &Integration,
-    client_id: Option<String>,
-    secret: Option<Zeroizing<String>>,
-    issuer_url: Option<String>,
-) -> Result<OAuthPlan> {
-    let now = current.oauth.as_ref();
-    if client_id.as_deref() == Some("") {
-        return Ok(if now.is_some() { OAuthPlan::Remove } else { OAuthPlan::Keep });
-    }
-    let secret =
-        secret.map(|mut text| Secret::parse(CLIENT_SECRET, std::mem::take(&mut *text))).transpose()?;
-    let client_id = client_id.map(parse_client_id).transpose()?;
-    let issuer = match issuer_url {
-        None => now.and_then(|oauth| oauth.issuer.clone()),
-        Some(url) if url.is_empty() => None,
-        Some(url) => Some(IssuerUrl::parse(url)?),
-    };
-    let on = now.is_some() || client_id.is_some();
-    check_methods(scm, on)?;
-    check_issuer(scm, on, issuer.as_ref())?;
-
-    let Some(now) = now else {
-        return match (client_id, secret) {
-            (None, None) => Ok(OAuthPlan::Keep),
-            (Some(client_id), Some(secret)) => Ok(OAuthPlan::Seal { client_id, issuer, secret }),
-            (Some(_), None) => Err(together(CLIENT_SECRET, "oauth_client_id")),
-            (None, Some(_)) => Err(together("oauth_client_id", CLIENT_SECRET)),
+    fn plan_oauth(&self, scm: Scm, current: &Integration) -> Result<OAuthPlan> {
+        let now = current.oauth.as_ref();
+        if self.client_id.as_deref() == Some("") {
+            return Ok(if now.is_some() { OAuthPlan::Remove } else { OAuthPlan::Keep });
+        }
+        let secret = self.client_secret.as_ref().map(|text| Secret::parse(CLIENT_SECRET, text.to_string()));
+        let secret = secret.transpose()?;
+        let client_id = self.client_id.clone().map(parse_client_id).transpose()?;
+        let issuer = match &self.issuer_url {
+            None => now.and_then(|oauth| oauth.issuer.clone()),
+            Some(url) if url.is_empty() => None,
+            Some(url) => Some(IssuerUrl::parse(url.clone())?),
         };
-    };
-    let client_id = client_id.unwrap_or_else(|| now.client_id.clone());
-    match secret {
-        Some(secret) => Ok(OAuthPlan::Seal { client_id, issuer, secret }),
-        None if issuer != now.issuer => Err(resupply("issuer_url")),
-        None if client_id != now.client_id => Err(resupply("oauth_client_id")),
-        None => Ok(OAuthPlan::Keep),
+        let on = now.is_some() || client_id.is_some();
+        check_methods(scm, on)?;
+        check_issuer(scm, on, issuer.as_ref())?;
+
+        let Some(now) = now else {
+            return match (client_id, secret) {
+                (None, None) => Ok(OAuthPlan::Keep),
+                (Some(client_id), Some(secret)) => Ok(OAuthPlan::Seal { client_id, issuer, secret }),
+                (Some(_), None) => Err(together(CLIENT_SECRET, "oauth_client_id")),
+                (None, Some(_)) => Err(together("oauth_client_id", CLIENT_SECRET)),
+            };
+        };
+        let client_id = client_id.unwrap_or_else(|| now.client_id.clone());
+        match secret {
+            Some(secret) => Ok(OAuthPlan::Seal { client_id, issuer, secret }),
+            None if issuer != now.issuer => Err(resupply("issuer_url")),
+            None if client_id != now.client_id => Err(resupply("oauth_client_id")),
+            None => Ok(OAuthPlan::Keep),
+        }
     }
 }
 

@@ -10,6 +10,9 @@ const DEFAULT_SIZE: u16 = 25;
 pub struct PageSize(u16);
 
 impl PageSize {
+    /// One row.
+    pub const SMALLEST: Self = Self(1);
+
     /// Reads a request's page size; 0 means 25.
     ///
     /// # Errors

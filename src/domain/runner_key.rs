@@ -30,6 +30,23 @@ pub enum KeyAlgorithm {
     X25519,
 }
 
+impl KeyAlgorithm {
+    /// The name in vectors and in tables for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rsa => "RSA",
+            Self::X25519 => "X25519",
+        }
+    }
+
+    /// The algorithm with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Rsa, Self::X25519].into_iter().find(|algorithm| algorithm.name() == name)
+    }
+}
+
 /// A runner's public key as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunnerKey {

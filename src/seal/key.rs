@@ -17,31 +17,7 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// What a key is for, and thereby the format of everything sealed with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// JWE compact, RSA-OAEP-256 with A256GCM.
-    Rsa,
-    /// The sealed box of libsodium.
-    X25519,
-}
-
-impl Algorithm {
-    /// The name in the database and in tables for people.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Rsa => "RSA",
-            Self::X25519 => "X25519",
-        }
-    }
-
-    /// The algorithm with this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Rsa, Self::X25519].into_iter().find(|algorithm| algorithm.name() == name)
-    }
-}
+pub use crate::domain::runner_key::KeyAlgorithm as Algorithm;
 
 /// A public key that was accepted by [`super::policy`].
 #[derive(Clone, Debug, PartialEq, Eq)]

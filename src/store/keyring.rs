@@ -14,7 +14,7 @@ pub struct StoredSeed {
     /// The seed, wrapped with the root key.
     pub wrapped_seed: Vec<u8>,
     /// Which root key wrapped it.
-    pub root_fingerprint: Vec<u8>,
+    pub root_fingerprint: String,
     /// When it was made.
     pub created_at: Instant,
 }

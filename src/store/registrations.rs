@@ -130,8 +130,8 @@ impl Store {
     /// `replaces` names the key that is still ACTIVE; else it waits as PENDING.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if the registration is gone, [`Kind::AlreadyExists`] if the key was registered
-    /// meanwhile.
+    /// [`Kind::NotFound`] if the registration is gone or the key became another runner's meanwhile,
+    /// [`Kind::Precondition`] if it was replaced or revoked meanwhile.
     pub async fn complete_registration(
         &self,
         actor: Actor,
@@ -141,14 +141,19 @@ impl Store {
         self.write((actor, id, replaces), |tx, (actor, id, replaces)| {
             Box::pin(async move {
                 let (runner, kid) = take(tx, actor, *id).await?;
-                let present = on_tx!(tx, conn => sqlx::query_as::<_, (bool, Option<Kid>)>(PRESENT)
-                    .bind(runner).fetch_optional(conn).await)?;
-                let (registered, active) = present.ok_or_else(|| Error::not_found("runner"))?;
+                let present = on_tx!(tx, conn => sqlx::query_as::<_, (bool, Option<Kid>, KeyState)>(PRESENT)
+                    .bind(runner).bind(&kid).fetch_optional(conn).await)?;
+                let (registered, active, state) = present.ok_or_else(|| Error::not_found("runner"))?;
                 let proved = active.is_some() && active == *replaces;
-                let state = if !registered || proved { KeyState::Active } else { KeyState::Pending };
-                if state == KeyState::Active {
-                    activate(tx, actor, runner, &kid).await?;
-                }
+                let state = match state {
+                    KeyState::Pending if !registered || proved => {
+                        activate(tx, actor, runner, &kid).await?;
+                        KeyState::Active
+                    }
+                    // The key was offered before and is in use or waits already.
+                    KeyState::Pending | KeyState::Active => state,
+                    _ => return Err(Error::new(Kind::Precondition, "this key was replaced or revoked meanwhile")),
+                };
                 let entry = Entry::new("runner_key.register", &kid)
                     .with("runner", runner.to_string())
                     .with("active", state == KeyState::Active);
@@ -160,10 +165,11 @@ impl Store {
     }
 }
 
-const PRESENT: &str = "SELECT r.registered, k.kid FROM runner r \
+const PRESENT: &str = "SELECT r.registered, k.kid, n.state FROM runner r \
+    JOIN runner_key n ON n.runner_id = r.id AND n.kid = $2 \
     LEFT JOIN runner_key k ON k.runner_id = r.id AND k.state = 'ACTIVE' WHERE r.id = $1";
 
-/// Removes the registration and stores its key as PENDING.
+/// Removes the registration and stores its key as PENDING, unless the runner has that key already.
 async fn take(tx: &mut Tx, actor: &Actor, id: RegistrationId) -> Result<(RunnerId, Kid)> {
     /// Locks the runner first, so that two registrations of one runner follow one another.
     const LOCK: &str = "UPDATE runner SET updated_at = updated_at WHERE id = \
@@ -171,13 +177,10 @@ async fn take(tx: &mut Tx, actor: &Actor, id: RegistrationId) -> Result<(RunnerI
     const INSERT: &str = "INSERT INTO runner_key (id, organization_id, runner_id, kid, state, algorithm, bits, \
         public_key, created_at, revocation_reason) \
         SELECT id, organization_id, runner_id, kid, 'PENDING', algorithm, bits, public_key, $2, '' \
-        FROM key_registration WHERE id = $1";
+        FROM key_registration WHERE id = $1 ON CONFLICT (organization_id, kid) DO NOTHING";
     const DELETE: &str = "DELETE FROM key_registration WHERE id = $1 RETURNING runner_id, kid";
     execute!(tx, LOCK, id)?;
-    execute!(tx, INSERT, id, actor.at).map_err(|error| match error.kind() {
-        Kind::AlreadyExists => Error::new(Kind::AlreadyExists, "this key is registered already"),
-        _ => error,
-    })?;
+    execute!(tx, INSERT, id, actor.at)?;
     let taken = on_tx!(tx, conn => sqlx::query_as::<_, (RunnerId, Kid)>(DELETE)
         .bind(id).fetch_optional(conn).await)?;
     taken.ok_or_else(|| Error::not_found("key registration"))

@@ -66,10 +66,10 @@ pub struct Update {
 pub struct RunnerFilter {
     /// Created by one of these, at most 25.
     pub creators: Vec<UserId>,
-    /// Of one of these kinds.
-    pub kinds: Vec<RunnerKind>,
-    /// On one of these.
-    pub providers: Vec<RunnerProvider>,
+    /// Of one of these kinds; `None` is a kind that no runner here has.
+    pub kinds: Vec<Option<RunnerKind>>,
+    /// On one of these; `None` is a provider that no runner here has.
+    pub providers: Vec<Option<RunnerProvider>>,
 }
 
 #[derive(FromRow)]
@@ -201,8 +201,8 @@ impl Store {
             Visible::CreatedBy(user) => (CREATED, user.0),
             Visible::Only(runner) => (ONE, runner.0),
         };
-        let kinds = names(filter.kinds.iter().map(|kind| sqlx_name(kind)));
-        let providers = names(filter.providers.iter().map(|provider| sqlx_name(provider)));
+        let kinds = names(&filter.kinds);
+        let providers = names(&filter.providers);
         let narrowed = i64::from(!filter.creators.is_empty());
         let mut creators = filter.creators;
         creators.resize(CREATOR_PLACES, UserId(uuid::Uuid::nil()));
@@ -291,14 +291,11 @@ impl Store {
     }
 }
 
-fn names(names: impl Iterator<Item = &'static str>) -> String {
-    let names: Vec<_> = names.collect();
+/// Stored names between commas; empty if nothing is narrowed. A name nothing has stands for `None`.
+fn names<T: StoredName>(values: &[Option<T>]) -> String {
+    let names: Vec<_> =
+        values.iter().map(|value| value.as_ref().map_or("-", StoredName::stored_name)).collect();
     if names.is_empty() { String::new() } else { format!(",{},", names.join(",")) }
-}
-
-/// The name an enum has in the database.
-fn sqlx_name<T: StoredName>(value: &T) -> &'static str {
-    value.stored_name()
 }
 
 /// Enums that queries compare as text.

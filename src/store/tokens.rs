@@ -292,15 +292,14 @@ impl Store {
         .await
     }
 
-    /// Revokes a token of the organization; `owner` limits it to one user's own. `false`: there is none.
-    pub async fn revoke_token(&self, actor: Actor, id: TokenId, owner: Option<UserId>) -> Result<bool> {
-        const FIND: &str = "SELECT revoked_at FROM token WHERE token_id = $1 AND organization_id = $2 \
-            AND ($3 IS NULL OR member_id = $3)";
+    /// Revokes a token of the organization. `false`: there is none.
+    pub async fn revoke_token(&self, actor: Actor, id: TokenId) -> Result<bool> {
+        const FIND: &str = "SELECT revoked_at FROM token WHERE token_id = $1 AND organization_id = $2";
         const REVOKE: &str = "UPDATE token SET revoked_at = $2 WHERE token_id = $1";
-        self.write((actor, id, owner), |tx, (actor, id, owner)| {
+        self.write((actor, id), |tx, (actor, id)| {
             Box::pin(async move {
                 let found = on_tx!(tx, conn => sqlx::query_scalar::<_, Option<Instant>>(FIND)
-                    .bind(id).bind(actor.organization).bind(*owner).fetch_optional(conn).await)?;
+                    .bind(id).bind(actor.organization).fetch_optional(conn).await)?;
                 match found {
                     None => Ok(false),
                     Some(Some(_)) => Ok(true),

@@ -7,7 +7,7 @@ use sealink::{
     error::Kind,
 };
 
-use crate::seal::hex;
+use crate::seal::{hex, unhex};
 
 const PLACE: Location<'static> = Location {
     table_and_column: "scm_account.access_token",
@@ -168,6 +168,8 @@ fn derived_keys_depend_on_purpose_and_seed() {
 fn the_root_key_file_is_private_and_never_overwritten() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("root.key");
+    let left_behind = folder.path().join(format!("root.key.{}.new", std::process::id()));
+    fs::write(&left_behind, "half a k").expect("written");
     let made = RootKey::create(&path).expect("created");
     assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1, "no draft is left");
@@ -214,4 +216,40 @@ fn the_root_key_is_32_bytes_of_text() {
         assert!(!error.to_string().contains(short));
     }
     assert!(matches!(RootKey::load(&folder.path().join("missing")), Err(RootKeyError::Io(..))));
+}
+
+#[test]
+fn records_of_another_implementation_open() {
+    #[derive(serde::Deserialize)]
+    struct Foreign {
+        root_key: String,
+        root_fingerprint: String,
+        key_id: u32,
+        wrapped_seed: String,
+        location: [String; 4],
+        plaintext: String,
+        record: String,
+        purpose: String,
+        derived: String,
+    }
+    let foreign: Foreign =
+        serde_json::from_str(include_str!("../vectors/foreign/at_rest.json")).expect("JSON");
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("root.key");
+    fs::write(&path, &foreign.root_key).expect("written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
+    let root = RootKey::load(&path).expect("loads");
+    assert_eq!(root.fingerprint(), foreign.root_fingerprint);
+    let row = KeyringRow {
+        key_id: foreign.key_id,
+        state: SeedState::Active,
+        wrapped: unhex(&foreign.wrapped_seed),
+        root_fingerprint: foreign.root_fingerprint,
+    };
+    let keyring = Keyring::unlock(&root, &[row]).expect("unlocks");
+    let [table_and_column, owner_id, row_id, url_origin] = foreign.location.each_ref().map(String::as_str);
+    let location = Location { table_and_column, owner_id, row_id, url_origin };
+    let opened = keyring.open(&location, &unhex(&foreign.record)).expect("opens");
+    assert_eq!(opened.as_slice(), foreign.plaintext.as_bytes());
+    assert_eq!(hex(&*keyring.derive(&foreign.purpose).expect("derives").key), foreign.derived);
 }

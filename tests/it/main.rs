@@ -17,4 +17,5 @@ mod shell;
 mod source;
 mod wire_contract;
 mod wire_rules;
+mod wycheproof;
 mod zero_alloc;

@@ -157,6 +157,23 @@ fn t10_a_challenge_is_answered_only_with_its_key() {
 }
 
 #[test]
+fn the_answer_is_that_of_another_implementation() {
+    #[derive(serde::Deserialize)]
+    struct Foreign {
+        random: String,
+        registration: String,
+        kid: String,
+        answer: String,
+    }
+    let foreign: Foreign =
+        serde_json::from_str(include_str!("../vectors/foreign/answer.json")).expect("JSON");
+    assert_eq!(foreign.registration, REGISTRATION.to_string());
+    let random = unhex(&foreign.random).try_into().expect("32 bytes");
+    let answer = expected_answer(&random, REGISTRATION, &Kid(foreign.kid));
+    assert_eq!(hex(&answer), foreign.answer);
+}
+
+#[test]
 fn secrets_and_private_keys_do_not_print() {
     let text = "do-not-print-this";
     assert_eq!(format!("{:?}", secret(text)), "Secret(..)");

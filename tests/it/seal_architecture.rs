@@ -34,6 +34,24 @@ fn only_the_agent_names_the_module_that_opens() {
     }
 }
 
+/// Whether the source names a module `agent`.
+fn names_agent(code: &str) -> bool {
+    let in_word = |letter: char| letter.is_alphanumeric() || letter == '_';
+    code.contains("crate::agent")
+        || code.match_indices("agent::").any(|(at, _)| !code[..at].ends_with(in_word))
+}
+
+#[test]
+fn the_server_does_not_reach_the_agent() {
+    const ALLOWED: [&str; 4] = ["src/agent", "src/cli/agent.rs", "src/cli/mod.rs", "src/lib.rs"];
+    let sources = sources("src");
+    assert!(sources.iter().any(|(_, text)| names_agent(&condensed(text))), "the scan sees the command line");
+    for (path, text) in sources {
+        let allowed = ALLOWED.iter().any(|allowed| path.starts_with(allowed));
+        assert!(allowed || !names_agent(&condensed(&text)), "{} names the agent", path.display());
+    }
+}
+
 #[test]
 fn sealing_itself_does_not_reach_for_opening() {
     for (path, text) in sources("src/seal") {

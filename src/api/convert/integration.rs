@@ -1,0 +1,113 @@
+//! SCM integrations.
+use zeroize::Zeroizing;
+
+use crate::{
+    domain::{
+        id::RunnerId,
+        integration::{Draft, Integration},
+        integration_patch::Patch,
+        runner::Runner,
+    },
+    error::{Error, Result},
+    pb::{
+        gitpod::v1::{
+            CreateScmIntegrationRequest, ScmIntegration, ScmIntegrationOAuthConfig, UpdateScmIntegrationRequest,
+        },
+        sealink::v1::{self as pb, ConfiguredIntegration},
+    },
+    service::SecretState,
+};
+
+impl TryFrom<CreateScmIntegrationRequest> for Draft {
+    type Error = Error;
+
+    fn try_from(request: CreateScmIntegrationRequest) -> Result<Self> {
+        let CreateScmIntegrationRequest {
+            runner_id,
+            scm_id,
+            host,
+            oauth_client_id,
+            oauth_plaintext_client_secret,
+            pat,
+            issuer_url,
+            virtual_directory,
+        } = request;
+        Ok(Self {
+            runner: RunnerId::parse("runner_id", &runner_id)?,
+            scm_id,
+            host,
+            client_id: oauth_client_id,
+            client_secret: oauth_plaintext_client_secret.map(Zeroizing::new),
+            pat,
+            issuer_url,
+            virtual_directory,
+        })
+    }
+}
+
+impl From<UpdateScmIntegrationRequest> for Patch {
+    fn from(request: UpdateScmIntegrationRequest) -> Self {
+        let UpdateScmIntegrationRequest {
+            id: _,
+            oauth_client_id,
+            oauth_plaintext_client_secret,
+            pat,
+            issuer_url,
+            virtual_directory,
+        } = request;
+        Self {
+            client_id: oauth_client_id,
+            client_secret: oauth_plaintext_client_secret.map(Zeroizing::new),
+            pat,
+            issuer_url,
+            virtual_directory,
+        }
+    }
+}
+
+/// An integration as those see it who administer its runner, or are it.
+pub(crate) fn integration(integration: Integration) -> ScmIntegration {
+    let oauth = integration.oauth.map(|oauth| ScmIntegrationOAuthConfig {
+        client_id: oauth.client_id,
+        encrypted_client_secret: oauth.secret.map(|secret| secret.bytes).unwrap_or_default(),
+        issuer_url: oauth.issuer.map(|issuer| issuer.as_str().to_owned()).unwrap_or_default(),
+    });
+    ScmIntegration {
+        id: integration.id.to_string(),
+        scm_id: integration.scm_id,
+        host: integration.host.into_string(),
+        oauth,
+        pat: integration.pat,
+        runner_id: integration.runner.to_string(),
+        virtual_directory: integration.virtual_directory,
+    }
+}
+
+/// An integration as its runner's agents get it.
+pub(crate) fn configured(integration: Integration, runner: &Runner) -> ConfiguredIntegration {
+    let secret_state = match SecretState::of(&integration, runner) {
+        SecretState::None => pb::SecretState::Unspecified,
+        SecretState::Ok => pb::SecretState::Ok,
+        SecretState::StaleKey => pb::SecretState::StaleKey,
+        SecretState::Missing => pb::SecretState::Missing,
+    };
+    let (client_id, issuer, secret) = match integration.oauth {
+        None => (String::new(), None, None),
+        Some(oauth) => (oauth.client_id, oauth.issuer, oauth.secret),
+    };
+    let (encrypted_client_secret, kid) =
+        secret.map(|secret| (secret.bytes, secret.kid.0)).unwrap_or_default();
+    ConfiguredIntegration {
+        id: integration.id.to_string(),
+        scm_id: integration.scm_id,
+        host: integration.host.into_string(),
+        issuer_url: issuer.map(|issuer| issuer.as_str().to_owned()).unwrap_or_default(),
+        client_id,
+        virtual_directory: integration.virtual_directory.unwrap_or_default(),
+        pat: integration.pat,
+        encrypted_client_secret,
+        kid,
+        secret_state: secret_state.into(),
+        version: integration.version,
+    }
+}

@@ -1,0 +1,20 @@
+//! Wire types to domain types and back. A wrong value names its field.
+mod integration;
+mod key;
+mod principal;
+mod runner;
+mod runner_patch;
+
+pub(super) use self::{
+    integration::{configured, integration},
+    key::{key_state, runner_key},
+    principal::{api_token, subject, user, user_role},
+    runner::{runner, runner_filter, runner_spec},
+};
+use crate::{clock::Instant, wkt::Timestamp};
+
+/// A moment on the wire.
+fn timestamp(at: Instant) -> Timestamp {
+    let nanos = i32::try_from(at.0.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
+    Timestamp { seconds: at.0.div_euclid(1_000_000), nanos }
+}

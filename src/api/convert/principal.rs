@@ -1,0 +1,72 @@
+//! Principals, users and tokens.
+use super::timestamp;
+use crate::{
+    domain::{
+        access::Principal,
+        token::TokenKind,
+        user::{Role, User},
+    },
+    error::{Error, Result},
+    pb::{
+        gitpod::v1::{self as gitpod, Subject},
+        sealink::v1 as pb,
+    },
+    store::TokenRow,
+};
+
+/// Who a token acts as.
+pub(crate) fn subject(principal: Principal) -> Subject {
+    let (id, principal) = match principal {
+        Principal::User { id, .. } => (id.to_string(), gitpod::Principal::User),
+        Principal::Runner { id } => (id.to_string(), gitpod::Principal::Runner),
+    };
+    Subject { id, principal: principal.into() }
+}
+
+/// A user's role from the wire; unspecified means member.
+pub(crate) fn user_role(role: i32) -> Result<Role> {
+    match pb::OrganizationRole::try_from(role) {
+        Ok(pb::OrganizationRole::Admin) => Ok(Role::Admin),
+        Ok(pb::OrganizationRole::Member | pb::OrganizationRole::Unspecified) => Ok(Role::Member),
+        Err(_) => Err(Error::invalid("role", "enum.defined_only", "value must be one of the defined enum values")),
+    }
+}
+
+/// A user as administrators see it.
+pub(crate) fn user(user: User) -> pb::User {
+    let role = match user.role {
+        Role::Admin => pb::OrganizationRole::Admin,
+        Role::Member => pb::OrganizationRole::Member,
+    };
+    pb::User {
+        id: user.id.to_string(),
+        name: user.name,
+        email: user.email,
+        fullname: user.fullname,
+        role: role.into(),
+        disabled: user.disabled_at.is_some(),
+        created_at: Some(timestamp(user.created_at)),
+    }
+}
+
+/// A token as lists show it.
+pub(crate) fn api_token(token: TokenRow) -> pb::ApiToken {
+    let kind = match token.kind {
+        TokenKind::Admin => pb::TokenKind::Admin,
+        TokenKind::Personal => pb::TokenKind::Personal,
+        TokenKind::Runner => pb::TokenKind::Runner,
+        TokenKind::Exchange => pb::TokenKind::Exchange,
+    };
+    let subject = token.member_id.map(|id| id.0).or(token.runner_id.map(|id| id.0)).unwrap_or_default();
+    pb::ApiToken {
+        id: token.token_id.0,
+        kind: kind.into(),
+        subject_id: subject.to_string(),
+        description: token.description,
+        read_only: token.read_only,
+        created_at: Some(timestamp(token.created_at)),
+        expires_at: token.expires_at.map(timestamp),
+        last_used_at: token.last_used_at.map(timestamp),
+        revoked_at: token.revoked_at.map(timestamp),
+    }
+}

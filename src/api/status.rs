@@ -1,0 +1,83 @@
+//! Errors as gRPC says them; the bridge says the same in every other protocol.
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message;
+use tonic::{Code, Status, metadata::MetadataValue};
+
+use super::rules::violations_detail;
+use crate::error::{Error, Kind};
+
+/// `google.rpc.Status`, as `grpc-status-details-bin` carries it.
+#[derive(Message)]
+struct RpcStatus {
+    #[prost(int32, tag = "1")]
+    code: i32,
+    #[prost(string, tag = "2")]
+    message: String,
+    #[prost(message, repeated, tag = "3")]
+    details: Vec<prost_types::Any>,
+}
+
+/// `google.rpc.RetryInfo`.
+#[derive(Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<prost_types::Duration>,
+}
+
+/// The status of an error. What is unexpected is logged here, once, and told as "internal".
+pub(super) fn status(error: Error) -> Status {
+    let code = error.kind().grpc();
+    if matches!(error.kind(), Kind::Internal | Kind::DataLoss | Kind::Unavailable) {
+        log(&error);
+    }
+    let mut details = Vec::new();
+    if !error.violations().is_empty() {
+        details.push(any("buf.validate.Violations", &violations_detail(error.violations())));
+    }
+    if let Some(delay) = error.retry_delay() {
+        details.push(any("google.rpc.RetryInfo", &retry_info(delay)));
+    }
+    let message = error.message().to_owned();
+    let mut status = if details.is_empty() {
+        Status::new(code, message)
+    } else {
+        let encoded = RpcStatus { code: code.into(), message: message.clone(), details }.encode_to_vec();
+        Status::with_details(code, message, Bytes::from(encoded))
+    };
+    if let Some(delay) = error.retry_delay() {
+        let seconds = MetadataValue::from(delay.as_secs().max(1));
+        status.metadata_mut().insert("ratelimit-retryafter", seconds.clone());
+        status.metadata_mut().insert("retry-after", seconds);
+    }
+    if matches!(code, Code::AlreadyExists | Code::Aborted | Code::Unimplemented) {
+        status.metadata_mut().insert("x-should-retry", MetadataValue::from_static("false"));
+    }
+    status
+}
+
+fn log(error: &Error) {
+    let mut chain = Vec::new();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        chain.push(cause.to_string());
+        source = cause.source();
+    }
+    tracing::error!(error.kind = ?error.kind(), error.chain = chain.join(": "), "{error}");
+}
+
+fn any(name: &str, message: &impl Message) -> prost_types::Any {
+    prost_types::Any { type_url: format!("type.googleapis.com/{name}"), value: message.encode_to_vec() }
+}
+
+fn retry_info(delay: Duration) -> RetryInfo {
+    let seconds = i64::try_from(delay.as_secs()).unwrap_or(i64::MAX).clamp(1, 30);
+    RetryInfo { retry_delay: Some(prost_types::Duration { seconds, nanos: 0 }) }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        status(error)
+    }
+}

@@ -1,0 +1,88 @@
+//! What a runner's agents work from.
+use uuid::Uuid;
+
+use super::Service;
+use crate::{
+    domain::{
+        access::{Caller, Principal},
+        integration::Integration,
+        runner::Runner,
+    },
+    error::{Error, Kind, Result},
+};
+
+/// What an agent has already.
+#[derive(Clone, Debug, Default)]
+pub struct KnownConfiguration {
+    /// The epoch it came from; empty for none.
+    pub epoch: String,
+    /// The revision it is at.
+    pub revision: u64,
+}
+
+/// A runner's configuration.
+#[derive(Debug)]
+pub struct Configuration {
+    /// The history it belongs to.
+    pub epoch: Uuid,
+    /// What it is, unless the agent has it already.
+    pub content: Content,
+}
+
+/// The changing part of a configuration.
+#[derive(Debug)]
+pub enum Content {
+    /// The agent has this revision already.
+    Unchanged(u64),
+    /// Everything, at the runner's revision.
+    Snapshot(Box<Runner>, Vec<Integration>),
+}
+
+/// Whether the runner can use an integration's client secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretState {
+    /// There is none: OAuth is off.
+    None,
+    /// Sealed with the ACTIVE key.
+    Ok,
+    /// Sealed with a key that is being replaced.
+    StaleKey,
+    /// Wiped with its key; to be entered again.
+    Missing,
+}
+
+impl SecretState {
+    /// The state of one integration's secret.
+    #[must_use]
+    pub fn of(integration: &Integration, runner: &Runner) -> Self {
+        let Some(oauth) = &integration.oauth else { return Self::None };
+        match &oauth.secret {
+            None => Self::Missing,
+            Some(secret) if runner.active_key.as_ref().is_some_and(|key| key.kid == secret.kid) => Self::Ok,
+            Some(_) => Self::StaleKey,
+        }
+    }
+}
+
+impl Service {
+    /// The calling runner's configuration.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] for anybody but a runner.
+    pub async fn configuration(&self, caller: &Caller, known: &KnownConfiguration) -> Result<Configuration> {
+        let Principal::Runner { id } = caller.principal else {
+            return Err(Error::new(Kind::Forbidden, "only the runner's own token may do this"));
+        };
+        let gone = || Error::not_found("runner");
+        let epoch = self.epoch;
+        if known.epoch == epoch.to_string() {
+            let revision = self.store.revision(id).await?.ok_or_else(gone)?;
+            if revision == known.revision {
+                return Ok(Configuration { epoch, content: Content::Unchanged(revision) });
+            }
+        }
+        let found = self.store.configuration(caller.organization, id).await?.ok_or_else(gone)?;
+        let content = Content::Snapshot(Box::new(found.runner), found.integrations);
+        Ok(Configuration { epoch, content })
+    }
+}

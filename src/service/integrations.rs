@@ -1,0 +1,269 @@
+//! SCM integrations.
+use super::{
+    Listing, PageAsk, Service,
+    authentication::verify,
+    page_tokens::List,
+};
+use crate::{
+    clock::Instant,
+    domain::{
+        access::{Caller, Visible},
+        id::{IntegrationId, RunnerId},
+        integration::{Draft, Integration, NewOAuth, OAuth},
+        integration_patch::{OAuthPlan, Patch},
+        page::{After, Page, PageRequest, PageSize},
+        runner::Runner,
+        secret::Sealed,
+        token::Credential,
+    },
+    error::{Error, Kind, Result},
+    seal::{Field, Place},
+    store::{IntegrationScope, IntegrationUpdate, RunnerPageQuery},
+};
+
+const LIST: &str = "scm_integrations";
+/// How often a change is decided anew when somebody else was faster.
+const ATTEMPTS: u32 = 5;
+
+/// The first page of one runner's integrations, asked by a caller who is not yet authenticated: the token is
+/// checked with the same query that reads the page.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstPage {
+    /// Whose integrations.
+    pub runner: RunnerId,
+    /// As [`PageAsk::size`].
+    pub size: i32,
+}
+
+impl Service {
+    /// Configures a host for a runner; the secret is sealed before anything is stored.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] or [`Kind::Forbidden`] for the runner, [`Kind::Invalid`] for the draft,
+    /// [`Kind::Precondition`] without a key to seal with, [`Kind::AlreadyExists`] for a second one of the
+    /// same SCM and host.
+    pub async fn create_integration(&self, caller: &Caller, draft: Draft) -> Result<IntegrationId> {
+        let id = draft.runner;
+        let mut runner = self.runner_for(caller, id).await?;
+        let new = draft.accept(&self.allowed_hosts)?;
+        let now = self.now();
+        let mut integration = Integration {
+            id: IntegrationId(self.clock.new_id()),
+            runner: runner.id,
+            scm_id: new.scm.id().to_owned(),
+            host: new.host,
+            oauth: None,
+            pat: new.pat,
+            virtual_directory: new.virtual_directory,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let mut attempt = 1;
+        loop {
+            if let Some(oauth) = &new.oauth {
+                integration.oauth = Some(self.seal_oauth(&runner, &integration, oauth)?);
+            }
+            let actor = self.actor(caller);
+            match self.store.create_integration(actor, runner.creator, integration.clone()).await {
+                // The key was replaced between the look-up and the commit.
+                Err(error) if error.kind() == Kind::Conflict && attempt < ATTEMPTS => {
+                    runner = self.runner_for(caller, id).await?;
+                }
+                done => return done.map(|()| integration.id),
+            }
+            attempt += 1;
+        }
+    }
+
+    fn seal_oauth(&self, runner: &Runner, integration: &Integration, new: &NewOAuth) -> Result<OAuth> {
+        let issuer = new.issuer.as_ref().map_or("", |issuer| issuer.as_str());
+        let place = Place {
+            runner: integration.runner,
+            sub: integration.id.0,
+            field: Field::OauthClientSecret,
+            a: integration.host.as_str(),
+            b: issuer,
+            c: &new.client_id,
+        };
+        let secret: Sealed = self.keys.seal_for(runner, &place, &new.secret)?;
+        Ok(OAuth { client_id: new.client_id.clone(), issuer: new.issuer.clone(), secret: Some(secret) })
+    }
+
+    /// One integration.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], the same for what never existed and what is another organization's;
+    /// [`Kind::Forbidden`] for a runner the caller may not use.
+    pub async fn integration(&self, caller: &Caller, id: IntegrationId) -> Result<Integration> {
+        let missing = || Error::not_found("SCM integration");
+        let found = self.store.integration(caller.organization, id).await?;
+        let (integration, runner) = found.ok_or_else(missing)?;
+        match caller.reach(&runner) {
+            Ok(()) => Ok(integration),
+            Err(error) if error.kind() == Kind::NotFound => Err(missing()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Authenticates and answers the first page of one runner's integrations with one query.
+    ///
+    /// # Errors
+    /// [`Kind::Unauthenticated`] as [`Service::authenticate`], [`Kind::Invalid`] for the page size.
+    pub async fn first_page(&self, credential: &Credential, ask: FirstPage) -> Result<Listing<Integration>> {
+        let size = PageSize::parse(ask.size);
+        // The token is judged first: a caller without one learns nothing about its request.
+        let page = PageRequest {
+            size: size.as_ref().copied().unwrap_or(PageSize::SMALLEST),
+            after: After::START,
+        };
+        let query = RunnerPageQuery { token: credential.id.clone(), runner: ask.runner, page };
+        let found = self.store.runner_page(query).await?;
+        let now = self.now();
+        let caller = verify(found.token.as_ref(), credential, now)?;
+        self.touch(found.token.as_ref()).await;
+        size?;
+        let visible = found.runner.is_some_and(|runner| caller.reach(&runner).is_ok());
+        let page = if visible { found.page } else { Page { rows: Vec::new(), next: None } };
+        let filter = [ask.runner.to_string()];
+        self.pages.write(&caller, List { name: LIST, filter: &filter }, page, now)
+    }
+
+    /// A page of the integrations the caller may see, oldest first; `runners` narrows it, and a runner that
+    /// is not the caller's to see adds no rows.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for the page size or a page token that is not this list's.
+    pub async fn integrations(
+        &self,
+        caller: &Caller,
+        mut runners: Vec<RunnerId>,
+        ask: &PageAsk,
+    ) -> Result<Listing<Integration>> {
+        runners.sort_unstable();
+        runners.dedup();
+        let filter: Vec<_> = runners.iter().map(ToString::to_string).collect();
+        let list = List { name: LIST, filter: &filter };
+        let now = self.now();
+        let request = self.pages.read(caller, list, ask, now)?;
+        let page = match (runners.is_empty(), caller.visible()) {
+            (false, _) => self.pages_of(caller, &runners, request).await?,
+            (true, Visible::Only(runner)) => self.pages_of(caller, &[runner], request).await?,
+            (true, Visible::Organization) => {
+                self.store.integrations(IntegrationScope::Organization(caller.organization), request).await?
+            }
+            (true, Visible::CreatedBy(user)) => {
+                self.store.integrations(IntegrationScope::CreatedBy(user), request).await?
+            }
+        };
+        self.pages.write(caller, list, page, now)
+    }
+
+    /// One page over several runners: the first rows of each, merged. Every runner's rows are read along its
+    /// own index, so the cost does not grow with what they have.
+    async fn pages_of(
+        &self,
+        caller: &Caller,
+        runners: &[RunnerId],
+        page: PageRequest,
+    ) -> Result<Page<Integration>> {
+        let ask = |runner| {
+            self.store.runner_page(RunnerPageQuery { token: caller.token.clone(), runner, page })
+        };
+        let found = futures_util::future::try_join_all(runners.iter().copied().map(ask)).await?;
+        let mut rows = Vec::new();
+        let mut more = false;
+        for part in found {
+            if part.runner.is_some_and(|runner| caller.reach(&runner).is_ok()) {
+                more |= part.page.next.is_some();
+                rows.extend(part.page.rows);
+            }
+        }
+        rows.sort_unstable_by_key(|row| row.id);
+        let mut merged = Page::cut(rows, page.size, |row| row.id.0);
+        if more && merged.next.is_none() {
+            merged.next = merged.rows.last().map(|row| After(row.id.0));
+        }
+        Ok(merged)
+    }
+
+    /// Changes an integration as the patch says, all of it or nothing.
+    ///
+    /// # Errors
+    /// As [`Service::integration`]; [`Kind::Invalid`] and [`Kind::Precondition`] as [`Patch::plan`], and
+    /// [`Kind::Precondition`] without a key to seal with; [`Kind::Conflict`] if others keep changing it.
+    pub async fn update_integration(&self, caller: &Caller, id: IntegrationId, patch: &Patch) -> Result<()> {
+        let mut attempt = 1;
+        loop {
+            let current = self.integration(caller, id).await?;
+            let Some(update) = self.decide(caller, &current, patch).await? else { return Ok(()) };
+            match self.store.update_integration(self.actor(caller), update).await {
+                Err(error) if error.kind() == Kind::Conflict && attempt < ATTEMPTS => {}
+                done => return done,
+            }
+            attempt += 1;
+        }
+    }
+
+    /// What the patch makes of the integration; `None` if nothing changes.
+    async fn decide(
+        &self,
+        caller: &Caller,
+        current: &Integration,
+        patch: &Patch,
+    ) -> Result<Option<IntegrationUpdate>> {
+        let plan = patch.plan(current)?;
+        let mut changed = Vec::new();
+        let oauth = match plan.oauth {
+            OAuthPlan::Keep => current.oauth.clone(),
+            OAuthPlan::Remove => {
+                changed.push("oauth_client_id");
+                None
+            }
+            OAuthPlan::Seal { client_id, issuer, secret } => {
+                changed.push("oauth_plaintext_client_secret");
+                if current.oauth.as_ref().is_none_or(|now| now.client_id != client_id) {
+                    changed.push("oauth_client_id");
+                }
+                if current.oauth.as_ref().is_none_or(|now| now.issuer != issuer) {
+                    changed.push("issuer_url");
+                }
+                let runner = self.runner_for(caller, current.runner).await?;
+                Some(self.seal_oauth(&runner, current, &NewOAuth { client_id, issuer, secret })?)
+            }
+        };
+        if plan.pat != current.pat {
+            changed.push("pat");
+        }
+        if plan.virtual_directory != current.virtual_directory {
+            changed.push("virtual_directory");
+        }
+        if changed.is_empty() {
+            return Ok(None);
+        }
+        let integration = Integration {
+            oauth,
+            pat: plan.pat,
+            virtual_directory: plan.virtual_directory,
+            version: current.version + 1,
+            updated_at: self.later_than(current.updated_at),
+            ..current.clone()
+        };
+        Ok(Some(IntegrationUpdate { integration, expected_version: current.version, changed }))
+    }
+
+    /// The present moment, but never before `other`, whatever the machine's clock says.
+    fn later_than(&self, other: Instant) -> Instant {
+        self.now().max(other)
+    }
+
+    /// Deletes an integration and its ciphertext.
+    ///
+    /// # Errors
+    /// As [`Service::integration`].
+    pub async fn delete_integration(&self, caller: &Caller, id: IntegrationId) -> Result<()> {
+        self.integration(caller, id).await?;
+        let deleted = self.store.delete_integration(self.actor(caller), id).await?;
+        if deleted { Ok(()) } else { Err(Error::not_found("SCM integration")) }
+    }
+}

@@ -1,0 +1,105 @@
+//! The use cases: one method each, in the same order everywhere: look up, authorise, decide, act.
+//!
+//! Names no wire type and no SQL. A caller is authenticated and its kind admitted before a method is called;
+//! what a method still decides is whether the thing named is the caller's to see and to change.
+mod authentication;
+mod configuration;
+mod integrations;
+mod page_tokens;
+mod runner_keys;
+mod runners;
+mod sealing;
+mod start;
+mod tokens;
+mod users;
+
+use uuid::Uuid;
+
+pub use self::{
+    configuration::{Configuration, Content, KnownConfiguration, SecretState},
+    integrations::FirstPage,
+    page_tokens::{Listing, PageAsk},
+    runner_keys::{Begun, Proof},
+    runners::CreatedRunner,
+    start::{Admin, Start},
+    tokens::{IssuedToken, TokenRequest},
+};
+use self::{page_tokens::PageTokens, sealing::KeyCache};
+use crate::{
+    at_rest::Keyring,
+    clock::{Clock, Instant},
+    domain::{
+        access::{Caller, RunnerFacts},
+        audit::Actor,
+        host::AllowedHosts,
+        id::RunnerId,
+        runner::Runner,
+        token::{NewToken, TokenKind},
+    },
+    error::{Error, Result},
+    seal::random,
+    store::Store,
+};
+
+/// Everything the use cases work with.
+pub struct Service {
+    store: Store,
+    clock: Clock,
+    keyring: Keyring,
+    pages: PageTokens,
+    keys: KeyCache,
+    allowed_hosts: AllowedHosts,
+    epoch: Uuid,
+}
+
+impl Service {
+    /// The present moment.
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// The caller, about to make one change.
+    fn actor(&self, caller: &Caller) -> Actor {
+        Actor::caller(caller, self.now(), self.clock.new_id())
+    }
+
+    /// A runner of the caller's organization that the caller may use.
+    async fn runner_for(&self, caller: &Caller, id: RunnerId) -> Result<Runner> {
+        let runner = self.store.runner(caller.organization, id).await?;
+        let runner = runner.ok_or_else(|| Error::not_found("runner"))?;
+        caller.reach(&runner.facts())?;
+        Ok(runner)
+    }
+
+    /// The same, where what it is matters and not what it has.
+    async fn reach_runner(&self, caller: &Caller, id: RunnerId) -> Result<RunnerFacts> {
+        let facts = self.store.runner_facts(caller.organization, id).await?;
+        let facts = facts.ok_or_else(|| Error::not_found("runner"))?;
+        caller.reach(&facts)?;
+        Ok(facts)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Whatever it answers instead.
+    pub async fn ping(&self) -> Result<()> {
+        self.store.ping().await
+    }
+
+    /// How many writes were acknowledged and how many COMMITs that took.
+    #[must_use]
+    pub fn write_counts(&self) -> (u64, u64) {
+        self.store.write_counts()
+    }
+
+    /// Finishes queued writes and closes the database.
+    pub async fn close(&self) {
+        self.store.close().await;
+    }
+}
+
+/// A fresh token of `kind`.
+fn new_token(kind: TokenKind) -> Result<NewToken> {
+    Ok(NewToken::new(kind, &*random::bytes()?))
+}

@@ -1,0 +1,151 @@
+//! The start of the server: keyring, and on the very first one organization and administrator.
+use zeroize::Zeroizing;
+
+use super::{PageTokens, Service, new_token, runners::metrics_password_location, sealing::KeyCache};
+use crate::{
+    at_rest::{Keyring, KeyringRow, RootKey, SeedState},
+    clock::Clock,
+    domain::{
+        audit::Actor,
+        host::AllowedHosts,
+        id::{OrganizationId, UserId},
+        token::{Credential, TokenKind},
+        user::{NewUser, Role},
+    },
+    error::{Error, Kind, Result},
+    store::{FirstAdmin, NewTokenRow, Store, StoredSeed},
+};
+
+/// The number of the first seed.
+const FIRST_SEED: u32 = 1;
+
+/// What a server starts with.
+pub struct Start {
+    /// The open database.
+    pub store: Store,
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// The root key, if there is one yet.
+    pub root_key: Option<RootKey>,
+    /// Hosts that integrations may name although a rule refuses them.
+    pub allowed_hosts: AllowedHosts,
+}
+
+/// Where the administrator's token comes from.
+pub enum Admin<'a> {
+    /// The operator presets it.
+    Preset(Zeroizing<String>),
+    /// The first start makes it and hands it to this function, before anything is stored.
+    Generated(&'a (dyn Fn(&str) -> Result<()> + Sync)),
+}
+
+impl Start {
+    /// Whether the database has a keyring, which only its own root key opens.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_keyring(store: &Store) -> Result<bool> {
+        Ok(!store.seeds().await?.is_empty())
+    }
+
+    /// Opens the keyring, proves that it opens what is stored, and makes the first administrator.
+    ///
+    /// # Errors
+    /// [`Kind::DataLoss`] if the root key is not the database's; nothing was written then.
+    pub async fn service(self, admin: Admin<'_>) -> Result<Service> {
+        let Self { store, clock, root_key, allowed_hosts } = self;
+        let root_key = root_key.ok_or_else(|| Error::new(Kind::DataLoss, "the root key is missing"))?;
+        let keyring = open_keyring(&store, &clock, &root_key).await?;
+        prove(&store, &keyring).await?;
+        first_start(&store, &clock, &admin).await?;
+        let organization = store.first_organization().await?;
+        apply_preset(&store, &clock, organization, &admin).await?;
+        let epoch = store.epoch().await?;
+        let pages = PageTokens::new(&keyring)?;
+        Ok(Service { store, clock, keyring, pages, keys: KeyCache::default(), allowed_hosts, epoch })
+    }
+}
+
+async fn open_keyring(store: &Store, clock: &Clock, root_key: &RootKey) -> Result<Keyring> {
+    if store.seeds().await?.is_empty() {
+        let row = KeyringRow::generate(root_key, FIRST_SEED, SeedState::Active)?;
+        let seed = StoredSeed {
+            key_id: row.key_id.into(),
+            state: row.state.name().to_owned(),
+            wrapped_seed: row.wrapped,
+            root_fingerprint: row.root_fingerprint,
+            created_at: clock.now(),
+        };
+        store.first_seed(seed).await?;
+    }
+    let rows = store.seeds().await?.into_iter().map(keyring_row).collect::<Result<Vec<_>>>()?;
+    Keyring::unlock(root_key, &rows)
+        .map_err(|error| Error::new(Kind::DataLoss, format!("the keyring stays closed: {error}")))
+}
+
+fn keyring_row(seed: StoredSeed) -> Result<KeyringRow> {
+    let damaged = || Error::new(Kind::DataLoss, "the keyring is damaged");
+    Ok(KeyringRow {
+        key_id: u32::try_from(seed.key_id).map_err(|_| damaged())?,
+        state: SeedState::from_name(&seed.state).ok_or_else(damaged)?,
+        wrapped: seed.wrapped_seed,
+        root_fingerprint: seed.root_fingerprint,
+    })
+}
+
+/// Opens one stored record per kind before the server listens or writes: a keyring that cannot is the wrong
+/// one.
+async fn prove(store: &Store, keyring: &Keyring) -> Result<()> {
+    for (runner, record) in store.any_metrics_password().await? {
+        let id = runner.to_string();
+        keyring.open(&metrics_password_location(&id), &record)?;
+    }
+    Ok(())
+}
+
+async fn first_start(store: &Store, clock: &Clock, admin: &Admin<'_>) -> Result<()> {
+    if store.is_bootstrapped().await? {
+        return Ok(());
+    }
+    let organization = OrganizationId(clock.new_id());
+    let id = UserId(clock.new_id());
+    let token = match admin {
+        Admin::Preset(_) => None,
+        Admin::Generated(deliver) => {
+            let token = new_token(TokenKind::Admin)?;
+            // First the file, then the row: after a crash in between the next start makes another.
+            deliver(&token.text)?;
+            Some(NewTokenRow {
+                id: clock.new_id(),
+                token_id: token.id,
+                kind: token.kind,
+                member: Some(id),
+                runner: None,
+                hash: token.hash,
+                description: "made by the first start".to_owned(),
+                read_only: false,
+                expires_at: None,
+            })
+        }
+    };
+    let user = NewUser::parse("admin".into(), "admin@localhost".into(), String::new(), Role::Admin)?;
+    let actor = Actor::server(organization, clock.now(), clock.new_id());
+    let first = FirstAdmin { epoch: clock.new_id(), organization, id, user, token };
+    store.bootstrap(actor, first).await.map(|_| ())
+}
+
+async fn apply_preset(
+    store: &Store,
+    clock: &Clock,
+    organization: OrganizationId,
+    admin: &Admin<'_>,
+) -> Result<()> {
+    match admin {
+        Admin::Generated(_) => store.drop_preset_admin_token().await,
+        Admin::Preset(token) => {
+            let hash = Credential::preset(token).hash;
+            let actor = Actor::server(organization, clock.now(), clock.new_id());
+            store.preset_admin_token(actor, hash, clock.new_id()).await
+        }
+    }
+}
