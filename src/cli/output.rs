@@ -38,9 +38,13 @@ impl Output {
         if self.json { json(item) } else { fields(members) }
     }
 
-    /// One new thing: an object in JSON, else nothing but its id, so that a script can keep it.
-    pub(super) fn created<T: Serialize>(self, item: &T, id: &str) -> Result<()> {
-        if self.json { json(item) } else { print(&clean(id)) }
+    /// A new thing: an object in JSON, else its bare id, for scripts to keep, and a sentence on stderr.
+    pub(super) fn created<T: Serialize>(self, item: &T, id: &str, sentence: &str) -> Result<()> {
+        if self.json {
+            return json(item);
+        }
+        note(sentence);
+        print(&clean(id))
     }
 
     /// A change that leaves nothing to show: `{"id":..}` in JSON, else a sentence on stderr.

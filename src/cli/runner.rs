@@ -129,8 +129,11 @@ impl Create {
         let done = format!("runner {} was created", runner.runner_id);
         let written = draft.commit(format!("{token}\n").as_bytes());
         written.map_err(|source| input::unsaved(&done, file, source))?;
-        output::note(&format!("the one-time exchange token is in {}", file.display()));
-        context.out.created(&json!({"runner": runner, "exchangeTokenFile": file}), &runner.runner_id)
+        context.out.created(
+            &json!({"runner": runner, "exchangeTokenFile": file}),
+            &runner.runner_id,
+            &format!("the exchange token is in {}: it works once, within 24 hours", file.display()),
+        )
     }
 }
 

@@ -73,7 +73,6 @@ impl Patch {
         Ok(Plan { oauth, pat: self.pat.unwrap_or(current.pat), virtual_directory })
     }
 
-<<<<<<< HEAD
     fn plan_oauth(&self, scm: Scm, current: &Integration) -> Result<OAuthPlan> {
         let now = current.oauth.as_ref();
         if self.client_id.as_deref() == Some("") {
@@ -86,37 +85,6 @@ impl Patch {
             None => now.and_then(|oauth| oauth.issuer.clone()),
             Some(url) if url.is_empty() => None,
             Some(url) => Some(IssuerUrl::parse(url.clone())?),
-=======
-fn plan_oauth(
-    scm: Scm,
-    current: &Integration,
-    client_id: Option<String>,
-    secret: Option<Zeroizing<String>>,
-    issuer_url: Option<String>,
-) -> Result<OAuthPlan> {
-    let now = current.oauth.as_ref();
-    if client_id.as_deref() == Some("") {
-        return Ok(if now.is_some() { OAuthPlan::Remove } else { OAuthPlan::Keep });
-    }
-    let secret =
-        secret.map(|mut text| Secret::parse(CLIENT_SECRET, std::mem::take(&mut *text))).transpose()?;
-    let client_id = client_id.map(parse_client_id).transpose()?;
-    let issuer = match issuer_url {
-        None => now.and_then(|oauth| oauth.issuer.clone()),
-        Some(url) if url.is_empty() => None,
-        Some(url) => Some(IssuerUrl::parse(url)?),
-    };
-    let on = now.is_some() || client_id.is_some();
-    check_methods(scm, on)?;
-    check_issuer(scm, on, issuer.as_ref())?;
-
-    let Some(now) = now else {
-        return match (client_id, secret) {
-            (None, None) => Ok(OAuthPlan::Keep),
-            (Some(client_id), Some(secret)) => Ok(OAuthPlan::Seal { client_id, issuer, secret }),
-            (Some(_), None) => Err(together(CLIENT_SECRET, "oauth_client_id")),
-            (None, Some(_)) => Err(together("oauth_client_id", CLIENT_SECRET)),
->>>>>>> transport
         };
         let on = now.is_some() || client_id.is_some();
         check_methods(scm, on)?;

@@ -2,13 +2,11 @@
 mod abuse_connections;
 mod abuse_framing;
 mod agent;
+mod architecture;
 mod at_rest;
 mod cli;
-<<<<<<< HEAD
 mod cors;
-=======
 mod fake_server;
->>>>>>> cli
 mod harden;
 mod json;
 mod json_codec;
@@ -21,6 +19,7 @@ mod seal_architecture;
 mod seal_fixtures;
 mod seal_vectors;
 mod shell;
+mod source;
 mod transport;
 mod wire_contract;
 mod wire_rules;
