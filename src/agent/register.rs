@@ -50,25 +50,13 @@ pub struct Registered {
 /// is no usable token, and whatever the server says.
 pub async fn sign_in(dir: &AgentDir, server: Option<Server>, exchange: Option<Token>) -> Result<Session> {
     let _lock = dir.lock()?;
-    let known = dir.state()?;
-    if let Some(state) = known {
+    if let Some(state) = dir.state()? {
         let server = server.unwrap_or_else(|| state.server.clone());
-        if !server.is_same(&state.server) {
-            return Err(Error::new(
-                Kind::Precondition,
-                format!("this agent directory is registered with {}; use another --agent-dir", state.server),
-            ));
-        }
-        let client = Client::new(server.clone(), Some(&state.token))?;
-        return match (identify(&client).await, exchange) {
-            (Ok(runner_id), _) => {
-                dir.save(&State { server, runner_id: Some(runner_id), token: state.token })?;
-                Ok(Session { client, runner_id })
-            }
+        return match (resume(dir, server.clone(), state).await, exchange) {
             (Err(error), Some(exchange)) if error.kind() == Kind::Unauthenticated => {
                 redeem(dir, server, &exchange).await
             }
-            (Err(error), _) => Err(error),
+            (session, _) => session,
         };
     }
     let server = server.map_or_else(|| Server::parse(Server::DEFAULT), Ok)?;
@@ -80,6 +68,28 @@ pub async fn sign_in(dir: &AgentDir, server: Option<Server>, exchange: Option<To
         )
     })?;
     redeem(dir, server, &exchange).await
+}
+
+/// Goes on with the token of an earlier registration.
+async fn resume(dir: &AgentDir, server: Server, state: State) -> Result<Session> {
+    if !server.is_same(&state.server) {
+        return Err(Error::new(
+            Kind::Precondition,
+            format!("this agent directory is registered with {}; use another --agent-dir", state.server),
+        ));
+    }
+    let client = Client::new(server.clone(), Some(&state.token))?;
+    let runner_id = identify(&client).await?;
+    if state.runner_id.is_some_and(|known| known != runner_id) {
+        return Err(Error::new(
+            Kind::DataLoss,
+            "the server takes this agent for another runner than the one it registered as; is it the same server?",
+        ));
+    }
+    if state.runner_id.is_none() || server != state.server {
+        dir.save(&State { server, runner_id: Some(runner_id), token: state.token })?;
+    }
+    Ok(Session { client, runner_id })
 }
 
 /// Exchanges a one-time token. It is spent afterwards, so the answer is on disk before anything else.

@@ -23,7 +23,7 @@ const EXPOSED: [&str; 9] = [
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// How long a browser may remember the answer to a preflight.
-const MAX_AGE: Duration = Duration::from_secs(7200);
+const MAX_AGE: Duration = Duration::from_hours(2);
 
 /// CORS for exactly these origins (`https://console.example.com`; `*` is any); `None` for none at all.
 ///

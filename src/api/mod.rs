@@ -1,6 +1,72 @@
 //! The edge: bytes to types and back, callers, errors. The only place that knows the protocols.
+mod auth;
+mod convert;
 pub mod cors;
+mod grpc;
 pub mod health;
 pub mod layers;
 pub mod reflection;
+mod request;
 pub mod rules;
+mod status;
+
+use std::sync::Arc;
+
+use axum::{Router, body::Body};
+use http::Request;
+use tower::{ServiceBuilder, util::MapRequestLayer};
+
+use self::{auth::Authenticate, cors::cors, grpc::Api, health::Health, layers::layers};
+use crate::{
+    error::{Error, Result},
+    listener::App,
+    pb,
+    rpc::{Bridge, Config, Methods},
+    service::Service,
+};
+
+/// What `Check` and `Watch` of the health service know.
+pub const SERVICES: [&str; 7] = [
+    "gitpod.v1.IdentityService",
+    "gitpod.v1.RunnerConfigurationService",
+    "gitpod.v1.RunnerService",
+    "sealink.v1.RunnerAgentService",
+    "sealink.v1.RunnerKeyService",
+    "sealink.v1.TokenService",
+    "sealink.v1.UserService",
+];
+
+/// What of the edge can be configured.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Limits of RPCs.
+    pub rpc: Config,
+    /// Origins of browser pages that may call.
+    pub origins: Vec<String>,
+    /// Whether to serve reflection, to callers without a token too.
+    pub reflection: bool,
+}
+
+/// Everything that is served on the port.
+///
+/// ```text
+/// layers -> /livez, /readyz
+///        -> Bridge: framing, limits -> Authenticate -> tonic: decode -> Api
+/// ```
+///
+/// # Errors
+/// [`Kind::Invalid`](crate::error::Kind::Invalid) for an origin that is none.
+pub fn app(service: Arc<Service>, health: &Health, options: &Options) -> Result<impl App> {
+    let mut routes = Api::new(Arc::clone(&service)).routes().add_service(health.grpc());
+    let mut methods = Methods::default().with(pb::DESCRIPTORS, true).map_err(Error::internal)?;
+    if options.reflection {
+        (routes, methods) = reflection::add(routes, methods, pb::DESCRIPTORS).map_err(Error::internal)?;
+    }
+    let calls = ServiceBuilder::new()
+        // Framing and limits were checked, nothing is decoded yet: the place to ask who calls.
+        .layer(Authenticate::new(service))
+        .layer(MapRequestLayer::new(|request: Request<Body>| request.map(tonic::body::Body::new)))
+        .service(routes.prepare());
+    let router = Router::new().merge(health.http()).fallback_service(Bridge::new(calls, methods, options.rpc));
+    Ok(layers(router, cors(&options.origins)?))
+}

@@ -9,10 +9,7 @@ use super::{
     rules::{Rpc, check},
 };
 use crate::{
-    domain::{
-        access::{Audience, Caller},
-        token::Credential,
-    },
+    domain::access::{Audience, Caller},
     error::{Error, Result},
     pb::gitpod::v1::{PaginationRequest, PaginationResponse},
     rpc::Query,

@@ -152,7 +152,7 @@ impl Register {
                 ("runner", runner_id.to_string()),
                 ("kid", key.kid().to_string()),
                 ("fingerprint", key.fingerprint()),
-                ("state", state.to_ascii_lowercase()),
+                ("state", state.to_owned()),
             ],
         )?;
         if done.state == KeyState::Pending {

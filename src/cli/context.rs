@@ -14,12 +14,16 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
+/// Sets them apart from a command's own options.
+const HEADING: &str = "Options of every command";
+
 /// Options that every command takes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Global {
     #[arg(
         long,
         global = true,
+        help_heading = HEADING,
         env = "SEALINK_URL",
         hide_env_values = true,
         value_name = "URL",
@@ -29,12 +33,13 @@ pub(super) struct Global {
     #[arg(
         long,
         global = true,
+        help_heading = HEADING,
         value_name = "FILE",
         help = "Read the API token from this file [else: SEALINK_TOKEN, or the local server's admin-token]"
     )]
     token_file: Option<PathBuf>,
     /// Print JSON for programs instead of a table for people
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = HEADING)]
     json: bool,
 }
 

@@ -7,6 +7,7 @@ const OTHER: u8 = 1;
 const USAGE: u8 = 64;
 const UNAVAILABLE: u8 = 69;
 const PERMISSION: u8 = 77;
+const CONFIGURATION: u8 = 78;
 
 fn code(kind: Kind) -> u8 {
     match kind {
@@ -14,6 +15,16 @@ fn code(kind: Kind) -> u8 {
         Kind::Unavailable | Kind::Deadline => UNAVAILABLE,
         Kind::Unauthenticated | Kind::Forbidden => PERMISSION,
         _ => OTHER,
+    }
+}
+
+/// Prints why the server did not start. What only an operator can mend has a code of its own, so that a
+/// supervisor does not try for ever.
+pub(super) fn of_start(error: &Error) -> ExitCode {
+    let code = report(error);
+    match error.kind() {
+        Kind::Precondition | Kind::DataLoss => ExitCode::from(CONFIGURATION),
+        _ => code,
     }
 }
 

@@ -182,7 +182,7 @@ impl Create {
             virtual_directory: self.virtual_directory,
         };
         let id = client.call(&request).await?.id;
-        context.out.show(&json!({ "id": id }), &[("id", id.clone())])
+        context.out.created(&json!({ "id": id }), &id)
     }
 }
 
@@ -235,4 +235,61 @@ fn show(out: Output, found: &ScmIntegration) -> Result<()> {
 
 fn on_off(on: bool) -> String {
     if on { "on" } else { "off" }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    fn update(options: &str) -> Result<UpdateScmIntegrationRequest> {
+        let words = ["integration", "update", "ID"].into_iter().chain(options.split_whitespace());
+        match Line::try_parse_from(words).unwrap().command {
+            Command::Update(update) => update.request(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn update_sends_only_what_was_named() {
+        let blank = UpdateScmIntegrationRequest { id: "ID".to_owned(), ..Default::default() };
+        let text = |text: &str| Some(text.to_owned());
+        for (options, expected) in [
+            ("--pat", UpdateScmIntegrationRequest { pat: Some(true), ..blank.clone() }),
+            ("--no-pat", UpdateScmIntegrationRequest { pat: Some(false), ..blank.clone() }),
+            ("--client-id c", UpdateScmIntegrationRequest { oauth_client_id: text("c"), ..blank.clone() }),
+            ("--no-oauth", UpdateScmIntegrationRequest { oauth_client_id: text(""), ..blank.clone() }),
+            ("--issuer-url u", UpdateScmIntegrationRequest { issuer_url: text("u"), ..blank.clone() }),
+            ("--no-issuer-url", UpdateScmIntegrationRequest { issuer_url: text(""), ..blank.clone() }),
+            (
+                "--virtual-directory /t",
+                UpdateScmIntegrationRequest { virtual_directory: text("/t"), ..blank.clone() },
+            ),
+            (
+                "--no-virtual-directory",
+                UpdateScmIntegrationRequest { virtual_directory: text(""), ..blank.clone() },
+            ),
+        ] {
+            assert!(update(options).unwrap() == expected, "{options}");
+        }
+        assert!(update("").is_err());
+    }
+
+    #[test]
+    fn the_secret_is_read_without_its_last_newline() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        for (content, read) in [("s3cret\n", "s3cret"), ("s3cret\r\n", "s3cret"), ("s3cret", "s3cret")] {
+            std::fs::write(&path, content).unwrap();
+            let request = update(&format!("--client-secret-file {}", path.display())).unwrap();
+            assert_eq!(request.oauth_plaintext_client_secret.as_deref(), Some(read));
+        }
+    }
 }

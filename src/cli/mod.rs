@@ -26,18 +26,19 @@ use self::context::{Context, Global};
 
 const EXAMPLES: &str = "\
 Examples:
-  sealink serve                                            run the server, data in ./sealink-data
-  sealink runner create build-1 --exchange-token-file once make a runner
-  sealink agent register < once                            on the runner: make and register its key
+  sealink serve                     run the server, data in ./sealink-data
+  sealink runner create build-1 --exchange-token-file once
+  sealink agent register < once     on the runner: make and register its key
   sealink integration create --runner ID --scm github --host github.com \\
       --client-id Iv1.0123456789abcdef --client-secret-file secret.txt
-  sealink agent fetch                                      on the runner: open the configuration
+  sealink agent fetch               on the runner: open the configuration
 
-The server: --server or SEALINK_URL, else http://127.0.0.1:7400.
-The token: --token-file, else SEALINK_TOKEN, else on the server's own machine the file admin-token in
-./sealink-data or SEALINK_DATA_DIR.
+The server: --server, else SEALINK_URL, else http://127.0.0.1:7400.
+The token:  --token-file, else SEALINK_TOKEN, else on the server's own machine
+            the file admin-token in SEALINK_DATA_DIR or ./sealink-data.
 
-Exit codes: 0 done, 64 wrong usage or value, 69 server not reachable, 77 token refused or not allowed, 1 other.";
+Exit codes: 0 done, 64 wrong usage or value, 69 server not reachable,
+            77 token refused or not allowed, 1 anything else.";
 
 /// Keeps your source-control integrations; only the runner that uses a secret can open it.
 #[derive(Debug, Parser)]
@@ -97,7 +98,7 @@ fn run_from(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
     match command {
-        Command::Serve(args) => return serve::run(args),
+        Command::Serve(args) => return serve::run(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "sealink", &mut std::io::stdout());
         }

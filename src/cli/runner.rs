@@ -196,5 +196,5 @@ fn provider(runner: &Runner) -> String {
 
 fn phase(runner: &Runner) -> String {
     let phase = runner.status.as_ref().map(|status| status.phase).unwrap_or_default();
-    word(phase, "RUNNER_PHASE_", RunnerPhase::as_str_name)
+    word(phase, "RUNNER_PHASE_", RunnerPhase::as_str_name).to_ascii_uppercase()
 }

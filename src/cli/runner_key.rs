@@ -85,15 +85,13 @@ async fn list(context: &Context, runner_id: String) -> Result<()> {
 
 async fn approve(context: &Context, kid: String, yes: bool) -> Result<()> {
     let client = context.client()?;
-    if !yes {
-        let (key, active) = look_up(&client, &kid).await?;
-        let was = active.map_or_else(|| "none".to_owned(), |active| active.fingerprint);
-        output::note(&format!("runner       {}", key.runner_id));
-        output::note(&format!("active key   {was}"));
-        output::note(&format!("new key      {} ({}, {})", key.fingerprint, kind(&key), state(&key)));
-        if !input::confirm("Is the new fingerprint the one the runner's agent printed?") {
-            return Err(Error::new(Kind::Precondition, "not approved; nothing was changed"));
-        }
+    let (key, active) = look_up(&client, &kid).await?;
+    let was = active.map_or_else(|| "none".to_owned(), |active| active.fingerprint);
+    output::note(&format!("runner       {}", key.runner_id));
+    output::note(&format!("active key   {was}"));
+    output::note(&format!("new key      {} ({}, {})", key.fingerprint, kind(&key), state(&key)));
+    if !yes && !input::confirm("Is the new fingerprint the one the runner's agent printed?") {
+        return Err(Error::new(Kind::Precondition, "not approved; nothing was changed"));
     }
     let answer = client.call(&ApproveKeyRequest { kid }).await?;
     show(context.out, &answer.key.ok_or_else(|| Error::not_found("key"))?)
@@ -146,7 +144,7 @@ fn show(out: Output, key: &RunnerKey) -> Result<()> {
 }
 
 fn state(key: &RunnerKey) -> String {
-    word(key.state, "KEY_STATE_", KeyState::as_str_name)
+    word(key.state, "KEY_STATE_", KeyState::as_str_name).to_ascii_uppercase()
 }
 
 fn kind(key: &RunnerKey) -> String {

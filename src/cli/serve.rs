@@ -1,7 +1,22 @@
 //! `sealink serve`.
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode, thread};
 
-use crate::error::{Error, Kind, Result};
+use tokio::{
+    net::TcpListener,
+    runtime::{Builder, Runtime},
+    signal::unix::{Signal, SignalKind, signal},
+};
+use zeroize::Zeroizing;
+
+use super::exit;
+use crate::{
+    config::Settings,
+    error::{Error, Kind, Result},
+    server, telemetry,
+};
+
+/// Presets the administrator's token.
+const ADMIN_TOKEN: &str = "SEALINK_ADMIN_TOKEN";
 
 /// Options of the server; the rest comes from the configuration file and the environment.
 #[derive(Debug, clap::Args)]
@@ -9,26 +24,98 @@ use crate::error::{Error, Kind, Result};
 Examples:
   sealink serve
   sealink serve --listen 0.0.0.0:7400 --data-dir /var/lib/sealink
-  SEALINK_DATABASE_URL=postgres://sealink@db/sealink sealink serve")]
+  SEALINK_DATABASE_URL=postgres://sealink@db/sealink sealink serve
+
+The first start makes the data directory, its keys, an organization and an administrator, whose token it
+leaves in the file admin-token there; SEALINK_ADMIN_TOKEN presets that token instead.
+
+Exit codes: 64 a setting is wrong, 78 data directory or database need an operator's hand.")]
 pub struct Args {
-    /// The address to listen on
-    #[arg(long, env = "SEALINK_LISTEN")]
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
     /// Where database, root key and admin token live
-    #[arg(long, env = "SEALINK_DATA_DIR")]
+    #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// `sqlite://PATH` or `postgres://..`
-    #[arg(long, env = "SEALINK_DATABASE_URL", hide_env_values = true)]
+    /// `sqlite://PATH` or `postgres://USER@HOST/NAME`; a password belongs into `SEALINK_DATABASE_URL`
+    #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
-    /// A configuration file
-    #[arg(long, env = "SEALINK_CONFIG")]
+    /// Where others reach the server
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// What to log: off, error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    pub log: Option<String>,
+    /// A configuration file (TOML); `config.default.toml` shows every setting
+    #[arg(long, env = "SEALINK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 
-/// Runs the server until it is told to stop.
+impl Args {
+    fn settings(&self) -> Result<Settings> {
+        let flags = [
+            ("server.listen", self.listen.map(|address| address.to_string())),
+            ("server.data_dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
+            ("database.url", self.database_url.clone()),
+            ("server.public_url", self.public_url.clone()),
+            ("log.level", self.log.clone()),
+        ];
+        let flags: Vec<_> = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        Settings::load(self.config.as_deref(), &flags)
+    }
+}
+
+/// Runs the server until SIGTERM or SIGINT, then drains; a second signal ends it at once.
 ///
 /// # Errors
-/// Always, until the server exists.
-pub fn run(_args: Args) -> Result<ExitCode> {
-    Err(Error::new(Kind::Unimplemented, "not built yet"))
+/// [`Kind::Invalid`] for a wrong setting, [`Kind::Unavailable`] if the address or the database cannot be
+/// had.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let settings = args.settings()?;
+    telemetry::start(&settings.log)?;
+    let preset = std::env::var(ADMIN_TOKEN).ok().map(Zeroizing::new);
+    runtime()?.block_on(serve(settings, preset))
+}
+
+/// One core is served best by one thread that never hands work over.
+fn runtime() -> Result<Runtime> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = if cores == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.enable_all().build().map_err(Error::internal)
+}
+
+async fn serve(settings: Settings, preset: Option<Zeroizing<String>>) -> Result<ExitCode> {
+    let (service, _directory) = match server::open(&settings, preset).await {
+        Ok(opened) => opened,
+        Err(error) => return Ok(exit::of_start(&error)),
+    };
+    let address = settings.server.listen;
+    let cannot = |error| {
+        Error::new(Kind::Unavailable, format!("cannot listen on {address}: {error}; try --listen 127.0.0.1:0"))
+    };
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
+    // This line says "ready", to people and to scripts: no log level hides it.
+    eprintln!("listening on http://{}", listener.local_addr().map_err(Error::internal)?);
+    let told = async move {
+        next(&mut terminate, &mut interrupt).await;
+        tracing::info!("draining; a second signal ends at once");
+        tokio::spawn(async move {
+            next(&mut terminate, &mut interrupt).await;
+            std::process::exit(1);
+        });
+    };
+    server::run(&settings, service, listener, told).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn watch(kind: SignalKind) -> Result<Signal> {
+    signal(kind).map_err(Error::internal)
+}
+
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
 }

@@ -26,7 +26,8 @@ impl AllowedHosts {
     /// # Errors
     /// [`Kind::Invalid`](crate::error::Kind::Invalid) for anything but `http(s)://host[:port]`.
     pub fn parse(origins: &[String]) -> Result<Self> {
-        let refuse = || Error::invalid("scm.allowed_origins", "sealink.origin", "must be http(s)://host[:port]");
+        let refuse =
+            || Error::invalid("scm.allowed_origins", "sealink.origin", "must be http(s)://host[:port]");
         origins
             .iter()
             .map(|origin| {
@@ -127,7 +128,8 @@ fn check_name(name: &str) -> Result<()> {
         return Err(refuse("value must be a host name such as github.com, without scheme, user or path"));
     }
     // The second parser decides what the first would have called a name: 127.1 or 0x7f000001.
-    let parsed = UrlHost::parse(&lower).map_err(|_| refuse("value must be a host name such as github.com"))?;
+    let parsed =
+        UrlHost::parse(&lower).map_err(|_| refuse("value must be a host name such as github.com"))?;
     if parsed.to_string() != lower {
         return Err(refuse("value must be an IP address in its canonical spelling"));
     }

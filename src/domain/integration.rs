@@ -112,7 +112,9 @@ impl Draft {
         let directory = self.virtual_directory.filter(|directory| !directory.is_empty());
         let oauth = match (client_id, secret) {
             (None, None) => None,
-            (Some(_), None) => return Err(missing(CLIENT_SECRET, "must be set together with oauth_client_id")),
+            (Some(_), None) => {
+                return Err(missing(CLIENT_SECRET, "must be set together with oauth_client_id"));
+            }
             (None, Some(_)) => return Err(missing(CLIENT_ID, "must be set together with the client secret")),
             (Some(client_id), Some(mut secret)) => Some(NewOAuth {
                 client_id: parse_client_id(client_id)?,
@@ -151,7 +153,11 @@ pub(super) fn check_issuer(scm: Scm, oauth: bool, issuer: Option<&IssuerUrl>) ->
 /// Checks a client id: 1 to 255 printable ASCII characters.
 pub(super) fn parse_client_id(id: String) -> Result<String> {
     if id.len() > 255 || !id.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::invalid(CLIENT_ID, "sealink.client_id", "value must be 1 to 255 printable characters"));
+        return Err(Error::invalid(
+            CLIENT_ID,
+            "sealink.client_id",
+            "value must be 1 to 255 printable characters",
+        ));
     }
     Ok(id)
 }

@@ -13,6 +13,7 @@ use super::Limits;
 pub(super) struct Admission {
     slots: Arc<Semaphore>,
     per_ip: usize,
+    trusted: Vec<IpAddr>,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -28,6 +29,7 @@ impl Admission {
         Self {
             slots: Arc::new(Semaphore::new(limits.connections)),
             per_ip: limits.connections_per_ip,
+            trusted: limits.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             open: Mutex::default(),
         }
     }
@@ -37,10 +39,10 @@ impl Admission {
         Arc::clone(&self.slots).acquire_owned().await.ok()
     }
 
-    /// Admits a connection from `ip`, unless it has too many; loopback never has.
+    /// Admits a connection from `ip`, unless it has too many; loopback and proxies never have.
     pub(super) fn admit(self: &Arc<Self>, slot: Option<OwnedSemaphorePermit>, ip: IpAddr) -> Option<Permit> {
         let ip = ip.to_canonical();
-        let counted = !ip.is_loopback();
+        let counted = !ip.is_loopback() && !self.trusted.contains(&ip);
         if counted {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             let count = open.entry(ip).or_default();
@@ -71,8 +73,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_address_has_a_share_and_loopback_has_all() {
-        let limits = Limits { connections: 4, connections_per_ip: 1, ..Limits::default() };
+    async fn one_address_has_a_share_and_those_we_know_have_all() {
+        let proxy = IpAddr::from([192, 0, 2, 9]);
+        let limits = Limits {
+            connections: 4,
+            connections_per_ip: 1,
+            trusted_proxies: vec![proxy],
+            ..Limits::default()
+        };
         let admission = Arc::new(Admission::new(&limits));
         let far = IpAddr::from([192, 0, 2, 1]);
         let first = admission.admit(admission.slot().await, far).expect("the first is admitted");
@@ -81,9 +89,10 @@ mod tests {
         assert!(admission.admit(admission.slot().await, mapped).is_none(), "the same address in IPv6");
         drop(first);
         assert!(admission.admit(admission.slot().await, far).is_some());
-        let near = IpAddr::from([127, 0, 0, 1]);
-        let both =
-            [admission.admit(admission.slot().await, near), admission.admit(admission.slot().await, near)];
-        assert!(both.iter().all(Option::is_some));
+        for exempt in [IpAddr::from([127, 0, 0, 1]), proxy] {
+            let first = admission.admit(admission.slot().await, exempt);
+            let second = admission.admit(admission.slot().await, exempt);
+            assert!(first.is_some() && second.is_some(), "{exempt}");
+        }
     }
 }

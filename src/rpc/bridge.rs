@@ -74,7 +74,7 @@ where
         };
         let wire = match classify(&request, &method) {
             Ok(wire) => wire,
-            Err(refusal) => return *refusal,
+            Err(refusal) => return refusal.into_response(),
         };
         let mut response =
             self.serve(request, method, wire).await.unwrap_or_else(|status| wire.refuse(&status));

@@ -98,19 +98,51 @@ impl Wire {
     }
 }
 
-/// Reads the protocol off method, content type and query; the error is the whole answer.
-pub(super) fn classify<B>(request: &Request<B>, method: &Method) -> Result<Wire, Box<Response<Body>>> {
+/// Why a request for a known method is no call of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// Only these HTTP methods.
+    Allow(&'static str),
+    /// No protocol of this method has that content type.
+    MediaType,
+    /// gRPC needs the trailers of HTTP/2.
+    HttpVersion,
+}
+
+impl Refusal {
+    /// The whole answer: outside of every protocol, so a bare HTTP status.
+    pub(super) fn into_response(self) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        let (status, hint) = match self {
+            Self::Allow(methods) => (StatusCode::METHOD_NOT_ALLOWED, Some((header::ALLOW, methods))),
+            Self::MediaType => {
+                let accept_post = HeaderName::from_static("accept-post");
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, Some((accept_post, ACCEPT_POST)))
+            }
+            Self::HttpVersion => (StatusCode::HTTP_VERSION_NOT_SUPPORTED, None),
+        };
+        *response.status_mut() = status;
+        if let Some((name, value)) = hint {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        response
+    }
+}
+
+/// Reads the protocol off method, content type and query.
+pub(super) fn classify<B>(request: &Request<B>, method: &Method) -> Result<Wire, Refusal> {
+    let readable = method.no_side_effects && method.kind == Kind::Unary;
     let wire = match *request.method() {
         http::Method::POST => from_content_type(request.headers()),
-        http::Method::GET if method.no_side_effects && method.kind == Kind::Unary => {
+        http::Method::GET if readable => {
             let query = request.uri().query().unwrap_or_default();
             GetQuery::format(query).map(|format| Wire { protocol: Protocol::Get, format })
         }
-        _ => return Err(Box::new(not_allowed(method))),
+        _ => return Err(Refusal::Allow(if readable { "GET, POST" } else { "POST" })),
     };
-    let wire = wire.filter(|wire| wire.fits(method)).ok_or_else(unsupported_media_type)?;
+    let wire = wire.filter(|wire| wire.fits(method)).ok_or(Refusal::MediaType)?;
     if wire.protocol == Protocol::Grpc && request.version() < Version::HTTP_2 {
-        return Err(Box::new(status_only(StatusCode::HTTP_VERSION_NOT_SUPPORTED)));
+        return Err(Refusal::HttpVersion);
     }
     Ok(wire)
 }
@@ -130,7 +162,12 @@ fn from_content_type(headers: &HeaderMap) -> Option<Wire> {
     if !parameters_fit(parameters) {
         return None;
     }
-    let (protocol, format) = match media_type.trim().to_ascii_lowercase().as_str() {
+    let media_type = media_type.trim();
+    from_media_type(media_type).or_else(|| from_media_type(&media_type.to_ascii_lowercase()))
+}
+
+fn from_media_type(media_type: &str) -> Option<Wire> {
+    let (protocol, format) = match media_type {
         "application/json" => (Protocol::Unary, Format::Json),
         "application/proto" => (Protocol::Unary, Format::Proto),
         "application/connect+json" => (Protocol::Stream, Format::Json),
@@ -154,23 +191,4 @@ fn parameters_fit(parameters: &str) -> bool {
     parameters.split(';').filter_map(|parameter| parameter.trim().split_once('=')).all(|(name, value)| {
         !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
     })
-}
-
-fn not_allowed(method: &Method) -> Response<Body> {
-    let mut response = status_only(StatusCode::METHOD_NOT_ALLOWED);
-    let allow = if method.no_side_effects { "GET, POST" } else { "POST" };
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
-    response
-}
-
-fn unsupported_media_type() -> Box<Response<Body>> {
-    let mut response = status_only(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-    response.headers_mut().insert("accept-post", HeaderValue::from_static(ACCEPT_POST));
-    Box::new(response)
-}
-
-fn status_only(status: StatusCode) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
 }

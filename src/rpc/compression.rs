@@ -61,7 +61,7 @@ fn lists_gzip(value: &HeaderValue) -> bool {
 /// Inflates one message into an envelope. Never holds more than `limit` bytes and one.
 ///
 /// # Errors
-/// RESOURCE_EXHAUSTED beyond `limit`, INVALID_ARGUMENT for what is not gzip.
+/// `RESOURCE_EXHAUSTED` beyond `limit`, `INVALID_ARGUMENT` for what is not gzip.
 pub(super) fn inflate(compressed: &[u8], limit: usize) -> Result<Bytes, Status> {
     let expected = compressed.len().saturating_mul(4).min(limit);
     let mut envelope = Vec::with_capacity(HEADER + expected);

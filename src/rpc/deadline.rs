@@ -27,7 +27,7 @@ impl Deadlines {
     /// Reads the client's timeout; a Connect one is turned into `grpc-timeout`, so that handlers see one header.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT for a malformed timeout.
+    /// `INVALID_ARGUMENT` for a malformed timeout.
     pub(super) fn take(headers: &mut HeaderMap, kind: Kind, config: &Config) -> Result<Self, Status> {
         let now = Instant::now();
         let client = match headers.remove(CONNECT_TIMEOUT) {

@@ -37,8 +37,8 @@ impl Envelopes {
     /// The next whole message as an uncompressed envelope, if it has arrived.
     ///
     /// # Errors
-    /// As soon as the header tells: RESOURCE_EXHAUSTED for a message that is too large, INTERNAL for an
-    /// unknown flag or a compressed message without an encoding; INVALID_ARGUMENT for broken gzip.
+    /// As soon as the header tells: `RESOURCE_EXHAUSTED` for a message that is too large, INTERNAL for an
+    /// unknown flag or a compressed message without an encoding; `INVALID_ARGUMENT` for broken gzip.
     pub(super) fn next(&mut self) -> Result<Option<Bytes>, Status> {
         let Some((&[flag, a, b, c, d], _)) = self.buffer.split_first_chunk::<HEADER>() else {
             return Ok(None);

@@ -36,7 +36,7 @@ impl GetQuery {
     /// Reads `message`, `base64`, `compression` and `connect`.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT when `message` is missing or not what `base64=1` promises, or `connect` is not `v1`.
+    /// `INVALID_ARGUMENT` when `message` is missing or not what `base64=1` promises, or `connect` is not `v1`.
     pub(super) fn parse(query: &str) -> Result<Self, Status> {
         let (mut message, mut base64, mut compression) = (None, false, None);
         for (name, value) in pairs(query) {

@@ -39,7 +39,7 @@ pub use methods::{Kind, Method, Methods};
 /// Limits and habits of one [`Bridge`].
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Bytes of one request message, after decompression; larger ones are RESOURCE_EXHAUSTED.
+    /// Bytes of one request message, after decompression; larger ones are `RESOURCE_EXHAUSTED`.
     pub max_message: usize,
     /// How long a request body may stand still.
     pub body_idle: Duration,

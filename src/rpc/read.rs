@@ -35,7 +35,7 @@ impl Reader {
     /// The one message of a body that is nothing else, as an envelope.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED above the limit, DEADLINE_EXCEEDED when it does not arrive, INVALID_ARGUMENT for
+    /// `RESOURCE_EXHAUSTED` above the limit, `DEADLINE_EXCEEDED` when it does not arrive, `INVALID_ARGUMENT` for
     /// broken gzip.
     pub(super) async fn bare(mut self) -> Result<Bytes, Status> {
         let all = self.collect(self.limit).await?;

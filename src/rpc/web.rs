@@ -6,7 +6,7 @@ use tonic::Status;
 /// Decodes one or more base64 texts, each with its own padding.
 ///
 /// # Errors
-/// INVALID_ARGUMENT for anything else.
+/// `INVALID_ARGUMENT` for anything else.
 pub(super) fn decode_text(text: &[u8]) -> Result<Bytes, Status> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3);
     for quad in text.chunks(4) {

@@ -37,8 +37,7 @@ pub struct FirstAdmin {
 impl Store {
     /// Whether the first start has happened.
     pub async fn is_bootstrapped(&self) -> Result<bool> {
-        let found: Option<i64> =
-            on!(self, pool => sqlx::query_scalar("SELECT created_at FROM server WHERE id = 1")
+        let found: Option<i64> = on!(self, pool => sqlx::query_scalar("SELECT created_at FROM server WHERE id = 1")
                 .fetch_optional(pool).await)?;
         Ok(found.is_some())
     }
@@ -100,10 +99,8 @@ impl Store {
     /// Ends the preset administrator token, if there is one.
     pub async fn drop_preset_admin_token(&self) -> Result<()> {
         const SQL: &str = "DELETE FROM token WHERE token_id = $1";
-        self.write((), |tx, ()| {
-            Box::pin(async move { execute!(tx, SQL, TokenId::preset()).map(|_| ()) })
-        })
-        .await
+        self.write((), |tx, ()| Box::pin(async move { execute!(tx, SQL, TokenId::preset()).map(|_| ()) }))
+            .await
     }
 
     /// The organization of the first start.

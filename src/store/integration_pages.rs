@@ -163,7 +163,11 @@ impl Store {
     }
 
     /// A page of integrations of many runners, oldest first.
-    pub async fn integrations(&self, scope: IntegrationScope, page: PageRequest) -> Result<Page<Integration>> {
+    pub async fn integrations(
+        &self,
+        scope: IntegrationScope,
+        page: PageRequest,
+    ) -> Result<Page<Integration>> {
         const OF_ORGANIZATION: &str = "SELECT record FROM scm_integration \
             WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3";
         const OF_CREATOR: &str = "SELECT record FROM scm_integration \

@@ -58,8 +58,11 @@ pub(super) async fn postgres(pool: &PgPool) -> Result<()> {
 fn refused(error: sqlx::migrate::MigrateError) -> Error {
     use sqlx::migrate::MigrateError;
     match error {
-        MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..) | MigrateError::VersionMismatch(_) => {
-            Error::new(Kind::Precondition, "the database was written by another release of Sealink").caused_by(error)
+        MigrateError::VersionMissing(_)
+        | MigrateError::VersionTooNew(..)
+        | MigrateError::VersionMismatch(_) => {
+            Error::new(Kind::Precondition, "the database was written by another release of Sealink")
+                .caused_by(error)
         }
         MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failure(error),
         other => Error::internal(other),

@@ -2,16 +2,14 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
-use sqlx::{ConnectOptions, PgPool, postgres::{PgConnectOptions, PgPoolOptions}};
+use sqlx::{
+    ConnectOptions, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
 use super::{
-    Database, Store,
-    combine::Combiner,
-    failure::failure,
-    integration_pages::PostgresRunnerPages,
-    migrate,
-    tokens::PostgresTokens,
-    tx::Tx,
+    Database, Store, combine::Combiner, failure::failure, integration_pages::PostgresRunnerPages, migrate,
+    tokens::PostgresTokens, tx::Tx,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -52,7 +50,9 @@ where
         let mut attempt = 1;
         loop {
             match run(&pool, &job.0, &job.1).await {
-                Err(error) if error.kind() == Kind::Conflict && attempt < ATTEMPTS && from_database(&error) => {
+                Err(error)
+                    if error.kind() == Kind::Conflict && attempt < ATTEMPTS && from_database(&error) =>
+                {
                     attempt += 1;
                 }
                 done => return done,
@@ -73,7 +73,9 @@ where
 {
     let mut tx = Tx::Postgres(pool.begin().await.map_err(failure)?);
     let value = step(&mut tx, input).await?;
-    let Tx::Postgres(transaction) = tx else { return Err(Error::internal("the transaction changed its kind")) };
+    let Tx::Postgres(transaction) = tx else {
+        return Err(Error::internal("the transaction changed its kind"));
+    };
     transaction.commit().await.map_err(commit_failure)?;
     Ok(value)
 }

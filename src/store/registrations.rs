@@ -76,7 +76,8 @@ impl Store {
         self.write((actor, new), |tx, (actor, new)| {
             Box::pin(async move {
                 execute!(tx, SWEEP, new.runner, actor.at)?;
-                let (answer_old, old_kid) = new.old.as_ref().map(|(hash, kid)| (hash.as_slice(), kid)).unzip();
+                let (answer_old, old_kid) =
+                    new.old.as_ref().map(|(hash, kid)| (hash.as_slice(), kid)).unzip();
                 execute!(
                     tx,
                     SQL,

@@ -114,8 +114,7 @@ impl Store {
     /// Whether the organization has ever revoked that key.
     pub async fn is_revoked(&self, organization: OrganizationId, kid: Kid) -> Result<bool> {
         const SQL: &str = "SELECT revoked_at FROM revoked_key WHERE organization_id = $1 AND kid = $2";
-        let found: Option<Instant> =
-            on!(self, pool => sqlx::query_scalar(SQL).bind(organization).bind(&kid).fetch_optional(pool).await)?;
+        let found: Option<Instant> = on!(self, pool => sqlx::query_scalar(SQL).bind(organization).bind(&kid).fetch_optional(pool).await)?;
         Ok(found.is_some())
     }
 
@@ -156,7 +155,8 @@ impl Store {
     pub async fn revoke_key(&self, actor: Actor, kid: Kid, reason: String) -> Result<(RunnerKey, u32)> {
         const REVOKE: &str = "UPDATE runner_key SET state = 'REVOKED', revoked_at = $3, revocation_reason = $4 \
             WHERE organization_id = $1 AND kid = $2";
-        const REMEMBER: &str = "INSERT INTO revoked_key (organization_id, kid, revoked_at) VALUES ($1, $2, $3)";
+        const REMEMBER: &str =
+            "INSERT INTO revoked_key (organization_id, kid, revoked_at) VALUES ($1, $2, $3)";
         self.write((actor, kid, reason), |tx, (actor, kid, reason)| {
             Box::pin(async move {
                 let gone = || Error::not_found("key");
@@ -183,7 +183,8 @@ impl Store {
 /// Empties every ciphertext of the runner that was sealed with `kid`; its client ids stay.
 async fn wipe(tx: &mut Tx, actor: &Actor, runner: RunnerId, kid: &Kid) -> Result<u32> {
     const FIND: &str = "SELECT record FROM scm_integration WHERE runner_id = $1 AND kid = $2";
-    const WIPE: &str = "UPDATE scm_integration SET kid = NULL, version = version + 1, record = $2 WHERE id = $1";
+    const WIPE: &str =
+        "UPDATE scm_integration SET kid = NULL, version = version + 1, record = $2 WHERE id = $1";
     const HONEYCOMB: &str = "UPDATE runner SET honeycomb_key = NULL, honeycomb_kid = NULL, \
         version = version + 1 WHERE id = $1 AND honeycomb_kid = $2";
     let records: Vec<Vec<u8>> =

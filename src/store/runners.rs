@@ -94,8 +94,7 @@ struct RunnerRow {
 
 impl RunnerRow {
     fn runner(self) -> Result<Runner> {
-        let damaged =
-            |error| Error::new(Kind::DataLoss, "a stored runner is damaged").caused_by(error);
+        let damaged = |error| Error::new(Kind::DataLoss, "a stored runner is damaged").caused_by(error);
         let honeycomb_key =
             self.honeycomb_key.zip(self.honeycomb_kid).map(|(bytes, kid)| Sealed { bytes, kid });
         Ok(Runner {
@@ -192,10 +191,8 @@ impl Store {
         filter: RunnerFilter,
         page: PageRequest,
     ) -> Result<Page<Runner>> {
-        const ALL: &str = concat!(
-            select_runner!("WHERE r.organization_id = $1 AND r.id > $2"),
-            runner_filter!()
-        );
+        const ALL: &str =
+            concat!(select_runner!("WHERE r.organization_id = $1 AND r.id > $2"), runner_filter!());
         const CREATED: &str =
             concat!(select_runner!("WHERE r.creator_id = $1 AND r.id > $2"), runner_filter!());
         const ONE: &str = concat!(select_runner!("WHERE r.id = $1 AND r.id > $2"), runner_filter!());
@@ -229,8 +226,7 @@ impl Store {
         id: RunnerId,
     ) -> Result<Option<RunnerFacts>> {
         const SQL: &str = "SELECT creator_id FROM runner WHERE id = $1 AND organization_id = $2";
-        let creator: Option<UserId> =
-            on!(self, pool => sqlx::query_scalar(SQL).bind(id).bind(organization).fetch_optional(pool).await)?;
+        let creator: Option<UserId> = on!(self, pool => sqlx::query_scalar(SQL).bind(id).bind(organization).fetch_optional(pool).await)?;
         Ok(creator.map(|creator| RunnerFacts { id, organization, creator }))
     }
 

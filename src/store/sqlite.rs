@@ -3,17 +3,14 @@ use std::{fs::File, os::unix::fs::PermissionsExt, path::Path};
 
 use sqlx::{
     ConnectOptions, Row, SqliteConnection, SqlitePool,
-    sqlite::{SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+    sqlite::{
+        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+    },
 };
 
 use super::{
-    Database, Lanes, Store,
-    combine::Combiner,
-    failure::failure,
-    integration_pages::SqliteRunnerPages,
-    migrate,
-    tokens::SqliteTokens,
-    writer::Writer,
+    Database, Lanes, Store, combine::Combiner, failure::failure, integration_pages::SqliteRunnerPages,
+    migrate, tokens::SqliteTokens, writer::Writer,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -87,8 +84,11 @@ fn options(path: &Path) -> SqliteConnectOptions {
 /// The file holds ciphertexts and token hashes: nobody else on the machine needs it.
 fn create_private(path: &Path) -> Result<()> {
     let describe = |error| {
-        Error::new(Kind::Unavailable, "cannot create the database file: check the data directory's owner and space")
-            .caused_by(error)
+        Error::new(
+            Kind::Unavailable,
+            "cannot create the database file: check the data directory's owner and space",
+        )
+        .caused_by(error)
     };
     let file = File::options().create(true).append(true).open(path).map_err(describe)?;
     file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(describe)
@@ -97,16 +97,8 @@ fn create_private(path: &Path) -> Result<()> {
 /// SQLite's locks do not hold on network file systems; two machines would corrupt the file.
 fn refuse_network_file_system(path: &Path) -> Result<()> {
     /// NFS, SMB, CIFS, SMB2, Ceph, 9P, FUSE (sshfs and the like), AFS: see statfs(2).
-    const NETWORK: [i64; 8] = [
-        0x6969,
-        0x517b,
-        0xff53_4d42,
-        0xfe53_4d42,
-        0x00c3_6400,
-        0x0102_1997,
-        0x6573_5546,
-        0x5346_414f,
-    ];
+    const NETWORK: [i64; 8] =
+        [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x00c3_6400, 0x0102_1997, 0x6573_5546, 0x5346_414f];
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Ok(found) = rustix::fs::statfs(directory) else { return Ok(()) };
     if NETWORK.contains(&(i64::from(found.f_type) & 0xffff_ffff)) {

@@ -119,11 +119,7 @@ macro_rules! token_columns {
 }
 macro_rules! token_joins {
     ($id:literal) => {
-        concat!(
-            "LEFT JOIN token t ON t.token_id = ",
-            $id,
-            " LEFT JOIN member m ON m.id = t.member_id "
-        )
+        concat!("LEFT JOIN token t ON t.token_id = ", $id, " LEFT JOIN member m ON m.id = t.member_id ")
     };
 }
 pub(super) use {token_columns, token_joins};
@@ -172,8 +168,12 @@ pub(super) struct SqliteTokens(pub(super) SqliteConnection);
 
 impl Answer<TokenLookup, Option<StoredToken>> for SqliteTokens {
     fn answer<'q>(&'q mut self, ids: &'q [TokenId]) -> BoxFuture<'q, Result<Vec<Option<StoredToken>>>> {
-        const SQL: &str =
-            concat!("SELECT a.key AS n, ", token_columns!(), " FROM json_each($1) a ", token_joins!("a.value"));
+        const SQL: &str = concat!(
+            "SELECT a.key AS n, ",
+            token_columns!(),
+            " FROM json_each($1) a ",
+            token_joins!("a.value")
+        );
         Box::pin(async move {
             let ids: Vec<_> = ids.iter().map(|id| &id.0).collect();
             let asked = serde_json::to_string(&ids).map_err(Error::internal)?;
@@ -280,8 +280,12 @@ impl Store {
                     return Ok(false);
                 }
                 insert_token(tx, actor, token).await?;
-                log_audit(tx, actor, &Entry::new("token.exchange", &token.token_id).with("used", used.0.as_str()))
-                    .await?;
+                log_audit(
+                    tx,
+                    actor,
+                    &Entry::new("token.exchange", &token.token_id).with("used", used.0.as_str()),
+                )
+                .await?;
                 Ok(true)
             })
         })
@@ -313,7 +317,8 @@ impl Store {
     /// Remembers, to the hour, that a token was used.
     pub async fn touch_token(&self, id: TokenId, at: Instant) -> Result<()> {
         const SQL: &str = "UPDATE token SET last_used_at = $2 WHERE token_id = $1";
-        self.write((id, at), |tx, (id, at)| Box::pin(async move { execute!(tx, SQL, id, *at).map(|_| ()) })).await
+        self.write((id, at), |tx, (id, at)| Box::pin(async move { execute!(tx, SQL, id, *at).map(|_| ()) }))
+            .await
     }
 
     /// A page of the organization's tokens, or of one user's.

@@ -1,10 +1,15 @@
 //! Tests of the whole, one module per behaviour.
+mod abuse_connections;
+mod abuse_framing;
 mod agent;
 mod architecture;
 mod at_rest;
 mod cli;
+mod cors;
+mod fake_server;
 mod harden;
 mod json;
+mod json_codec;
 mod key_policy;
 mod open;
 mod redaction;
@@ -15,6 +20,7 @@ mod seal_fixtures;
 mod seal_vectors;
 mod shell;
 mod source;
+mod transport;
 mod wire_contract;
 mod wire_rules;
 mod wycheproof;

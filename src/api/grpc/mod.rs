@@ -1,0 +1,78 @@
+//! The service traits that tonic generates, one file each: convert, call, convert.
+mod identity;
+mod runner;
+mod runner_agent;
+mod runner_configuration;
+mod runner_key;
+mod token;
+mod user;
+
+use std::sync::Arc;
+
+use tonic::{Status, service::Routes};
+
+use crate::{
+    error::{Error, Kind},
+    pb::{
+        gitpod::v1::{
+            identity_service_server::IdentityServiceServer,
+            runner_configuration_service_server::RunnerConfigurationServiceServer,
+            runner_service_server::RunnerServiceServer,
+        },
+        sealink::v1::{
+            runner_agent_service_server::RunnerAgentServiceServer,
+            runner_key_service_server::RunnerKeyServiceServer, token_service_server::TokenServiceServer,
+            user_service_server::UserServiceServer,
+        },
+    },
+    service::Service,
+};
+
+/// The one implementation of every service; clones share it.
+#[derive(Clone)]
+pub struct Api {
+    service: Arc<Service>,
+}
+
+impl Api {
+    /// Serves the use cases of `service`.
+    #[must_use]
+    pub fn new(service: Arc<Service>) -> Self {
+        Self { service }
+    }
+
+    /// tonic's routes for all of them.
+    #[must_use]
+    pub fn routes(&self) -> Routes {
+        Routes::default()
+            .add_service(RunnerConfigurationServiceServer::new(self.clone()))
+            .add_service(RunnerServiceServer::new(self.clone()))
+            .add_service(IdentityServiceServer::new(self.clone()))
+            .add_service(RunnerKeyServiceServer::new(self.clone()))
+            .add_service(RunnerAgentServiceServer::new(self.clone()))
+            .add_service(UserServiceServer::new(self.clone()))
+            .add_service(TokenServiceServer::new(self.clone()))
+    }
+}
+
+/// The answer of a method that is known but not served yet.
+fn not_yet() -> Status {
+    Error::new(Kind::Unimplemented, "this method is not served yet").into()
+}
+
+/// Answers for methods that come later: the token was checked before.
+macro_rules! later {
+    ($($method:ident($request:ident) -> $response:ident;)*) => {$(
+        fn $method<'a, 'f>(
+            &'a self,
+            _: tonic::Request<$request>,
+        ) -> futures_util::future::BoxFuture<'f, Reply<$response>>
+        where
+            'a: 'f,
+            Self: 'f,
+        {
+            Box::pin(async { Err($crate::api::grpc::not_yet()) })
+        }
+    )*};
+}
+use later;

@@ -1,0 +1,79 @@
+//! `gitpod.v1.RunnerService`.
+use tonic::{Request, Response};
+
+use super::{Api, later};
+use crate::{
+    api::{
+        convert,
+        request::{Reply, page_answer, page_ask, parts},
+    },
+    domain::{access::Audience, id::RunnerId, runner_patch::RunnerPatch},
+    pb::gitpod::v1::{runner_service_server::RunnerService, *},
+};
+
+#[tonic::async_trait]
+impl RunnerService for Api {
+    async fn create_runner(&self, request: Request<CreateRunnerRequest>) -> Reply<CreateRunnerResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let created = self.service.create_runner(&caller, request.try_into()?).await?;
+        Ok(Response::new(CreateRunnerResponse {
+            runner: Some(convert::runner(created.runner)),
+            exchange_token: created.exchange_token.to_string(),
+            ..CreateRunnerResponse::default()
+        }))
+    }
+
+    async fn get_runner(&self, request: Request<GetRunnerRequest>) -> Reply<GetRunnerResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let runner = self.service.runner(&caller, RunnerId::parse("runner_id", &request.runner_id)?).await?;
+        Ok(Response::new(GetRunnerResponse { runner: Some(convert::runner(runner)) }))
+    }
+
+    async fn list_runners(&self, request: Request<ListRunnersRequest>) -> Reply<ListRunnersResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let filter = convert::runner_filter(request.filter)?;
+        let listing = self.service.runners(&caller, filter, &page_ask(request.pagination)).await?;
+        Ok(Response::new(ListRunnersResponse {
+            pagination: page_answer(listing.next_token),
+            runners: listing.rows.into_iter().map(convert::runner).collect(),
+        }))
+    }
+
+    async fn update_runner(&self, request: Request<UpdateRunnerRequest>) -> Reply<UpdateRunnerResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = RunnerId::parse("runner_id", &request.runner_id)?;
+        // Who may not see the runner learns nothing about its request.
+        self.service.runner(&caller, id).await?;
+        self.service.update_runner(&caller, id, &RunnerPatch::try_from(request)?).await?;
+        Ok(Response::new(UpdateRunnerResponse {}))
+    }
+
+    async fn delete_runner(&self, request: Request<DeleteRunnerRequest>) -> Reply<DeleteRunnerResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        self.service.delete_runner(&caller, RunnerId::parse("runner_id", &request.runner_id)?).await?;
+        Ok(Response::new(DeleteRunnerResponse {}))
+    }
+
+    async fn create_runner_token(
+        &self,
+        request: Request<CreateRunnerTokenRequest>,
+    ) -> Reply<CreateRunnerTokenResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = RunnerId::parse("runner_id", &request.runner_id)?;
+        let exchange_token = self.service.create_runner_token(&caller, id).await?.to_string();
+        Ok(Response::new(CreateRunnerTokenResponse { exchange_token, ..CreateRunnerTokenResponse::default() }))
+    }
+
+    later! {
+        create_runner_logs_token(CreateRunnerLogsTokenRequest) -> CreateRunnerLogsTokenResponse;
+        parse_context_url(ParseContextUrlRequest) -> ParseContextUrlResponse;
+        search_repositories(SearchRepositoriesRequest) -> SearchRepositoriesResponse;
+        list_scm_organizations(ListScmOrganizationsRequest) -> ListScmOrganizationsResponse;
+        check_authentication_for_host(CheckAuthenticationForHostRequest) -> CheckAuthenticationForHostResponse;
+        check_repository_access(CheckRepositoryAccessRequest) -> CheckRepositoryAccessResponse;
+        list_runner_policies(ListRunnerPoliciesRequest) -> ListRunnerPoliciesResponse;
+        create_runner_policy(CreateRunnerPolicyRequest) -> CreateRunnerPolicyResponse;
+        update_runner_policy(UpdateRunnerPolicyRequest) -> UpdateRunnerPolicyResponse;
+        delete_runner_policy(DeleteRunnerPolicyRequest) -> DeleteRunnerPolicyResponse;
+    }
+}

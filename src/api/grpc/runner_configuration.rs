@@ -1,0 +1,112 @@
+//! `gitpod.v1.RunnerConfigurationService`.
+use tonic::{Request, Response};
+
+use super::{Api, later};
+use crate::{
+    api::{
+        convert,
+        request::{Reply, deferred_parts, page_answer, page_ask, parts},
+    },
+    domain::{
+        access::Audience,
+        id::{IntegrationId, RunnerId},
+        integration_patch::Patch,
+    },
+    error::Result,
+    pb::gitpod::v1::{runner_configuration_service_server::RunnerConfigurationService, *},
+    service::FirstPage,
+};
+
+#[tonic::async_trait]
+impl RunnerConfigurationService for Api {
+    async fn create_scm_integration(
+        &self,
+        request: Request<CreateScmIntegrationRequest>,
+    ) -> Reply<CreateScmIntegrationResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = self.service.create_integration(&caller, request.try_into()?).await?;
+        Ok(Response::new(CreateScmIntegrationResponse { id: id.to_string() }))
+    }
+
+    async fn get_scm_integration(
+        &self,
+        request: Request<GetScmIntegrationRequest>,
+    ) -> Reply<GetScmIntegrationResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let id = IntegrationId::parse("id", &request.id)?;
+        let integration = convert::integration(self.service.integration(&caller, id).await?);
+        Ok(Response::new(GetScmIntegrationResponse { integration: Some(integration) }))
+    }
+
+    async fn list_scm_integrations(
+        &self,
+        request: Request<ListScmIntegrationsRequest>,
+    ) -> Reply<ListScmIntegrationsResponse> {
+        let (token, request) = deferred_parts(request)?;
+        let ask = page_ask(request.pagination);
+        let mut runners = runner_ids(request.filter.unwrap_or_default())?;
+        runners.sort_unstable();
+        runners.dedup();
+        let listing = match runners[..] {
+            [runner] if ask.token.is_empty() => {
+                self.service.first_page(token.settle(), FirstPage { runner, size: ask.size }).await?
+            }
+            _ => {
+                let caller = self.service.authenticate(token.settle()).await?;
+                self.service.integrations(&caller, runners, &ask).await?
+            }
+        };
+        Ok(Response::new(ListScmIntegrationsResponse {
+            pagination: page_answer(listing.next_token),
+            integrations: listing.rows.into_iter().map(convert::integration).collect(),
+        }))
+    }
+
+    async fn update_scm_integration(
+        &self,
+        request: Request<UpdateScmIntegrationRequest>,
+    ) -> Reply<UpdateScmIntegrationResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = IntegrationId::parse("id", &request.id)?;
+        self.service.update_integration(&caller, id, &Patch::from(request)).await?;
+        Ok(Response::new(UpdateScmIntegrationResponse {}))
+    }
+
+    async fn delete_scm_integration(
+        &self,
+        request: Request<DeleteScmIntegrationRequest>,
+    ) -> Reply<DeleteScmIntegrationResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        self.service.delete_integration(&caller, IntegrationId::parse("id", &request.id)?).await?;
+        Ok(Response::new(DeleteScmIntegrationResponse {}))
+    }
+
+    later! {
+        create_host_authentication_token(CreateHostAuthenticationTokenRequest)
+            -> CreateHostAuthenticationTokenResponse;
+        get_host_authentication_token(GetHostAuthenticationTokenRequest) -> GetHostAuthenticationTokenResponse;
+        list_host_authentication_tokens(ListHostAuthenticationTokensRequest)
+            -> ListHostAuthenticationTokensResponse;
+        update_host_authentication_token(UpdateHostAuthenticationTokenRequest)
+            -> UpdateHostAuthenticationTokenResponse;
+        delete_host_authentication_token(DeleteHostAuthenticationTokenRequest)
+            -> DeleteHostAuthenticationTokenResponse;
+        get_runner_configuration_schema(GetRunnerConfigurationSchemaRequest)
+            -> GetRunnerConfigurationSchemaResponse;
+        create_environment_class(CreateEnvironmentClassRequest) -> CreateEnvironmentClassResponse;
+        get_environment_class(GetEnvironmentClassRequest) -> GetEnvironmentClassResponse;
+        list_environment_classes(ListEnvironmentClassesRequest) -> ListEnvironmentClassesResponse;
+        update_environment_class(UpdateEnvironmentClassRequest) -> UpdateEnvironmentClassResponse;
+        validate_runner_configuration(ValidateRunnerConfigurationRequest) -> ValidateRunnerConfigurationResponse;
+        create_llm_integration(CreateLlmIntegrationRequest) -> CreateLlmIntegrationResponse;
+        get_llm_integration(GetLlmIntegrationRequest) -> GetLlmIntegrationResponse;
+        list_llm_integrations(ListLlmIntegrationsRequest) -> ListLlmIntegrationsResponse;
+        update_llm_integration(UpdateLlmIntegrationRequest) -> UpdateLlmIntegrationResponse;
+        delete_llm_integration(DeleteLlmIntegrationRequest) -> DeleteLlmIntegrationResponse;
+    }
+}
+
+fn runner_ids(filter: list_scm_integrations_request::Filter) -> Result<Vec<RunnerId>> {
+    let ids = filter.runner_ids.iter().enumerate();
+    ids.map(|(index, id)| RunnerId::parse(&format!("filter.runner_ids[{index}]"), id)).collect()
+}

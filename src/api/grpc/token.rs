@@ -1,0 +1,62 @@
+//! `sealink.v1.TokenService`.
+use std::time::Duration;
+
+use tonic::{Request, Response};
+
+use super::Api;
+use crate::{
+    api::{
+        convert,
+        request::{Reply, page_answer, page_ask, parts},
+    },
+    domain::{access::Audience, id::UserId, token::TokenId},
+    error::{Error, Result},
+    pb::sealink::v1::{token_service_server::TokenService, *},
+    service::TokenRequest,
+};
+
+#[tonic::async_trait]
+impl TokenService for Api {
+    async fn create_token(&self, request: Request<CreateTokenRequest>) -> Reply<CreateTokenResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let user = Some(request.user_id).filter(|id| !id.is_empty());
+        let issued = self
+            .service
+            .create_token(
+                &caller,
+                TokenRequest {
+                    user: user.map(|id| UserId::parse("user_id", &id)).transpose()?,
+                    description: request.description,
+                    valid_for: request.valid_for.map(duration).transpose()?,
+                    read_only: request.read_only,
+                },
+            )
+            .await?;
+        let api_token = Some(convert::api_token(issued.row));
+        Ok(Response::new(CreateTokenResponse { token: issued.text.to_string(), api_token }))
+    }
+
+    async fn list_tokens(&self, request: Request<ListTokensRequest>) -> Reply<ListTokensResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let of = request.user_id.map(|id| UserId::parse("user_id", &id)).transpose()?;
+        let listing = self.service.tokens(&caller, of, &page_ask(request.pagination)).await?;
+        Ok(Response::new(ListTokensResponse {
+            tokens: listing.rows.into_iter().map(convert::api_token).collect(),
+            pagination: page_answer(listing.next_token),
+        }))
+    }
+
+    async fn revoke_token(&self, request: Request<RevokeTokenRequest>) -> Reply<RevokeTokenResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        self.service.revoke_token(&caller, TokenId(request.token_id)).await?;
+        Ok(Response::new(RevokeTokenResponse {}))
+    }
+}
+
+fn duration(duration: pbjson_types::Duration) -> Result<Duration> {
+    let parts = u64::try_from(duration.seconds).ok().zip(u32::try_from(duration.nanos).ok());
+    parts
+        .filter(|(_, nanos)| *nanos < 1_000_000_000)
+        .map(|(seconds, nanos)| Duration::new(seconds, nanos))
+        .ok_or_else(|| Error::invalid("valid_for", "sealink.token_life", "value must be a positive duration"))
+}

@@ -1,0 +1,243 @@
+//! Settings: the embedded defaults, then a file, then the environment, then flags.
+use std::{env, fs, path::Path, path::PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::{
+    error::{Error, Kind, Result},
+    store::Location,
+};
+
+/// Every setting with its default and its reason: also the reference for people.
+pub const DEFAULTS: &str = include_str!("../config.default.toml");
+
+/// Shorter names that the environment may use.
+const SHORT: [(&str, &str); 7] = [
+    ("SEALINK_LISTEN", "server.listen"),
+    ("SEALINK_DATA_DIR", "server.data_dir"),
+    ("SEALINK_PUBLIC_URL", "server.public_url"),
+    ("SEALINK_DATABASE_URL", "database.url"),
+    ("SEALINK_LOG", "log.level"),
+    ("SEALINK_LOG_LEVEL", "log.level"),
+    ("SEALINK_LOG_FORMAT", "log.format"),
+];
+
+/// All settings of `sealink serve`; what each means stands in `config.default.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// `[server]`.
+    pub server: Server,
+    /// `[database]`.
+    pub database: Database,
+    /// `[cors]`.
+    pub cors: Cors,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[log]`.
+    pub log: Log,
+    /// `[scm]`.
+    pub scm: Scm,
+}
+
+/// `[server]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Server {
+    /// Where to listen.
+    pub listen: std::net::SocketAddr,
+    /// Where database, root key and admin token live.
+    pub data_dir: PathBuf,
+    /// Where others reach the server.
+    pub public_url: String,
+    /// Whether to serve reflection.
+    pub reflection: Reflection,
+}
+
+/// Whether to serve reflection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Reflection {
+    /// Only while listening on loopback.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+/// `[database]`.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// `sqlite://PATH`, `postgres://..`, or empty for the data directory's own.
+    pub url: String,
+}
+
+/// A database URL may hold a password.
+impl std::fmt::Debug for Database {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Database(..)")
+    }
+}
+
+/// `[cors]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    /// Origins whose pages may call.
+    pub allowed_origins: Vec<String>,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Open connections in all.
+    pub connections: usize,
+    /// Open connections per address.
+    pub connections_per_ip: usize,
+    /// Bytes of one request message.
+    pub message_bytes: usize,
+    /// How long a unary call may take.
+    pub request_timeout_seconds: u64,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// A filter as tracing's `EnvFilter` reads it.
+    pub level: String,
+    /// For whom.
+    pub format: LogFormat,
+}
+
+/// For whom the log is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// People.
+    Text,
+    /// Programs: one JSON object a line.
+    Json,
+}
+
+/// `[scm]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scm {
+    /// Origins that integrations may name although a rule refuses them.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the settings; `flags` are `("server.listen", "127.0.0.1:0")` pairs and win.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] with a sentence that names the key and where it was set.
+    pub fn load(file: Option<&Path>, flags: &[(&str, String)]) -> Result<Self> {
+        let mut settings = parse("config.default.toml", DEFAULTS)?;
+        let known = settings.clone();
+        if let Some(path) = file {
+            let name = path.display().to_string();
+            let text = fs::read_to_string(path)
+                .map_err(|error| refuse(format!("{name}: cannot be read: {error}")))?;
+            overlay(&mut settings, parse(&name, &text)?, &name)?;
+        }
+        for (key, value) in environment(&known).into_iter().chain(flags.iter().cloned().map(|(k, v)| (k.to_owned(), v))) {
+            set(&mut settings, &key, &value)?;
+        }
+        settings.try_into().map_err(|error: toml::de::Error| refuse(format!("settings: {}", error.message())))
+    }
+
+    /// Where the data is.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a URL of another kind.
+    pub fn location(&self) -> Result<Location> {
+        let url = &self.database.url;
+        if url.is_empty() {
+            return Ok(Location::Sqlite(self.server.data_dir.join("sealink.db")));
+        }
+        if let Some(path) = url.strip_prefix("sqlite://") {
+            return Ok(Location::Sqlite(path.into()));
+        }
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(Location::Postgres(url.clone()));
+        }
+        Err(refuse("database.url: must be sqlite://PATH or postgres://USER@HOST/NAME"))
+    }
+
+    /// Whether reflection is served.
+    #[must_use]
+    pub fn reflection(&self) -> bool {
+        match self.server.reflection {
+            Reflection::On => true,
+            Reflection::Off => false,
+            Reflection::Auto => self.server.listen.ip().is_loopback(),
+        }
+    }
+}
+
+fn refuse(message: impl Into<String>) -> Error {
+    Error::new(Kind::Invalid, message.into())
+}
+
+fn parse(name: &str, text: &str) -> Result<Table> {
+    text.parse().map_err(|error: toml::de::Error| refuse(format!("{name}: {}", error.message())))
+}
+
+/// Puts a file's values over the defaults; a key that has no default is unknown.
+fn overlay(settings: &mut Table, file: Table, name: &str) -> Result<()> {
+    for (section, values) in file {
+        let Some(Value::Table(known)) = settings.get_mut(&section) else {
+            return Err(refuse(format!("{name}: unknown section [{section}]")));
+        };
+        let Value::Table(values) = values else {
+            return Err(refuse(format!("{name}: {section} must be a section")));
+        };
+        for (key, value) in values {
+            if !known.contains_key(&key) {
+                return Err(refuse(format!("{name}: unknown key {section}.{key}")));
+            }
+            known.insert(key, value);
+        }
+    }
+    Ok(())
+}
+
+/// `SEALINK_SECTION_NAME` for every known key, and the shorter names.
+fn environment(known: &Table) -> Vec<(String, String)> {
+    let long = known.iter().filter_map(|(section, values)| Some((section, values.as_table()?)));
+    let long = long.flat_map(|(section, values)| {
+        values.keys().map(move |key| {
+            (format!("SEALINK_{section}_{key}").to_ascii_uppercase(), format!("{section}.{key}"))
+        })
+    });
+    let short = SHORT.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
+    long.chain(short).filter_map(|(name, key)| Some((key, env::var(name).ok()?))).collect()
+}
+
+/// Sets one key from text, in the type its default has.
+fn set(settings: &mut Table, key: &str, text: &str) -> Result<()> {
+    let (section, name) = key.split_once('.').unwrap_or((key, ""));
+    let known = settings.get_mut(section).and_then(Value::as_table_mut).and_then(|values| values.get_mut(name));
+    let Some(value) = known else { return Err(refuse(format!("unknown setting {key}"))) };
+    *value = match value {
+        Value::Integer(_) => text
+            .parse()
+            .map(Value::Integer)
+            .map_err(|_| refuse(format!("{key}: must be a whole number")))?,
+        Value::Boolean(_) => {
+            text.parse().map(Value::Boolean).map_err(|_| refuse(format!("{key}: must be true or false")))?
+        }
+        Value::Array(_) => {
+            let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+            Value::Array(items.map(|item| Value::String(item.to_owned())).collect())
+        }
+        _ => Value::String(text.to_owned()),
+    };
+    Ok(())
+}
