@@ -146,7 +146,9 @@ impl Settings {
                 .map_err(|error| refuse(format!("{name}: cannot be read: {error}")))?;
             overlay(&mut settings, parse(&name, &text)?, &name)?;
         }
-        for (key, value) in environment(&known).into_iter().chain(flags.iter().cloned().map(|(k, v)| (k.to_owned(), v))) {
+        for (key, value) in
+            environment(&known).into_iter().chain(flags.iter().cloned().map(|(k, v)| (k.to_owned(), v)))
+        {
             set(&mut settings, &key, &value)?;
         }
         settings.try_into().map_err(|error: toml::de::Error| refuse(format!("settings: {}", error.message())))
@@ -223,13 +225,13 @@ fn environment(known: &Table) -> Vec<(String, String)> {
 /// Sets one key from text, in the type its default has.
 fn set(settings: &mut Table, key: &str, text: &str) -> Result<()> {
     let (section, name) = key.split_once('.').unwrap_or((key, ""));
-    let known = settings.get_mut(section).and_then(Value::as_table_mut).and_then(|values| values.get_mut(name));
+    let known =
+        settings.get_mut(section).and_then(Value::as_table_mut).and_then(|values| values.get_mut(name));
     let Some(value) = known else { return Err(refuse(format!("unknown setting {key}"))) };
     *value = match value {
-        Value::Integer(_) => text
-            .parse()
-            .map(Value::Integer)
-            .map_err(|_| refuse(format!("{key}: must be a whole number")))?,
+        Value::Integer(_) => {
+            text.parse().map(Value::Integer).map_err(|_| refuse(format!("{key}: must be a whole number")))?
+        }
         Value::Boolean(_) => {
             text.parse().map(Value::Boolean).map_err(|_| refuse(format!("{key}: must be true or false")))?
         }

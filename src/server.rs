@@ -155,8 +155,9 @@ impl DataDir {
 
     fn write_admin_token(&self, token: &str) -> Result<()> {
         let path = self.path.join("admin-token");
-        private_file::write(&path, format!("{token}\n").as_bytes())
-            .map_err(|error| Error::new(Kind::Unavailable, "the admin token cannot be written").caused_by(error))?;
+        private_file::write(&path, format!("{token}\n").as_bytes()).map_err(|error| {
+            Error::new(Kind::Unavailable, "the admin token cannot be written").caused_by(error)
+        })?;
         tracing::info!(path = %path.display(), "the administrator's token is in this file");
         Ok(())
     }

@@ -11,10 +11,12 @@ use crate::{
 /// # Errors
 /// [`Kind::Invalid`] for a filter that cannot be read.
 pub fn start(log: &Log) -> Result<()> {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|_| Error::new(Kind::Invalid, "log.level: must be off, error, warn, info, debug or trace"))?;
+    let filter = EnvFilter::try_new(&log.level).map_err(|_| {
+        Error::new(Kind::Invalid, "log.level: must be off, error, warn, info, debug or trace")
+    })?;
     // The libraries below log what they move at their finest levels; none of it may be a secret.
-    let filter = QUIET.iter().try_fold(filter, |filter, directive| Ok(filter.add_directive(directive.parse()?)));
+    let filter =
+        QUIET.iter().try_fold(filter, |filter, directive| Ok(filter.add_directive(directive.parse()?)));
     let filter = filter.map_err(|error: tracing_subscriber::filter::ParseError| Error::internal(error))?;
     let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match log.format {

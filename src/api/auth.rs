@@ -43,14 +43,14 @@ impl Deferred {
 
 /// Puts the [`Caller`] into every request, or refuses it.
 #[derive(Clone)]
-pub struct Authenticate {
+pub(super) struct Authenticate {
     service: Arc<Service>,
 }
 
 impl Authenticate {
     /// Authenticates with `service`.
     #[must_use]
-    pub fn new(service: Arc<Service>) -> Self {
+    pub(super) fn new(service: Arc<Service>) -> Self {
         Self { service }
     }
 }
@@ -65,7 +65,7 @@ impl<S> Layer<S> for Authenticate {
 
 /// The service behind [`Authenticate`].
 #[derive(Clone)]
-pub struct Authenticated<S> {
+pub(super) struct Authenticated<S> {
     inner: S,
     service: Arc<Service>,
 }
@@ -94,7 +94,11 @@ where
     }
 }
 
-async fn answer<S>(mut inner: S, service: &Service, mut request: Request<Body>) -> Result<S::Response, Infallible>
+async fn answer<S>(
+    mut inner: S,
+    service: &Service,
+    mut request: Request<Body>,
+) -> Result<S::Response, Infallible>
 where
     S: TowerService<Request<Body>, Response = Response<tonic::body::Body>, Error = Infallible>,
 {

@@ -67,6 +67,7 @@ pub fn app(service: Arc<Service>, health: &Health, options: &Options) -> Result<
         .layer(Authenticate::new(service))
         .layer(MapRequestLayer::new(|request: Request<Body>| request.map(tonic::body::Body::new)))
         .service(routes.prepare());
-    let router = Router::new().merge(health.http()).fallback_service(Bridge::new(calls, methods, options.rpc));
+    let router =
+        Router::new().merge(health.http()).fallback_service(Bridge::new(calls, methods, options.rpc));
     Ok(layers(router, cors(&options.origins)?))
 }

@@ -80,4 +80,3 @@ pub(super) fn page_ask(pagination: Option<PaginationRequest>) -> PageAsk {
 pub(super) fn page_answer(next_token: String) -> Option<PaginationResponse> {
     Some(PaginationResponse { next_token })
 }
-

@@ -91,7 +91,10 @@ async fn serve(settings: Settings, preset: Option<Zeroizing<String>>) -> Result<
     };
     let address = settings.server.listen;
     let cannot = |error| {
-        Error::new(Kind::Unavailable, format!("cannot listen on {address}: {error}; try --listen 127.0.0.1:0"))
+        Error::new(
+            Kind::Unavailable,
+            format!("cannot listen on {address}: {error}; try --listen 127.0.0.1:0"),
+        )
     };
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
     let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);

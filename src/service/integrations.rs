@@ -1,9 +1,5 @@
 //! SCM integrations.
-use super::{
-    Listing, PageAsk, Service,
-    authentication::verify,
-    page_tokens::List,
-};
+use super::{Listing, PageAsk, Service, authentication::verify, page_tokens::List};
 use crate::{
     clock::Instant,
     domain::{
@@ -113,10 +109,8 @@ impl Service {
     pub async fn first_page(&self, credential: &Credential, ask: FirstPage) -> Result<Listing<Integration>> {
         let size = PageSize::parse(ask.size);
         // The token is judged first: a caller without one learns nothing about its request.
-        let page = PageRequest {
-            size: size.as_ref().copied().unwrap_or(PageSize::SMALLEST),
-            after: After::START,
-        };
+        let page =
+            PageRequest { size: size.as_ref().copied().unwrap_or(PageSize::SMALLEST), after: After::START };
         let query = RunnerPageQuery { token: credential.id.clone(), runner: ask.runner, page };
         let found = self.store.runner_page(query).await?;
         let now = self.now();
@@ -167,9 +161,8 @@ impl Service {
         runners: &[RunnerId],
         page: PageRequest,
     ) -> Result<Page<Integration>> {
-        let ask = |runner| {
-            self.store.runner_page(RunnerPageQuery { token: caller.token.clone(), runner, page })
-        };
+        let ask =
+            |runner| self.store.runner_page(RunnerPageQuery { token: caller.token.clone(), runner, page });
         let found = futures_util::future::try_join_all(runners.iter().copied().map(ask)).await?;
         let mut rows = Vec::new();
         let mut more = false;

@@ -77,19 +77,30 @@ impl PageTokens {
     }
 
     /// Reads what a request says about paging.
-    pub(super) fn read(&self, caller: &Caller, list: List<'_>, ask: &PageAsk, now: Instant) -> Result<PageRequest> {
+    pub(super) fn read(
+        &self,
+        caller: &Caller,
+        list: List<'_>,
+        ask: &PageAsk,
+        now: Instant,
+    ) -> Result<PageRequest> {
         let size = PageSize::parse(ask.size)?;
         if ask.token.is_empty() {
             return Ok(PageRequest { size, after: After::START });
         }
-        let invalid =
-            || Error::invalid("pagination.token", "sealink.page_token", "invalid pagination token");
+        let invalid = || Error::invalid("pagination.token", "sealink.page_token", "invalid pagination token");
         let after = self.open(&binding(caller, list), &ask.token, now).ok_or_else(invalid)?;
         Ok(PageRequest { size, after })
     }
 
     /// A page as the caller gets it.
-    pub(super) fn write<T>(&self, caller: &Caller, list: List<'_>, page: Page<T>, now: Instant) -> Result<Listing<T>> {
+    pub(super) fn write<T>(
+        &self,
+        caller: &Caller,
+        list: List<'_>,
+        page: Page<T>,
+        now: Instant,
+    ) -> Result<Listing<T>> {
         let next_token = match page.next {
             None => String::new(),
             Some(after) => self.seal(&binding(caller, list), after, now.plus(LIFE))?,
@@ -137,12 +148,5 @@ fn binding(caller: &Caller, list: List<'_>) -> Vec<u8> {
     }
     let name = list.name.as_bytes();
     let length = u32::try_from(name.len()).unwrap_or(u32::MAX).to_be_bytes();
-    [
-        &length,
-        name,
-        caller.organization.0.as_bytes(),
-        principal.as_bytes(),
-        filter.finish().as_ref(),
-    ]
-    .concat()
+    [&length, name, caller.organization.0.as_bytes(), principal.as_bytes(), filter.finish().as_ref()].concat()
 }

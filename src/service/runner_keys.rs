@@ -54,7 +54,8 @@ impl Service {
     pub async fn begin_key_registration(&self, caller: &Caller, id: RunnerId, key: Vec<u8>) -> Result<Begun> {
         let runner = self.runner_for(caller, id).await?;
         // Up to 14 ms of arithmetic: not on a thread that serves others.
-        let key = tokio::task::spawn_blocking(move || seal::accept(&key)).await.map_err(Error::internal)??;
+        let key =
+            tokio::task::spawn_blocking(move || seal::accept(&key)).await.map_err(Error::internal)??;
         self.refuse_known(caller.organization, &runner, key.kid()).await?;
 
         let registration = RegistrationId(self.clock.new_id());
@@ -128,7 +129,12 @@ impl Service {
     ///
     /// # Errors
     /// [`Kind::NotFound`] or [`Kind::Forbidden`] for the runner, [`Kind::Invalid`] for the page.
-    pub async fn runner_keys(&self, caller: &Caller, id: RunnerId, ask: &PageAsk) -> Result<Listing<RunnerKey>> {
+    pub async fn runner_keys(
+        &self,
+        caller: &Caller,
+        id: RunnerId,
+        ask: &PageAsk,
+    ) -> Result<Listing<RunnerKey>> {
         self.reach_runner(caller, id).await?;
         let (filter, now) = ([id.to_string()], self.now());
         let list = List { name: "runner_keys", filter: &filter };

@@ -78,7 +78,8 @@ impl Service {
             SecretPatch::Remove => Ok(Some(None)),
             SecretPatch::Set(secret) => {
                 let id = id.to_string();
-                let record = self.keyring.seal(&metrics_password_location(&id), secret.expose().as_bytes())?;
+                let record =
+                    self.keyring.seal(&metrics_password_location(&id), secret.expose().as_bytes())?;
                 Ok(Some(Some(record)))
             }
         }
@@ -97,7 +98,12 @@ impl Service {
     ///
     /// # Errors
     /// [`Kind::Invalid`] for the page.
-    pub async fn runners(&self, caller: &Caller, filter: RunnerFilter, ask: &PageAsk) -> Result<Listing<Runner>> {
+    pub async fn runners(
+        &self,
+        caller: &Caller,
+        filter: RunnerFilter,
+        ask: &PageAsk,
+    ) -> Result<Listing<Runner>> {
         let fingerprint = [format!("{:?}", (&filter.creators, &filter.kinds, &filter.providers))];
         let (list, now) = (List { name: "runners", filter: &fingerprint }, self.now());
         let request = self.pages.read(caller, list, ask, now)?;

@@ -100,7 +100,12 @@ impl Service {
     /// # Errors
     /// [`Kind::NotFound`] for an unknown user, [`Kind::Forbidden`] for another's tokens, [`Kind::Invalid`]
     /// for the page.
-    pub async fn tokens(&self, caller: &Caller, of: Option<UserId>, ask: &PageAsk) -> Result<Listing<TokenRow>> {
+    pub async fn tokens(
+        &self,
+        caller: &Caller,
+        of: Option<UserId>,
+        ask: &PageAsk,
+    ) -> Result<Listing<TokenRow>> {
         let own = caller.user()?;
         if let Some(of) = of.filter(|of| *of != own) {
             let known = self.store.user(caller.organization, of).await?;

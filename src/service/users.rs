@@ -35,7 +35,10 @@ impl Service {
     /// [`Kind::NotFound`]; [`Kind::Precondition`] for the caller itself, so that nobody locks everybody out.
     pub async fn disable_user(&self, caller: &Caller, id: UserId) -> Result<User> {
         if caller.user()? == id {
-            return Err(Error::new(Kind::Precondition, "nobody can disable itself: ask another administrator"));
+            return Err(Error::new(
+                Kind::Precondition,
+                "nobody can disable itself: ask another administrator",
+            ));
         }
         let user = self.store.disable_user(self.actor(caller), id).await?;
         user.ok_or_else(|| Error::not_found("user"))

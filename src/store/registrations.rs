@@ -152,7 +152,12 @@ impl Store {
                     }
                     // The key was offered before and is in use or waits already.
                     KeyState::Pending | KeyState::Active => state,
-                    _ => return Err(Error::new(Kind::Precondition, "this key was replaced or revoked meanwhile")),
+                    _ => {
+                        return Err(Error::new(
+                            Kind::Precondition,
+                            "this key was replaced or revoked meanwhile",
+                        ));
+                    }
                 };
                 let entry = Entry::new("runner_key.register", &kid)
                     .with("runner", runner.to_string())

@@ -11,7 +11,8 @@ use crate::{
     error::{Error, Result},
     pb::{
         gitpod::v1::{
-            CreateScmIntegrationRequest, ScmIntegration, ScmIntegrationOAuthConfig, UpdateScmIntegrationRequest,
+            CreateScmIntegrationRequest, ScmIntegration, ScmIntegrationOAuthConfig,
+            UpdateScmIntegrationRequest,
         },
         sealink::v1::{self as pb, ConfiguredIntegration},
     },

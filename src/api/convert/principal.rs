@@ -28,7 +28,9 @@ pub(crate) fn user_role(role: i32) -> Result<Role> {
     match pb::OrganizationRole::try_from(role) {
         Ok(pb::OrganizationRole::Admin) => Ok(Role::Admin),
         Ok(pb::OrganizationRole::Member | pb::OrganizationRole::Unspecified) => Ok(Role::Member),
-        Err(_) => Err(Error::invalid("role", "enum.defined_only", "value must be one of the defined enum values")),
+        Err(_) => {
+            Err(Error::invalid("role", "enum.defined_only", "value must be one of the defined enum values"))
+        }
     }
 }
 

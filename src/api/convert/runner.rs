@@ -1,4 +1,5 @@
 //! Runners.
+#![expect(deprecated, reason = "kinds and providers that the public API calls deprecated are still served")]
 use zeroize::Zeroizing;
 
 use super::timestamp;
@@ -34,7 +35,12 @@ impl TryFrom<pb::CreateRunnerRequest> for NewRunner {
         let kind = match (request.kind, request.provider) {
             (0, _) => provider.kind(),
             (_, 0) => kind("kind", request.kind)?,
-            _ => return refuse("kind", "value must not be set together with provider: the kind follows from it"),
+            _ => {
+                return refuse(
+                    "kind",
+                    "value must not be set together with provider: the kind follows from it",
+                );
+            }
         };
         if !request.runner_manager_id.is_empty() {
             return refuse("runner_manager_id", "value must not be set: there are no managed runners here");
@@ -70,7 +76,10 @@ fn provider(field: &str, provider: i32) -> Result<RunnerProvider> {
         pb::RunnerProvider::Gcp => RunnerProvider::Gcp,
         pb::RunnerProvider::DevAgent => RunnerProvider::DevAgent,
         pb::RunnerProvider::Managed => {
-            return refuse("provider", "value must not be RUNNER_PROVIDER_MANAGED: there are no managed runners here");
+            return refuse(
+                "provider",
+                "value must not be RUNNER_PROVIDER_MANAGED: there are no managed runners here",
+            );
         }
     })
 }
@@ -145,8 +154,7 @@ pub(super) fn log_level(field: &str, level: i32) -> Result<LogLevel> {
 pub(crate) fn runner_filter(filter: Option<pb::list_runners_request::Filter>) -> Result<RunnerFilter> {
     let filter = filter.unwrap_or_default();
     let creators = filter.creator_ids.iter().enumerate();
-    let creators =
-        creators.map(|(index, id)| UserId::parse(&format!("filter.creator_ids[{index}]"), id));
+    let creators = creators.map(|(index, id)| UserId::parse(&format!("filter.creator_ids[{index}]"), id));
     // A kind or provider that no runner here can have matches nothing, but the filter still narrows.
     let kinds = filter.kinds.iter().filter(|kind| **kind != 0);
     let providers = filter.providers.iter().filter(|provider| **provider != 0);
@@ -227,10 +235,9 @@ pub(crate) fn runner_spec(runner: &Runner) -> pb::RunnerSpec {
         managed_metrics_enabled: settings.metrics.managed,
         include_verbose_metrics: settings.metrics.verbose,
     };
-    let update_window = settings.update_window.map(|window| pb::UpdateWindow {
-        start_hour: Some(window.start),
-        end_hour: Some(window.end),
-    });
+    let update_window = settings
+        .update_window
+        .map(|window| pb::UpdateWindow { start_hour: Some(window.start), end_hour: Some(window.end) });
     let release_channel = match settings.release_channel {
         ReleaseChannel::Unspecified => pb::RunnerReleaseChannel::Unspecified,
         ReleaseChannel::Stable => pb::RunnerReleaseChannel::Stable,

@@ -30,20 +30,20 @@ use crate::{
 
 /// The one implementation of every service; clones share it.
 #[derive(Clone)]
-pub struct Api {
+pub(super) struct Api {
     service: Arc<Service>,
 }
 
 impl Api {
     /// Serves the use cases of `service`.
     #[must_use]
-    pub fn new(service: Arc<Service>) -> Self {
+    pub(super) fn new(service: Arc<Service>) -> Self {
         Self { service }
     }
 
     /// tonic's routes for all of them.
     #[must_use]
-    pub fn routes(&self) -> Routes {
+    pub(super) fn routes(&self) -> Routes {
         Routes::default()
             .add_service(RunnerConfigurationServiceServer::new(self.clone()))
             .add_service(RunnerServiceServer::new(self.clone()))

@@ -61,7 +61,10 @@ impl RunnerService for Api {
         let (caller, request) = parts(request, Audience::Users)?;
         let id = RunnerId::parse("runner_id", &request.runner_id)?;
         let exchange_token = self.service.create_runner_token(&caller, id).await?.to_string();
-        Ok(Response::new(CreateRunnerTokenResponse { exchange_token, ..CreateRunnerTokenResponse::default() }))
+        Ok(Response::new(CreateRunnerTokenResponse {
+            exchange_token,
+            ..CreateRunnerTokenResponse::default()
+        }))
     }
 
     later! {
