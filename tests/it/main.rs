@@ -7,6 +7,7 @@ mod at_rest;
 mod cli;
 mod cors;
 mod fake_server;
+mod docs;
 mod harden;
 mod json;
 mod json_codec;
