@@ -1,4 +1,43 @@
-//! Sealink.
+//! Sealink keeps your source-control integrations: which GitHub, GitLab, Gitea or Bitbucket your runners may
+//! use. Each OAuth client secret is sealed with the runner's public key as it arrives; the server can never
+//! open it again.
+//!
+//! ```text
+//!  gRPC    gRPC-Web    Connect                    sealink agent, sealink runner ..
+//!     \        |        /                                 |
+//!      +--  listener  -+    connections, limits         client   the API, from outside
+//!              |                                          |
+//!             rpc           every protocol becomes gRPC  agent   the only holder of private keys
+//!              |
+//!             api           bytes <-> types, caller, errors
+//!              |
+//!           service         one method per use case: look up, authorise, decide, act
+//!              |
+//!           domain          types and rules; no I/O, no clock, no wire
+//!           /  |  \
+//!      store  seal  at_rest     SQL  |  to runners' keys  |  to the server's own keyring
+//! ```
+//!
+//! Arrows point downwards only; `tests/it/architecture.rs` keeps it so. To add an RPC, follow the checklist in
+//! `CONTRIBUTING.md`: a `.proto`, a use case, a handler of four lines, a row in the access matrix.
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`domain`] | what things are and which rules they keep |
+//! | [`service`] | what can be done with them |
+//! | [`store`] | the database: SQLite or PostgreSQL, every query written once |
+//! | [`seal`] | sealing to runners' public keys, and in `seal::open` the agent's opposite |
+//! | [`at_rest`] | the keyring for the few secrets the server itself must use |
+//! | [`api`] | handlers, authentication, health, browsers |
+//! | [`rpc`] | gRPC, gRPC-Web and Connect from one tonic service |
+//! | [`listener`] | the accept loop: one port, HTTP/1.1 and HTTP/2, slow and greedy clients |
+//! | [`server`] | the server's life: open, listen, serve, drain |
+//! | [`config`], [`telemetry`] | settings and logs |
+//! | [`cli`], [`client`], [`agent`] | the command line, the API from outside, a runner's side |
+//! | [`error`] | one error type and one table to every protocol |
+//! | [`clock`] | time and fresh ids |
+//! | [`pb`], [`wkt`] | generated wire types |
+//! | [`harden`], [`zero_alloc`], [`private_file`] | secrets in memory and in files |
 pub mod agent;
 pub mod api;
 pub mod at_rest;

@@ -33,10 +33,11 @@ use super::{
 
 /// Serves every protocol with one gRPC service.
 ///
-/// `S` is the stack from authentication to tonic's `Routes`. It gets HTTP requests whose path has no prefix,
-/// whose body is uncompressed gRPC (whole, for methods with one request message), with [`Deadline`],
-/// [`Query`] and [`ConnectGet`] as extensions, and runs inside the codec's [`Format`]: it must not hand the
-/// request to another task before tonic has made its codec.
+/// `S` is the stack from authentication to tonic's `Routes`: any tower layer around them that answers what it
+/// refuses with [`Status::into_http`]. It gets HTTP requests whose path has no prefix, whose body is
+/// uncompressed gRPC (whole, for methods with one request message), with [`Deadline`], [`Query`] and
+/// [`ConnectGet`] as extensions, and runs inside the codec's [`Format`](super::codec::Format): it must not
+/// hand the request to another task before tonic has made its codec.
 #[derive(Clone, Debug)]
 pub struct Bridge<S> {
     inner: S,

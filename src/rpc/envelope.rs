@@ -54,7 +54,6 @@ impl Envelopes {
             return Err(too_large(self.limit));
         }
         if self.buffer.len() < HEADER + length {
-            self.buffer.reserve(HEADER + length - self.buffer.len());
             return Ok(None);
         }
         let mut envelope = self.buffer.split_to(HEADER + length).freeze();

@@ -18,6 +18,9 @@ use super::{
     envelope::{Envelopes, HEADER, seal, too_large, truncated},
 };
 
+/// Bytes of memory a `content-length` gets in advance.
+const BELIEVED: usize = 8 * 1024;
+
 /// A request body with the limits for reading it.
 pub(super) struct Reader {
     pub(super) body: Body,
@@ -77,7 +80,7 @@ impl Reader {
         if promised > limit {
             return Err(too_large(self.limit));
         }
-        let mut all = BytesMut::with_capacity(HEADER + promised);
+        let mut all = BytesMut::with_capacity(HEADER + promised.min(BELIEVED));
         all.extend_from_slice(&[0; HEADER]);
         while let Some(data) = self.data().await? {
             if all.len() - HEADER + data.len() > limit {

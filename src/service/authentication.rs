@@ -1,5 +1,5 @@
 //! Who is calling.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -31,20 +31,23 @@ impl Service {
     pub async fn authenticate(&self, credential: &Credential) -> Result<Caller> {
         let stored = self.store.token(credential.id.clone()).await?;
         let caller = verify(stored.as_ref(), credential, self.now())?;
-        self.touch(stored.as_ref()).await;
+        self.touch(stored.as_ref());
         Ok(caller)
     }
 
-    /// Writes down, at most once an hour, that a token is in use.
-    pub(super) async fn touch(&self, token: Option<&StoredToken>) {
+    /// Writes down, at most once an hour, that a token is in use. The request does not wait for it.
+    pub(super) fn touch(&self, token: Option<&StoredToken>) {
         let now = self.now();
         let Some(token) = token else { return };
         if token.last_used_at.is_some_and(|last| last.plus(TOUCH) > now) {
             return;
         }
-        if let Err(error) = self.store.touch_token(token.id.clone(), now).await {
-            tracing::debug!(%error, "the time of a token's use was not stored");
-        }
+        let (store, id) = (Arc::clone(&self.store), token.id.clone());
+        tokio::spawn(async move {
+            if let Err(error) = store.touch_token(id, now).await {
+                tracing::debug!(%error, "the time of a token's use was not stored");
+            }
+        });
     }
 
     /// Turns a one-time exchange token into the runner's access token. Atomic: of two that try, one wins.

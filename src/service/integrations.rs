@@ -115,7 +115,7 @@ impl Service {
         let found = self.store.runner_page(query).await?;
         let now = self.now();
         let caller = verify(found.token.as_ref(), credential, now)?;
-        self.touch(found.token.as_ref()).await;
+        self.touch(found.token.as_ref());
         size?;
         let visible = found.runner.is_some_and(|runner| caller.reach(&runner).is_ok());
         let page = if visible { found.page } else { Page { rows: Vec::new(), next: None } };

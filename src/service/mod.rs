@@ -13,6 +13,8 @@ mod start;
 mod tokens;
 mod users;
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 pub use self::{
@@ -43,7 +45,7 @@ use crate::{
 
 /// Everything the use cases work with.
 pub struct Service {
-    store: Store,
+    store: Arc<Store>,
     clock: Clock,
     keyring: Keyring,
     pages: PageTokens,

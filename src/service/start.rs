@@ -1,4 +1,6 @@
 //! The start of the server: keyring, and on the very first one organization and administrator.
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
 use super::{PageTokens, Service, new_token, runners::metrics_password_location, sealing::KeyCache};
@@ -62,6 +64,7 @@ impl Start {
         apply_preset(&store, &clock, organization, &admin).await?;
         let epoch = store.epoch().await?;
         let pages = PageTokens::new(&keyring)?;
+        let store = Arc::new(store);
         Ok(Service { store, clock, keyring, pages, keys: KeyCache::default(), allowed_hosts, epoch })
     }
 }

@@ -134,16 +134,15 @@ async fn a51_headers_have_limits_on_http1() {
 #[tokio::test]
 async fn a51_headers_have_limits_on_http2() {
     let server = impatient().await;
-    let status = |frames: &[(u8, Vec<u8>)]| {
-        let (_, block) = frames.iter().find(|(kind, _)| *kind == 1).expect("an answer");
-        // `:status 431` is a literal whose name is in the static table; the digits may be Huffman-coded.
-        (block[0], block.windows(3).any(|window| window == b"431" || window == [0x82, 0x68, 0x5f]))
-    };
+    let answer =
+        |frames: Vec<(u8, Vec<u8>)>| frames.into_iter().find(|(kind, _)| *kind == 1).expect("HEADERS").1;
+    // The literal `:status`, its name in the static table, its digits Huffman-coded (RFC 7541).
+    let too_large = [0x48, 0x83, 0x69, 0x90, 0xff];
     let large = http2(server.address, &[("x", "a".repeat(20 << 10))]).await;
-    assert_ne!(status(&large).0, 0x88, "not 200: {large:x?}");
+    assert!(answer(large).starts_with(&too_large));
     let many: Vec<_> = (0..1000).map(|_| ("x", "1".to_owned())).collect();
     let many = http2(server.address, &many).await;
-    assert_ne!(status(&many).0, 0x88, "not 200: {many:x?}");
+    assert!(answer(many).starts_with(&too_large));
     let huge = http2(server.address, &[("x", "a".repeat(100 << 10))]).await;
     let (_, goaway) = huge.iter().find(|(kind, _)| *kind == 7).expect("GOAWAY");
     assert_eq!(goaway[4..8], [0, 0, 0, 11], "ENHANCE_YOUR_CALM");
@@ -215,18 +214,26 @@ async fn a53_rapid_resets_end_the_connection() {
     let server = start(Options::default()).await;
     let mut stream = TcpStream::connect(server.address).await.expect("connect");
     stream.write_all(&[PREFACE, SETTINGS, SETTINGS_ACK].concat()).await.expect("send");
-    let mut flood = Vec::new();
+    let (mut reader, mut writer) = stream.into_split();
+    let answers = tokio::spawn(async move {
+        let mut bytes = Vec::new();
+        // How the connection ends does not matter, what it said before does.
+        drop(timeout(NEVER, reader.read_to_end(&mut bytes)).await);
+        frames(&bytes)
+    });
     for stream_id in (1..2000_u32).step_by(2) {
-        let mut frame = header_block(&[]);
-        frame[5..9].copy_from_slice(&stream_id.to_be_bytes());
-        flood.extend_from_slice(&frame);
-        flood.extend_from_slice(&[0, 0, 4, 3, 0]);
-        flood.extend_from_slice(&stream_id.to_be_bytes());
-        flood.extend_from_slice(&[0, 0, 0, 8]);
+        let mut pair = header_block(&[]);
+        pair[5..9].copy_from_slice(&stream_id.to_be_bytes());
+        pair.extend_from_slice(&[0, 0, 4, 3, 0]);
+        pair.extend_from_slice(&stream_id.to_be_bytes());
+        pair.extend_from_slice(&[0, 0, 0, 8]);
+        if writer.write_all(&pair).await.is_err() {
+            break;
+        }
     }
-    drop(stream.write_all(&flood).await);
-    let answer = rest(&mut stream).await.expect("closed");
-    assert!(frames(&answer).iter().any(|(kind, _)| *kind == 7) || answer.len() < flood.len());
+    let answers = answers.await.expect("no panic");
+    let (_, goaway) = answers.iter().find(|(kind, _)| *kind == 7).expect("GOAWAY");
+    assert_eq!(goaway[4..8], [0, 0, 0, 11], "ENHANCE_YOUR_CALM");
     assert_eq!(Call::grpc(CHECK, envelope(0, b"")).send(server.address).await.grpc().0, tonic::Code::Ok);
 }
 

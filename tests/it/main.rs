@@ -8,6 +8,7 @@ mod cli;
 mod commands;
 mod cors;
 mod fake_server;
+mod docs;
 mod harden;
 mod json;
 mod json_codec;

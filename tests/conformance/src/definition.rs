@@ -83,10 +83,10 @@ pub fn any<M: Message + Name>(message: &M) -> Any {
 }
 
 /// The wanted error, with more details.
-pub fn status(error: Error, more: Option<RequestInfo>) -> Status {
+pub fn status(error: Error, more: Option<&RequestInfo>) -> Status {
     let message = error.message.unwrap_or_default();
     let mut details = error.details;
-    details.extend(more.as_ref().map(any));
+    details.extend(more.map(any));
     let packed = RpcStatus { code: error.code, message: message.clone(), details }.encode_to_vec();
     Status::with_details(Code::from_i32(error.code), message, packed.into())
 }
@@ -119,7 +119,7 @@ pub async fn one<R>(
     let data = match definition.response {
         Some(Wanted::Error(error)) => {
             tokio::time::sleep(delay).await;
-            let mut status = status(error, Some(info));
+            let mut status = status(error, Some(&info));
             add_metadata(status.metadata_mut(), &headers, &trailers);
             return Err(status);
         }

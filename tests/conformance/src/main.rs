@@ -21,7 +21,7 @@ use tokio::{
 use tonic::service::Routes;
 
 /// The generated types of the suite.
-#[expect(dead_code, clippy::all, clippy::pedantic, reason = "generated")]
+#[allow(dead_code, clippy::all, clippy::pedantic, reason = "generated")]
 mod pb {
     pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
     include!(concat!(env!("OUT_DIR"), "/connectrpc.conformance.v1.rs"));

@@ -115,17 +115,17 @@ fn planned(
         .iter()
         .map(|data| Ok(ConformancePayload { data: data.clone(), request_info: info.take() }))
         .collect();
-    answers.extend(definition.error.clone().map(|error| Err(status(error, info.take()))));
+    answers.extend(definition.error.clone().map(|error| Err(status(error, info.as_ref()))));
     answers
 }
 
+/// An answer that may have to wait.
+type Later<T> = Pin<Box<dyn Future<Output = Result<T, Status>> + Send>>;
+
 /// Waits before each answer that is a message.
-fn paced<T>(
+fn paced<T: Send + 'static>(
     definition: &StreamResponseDefinition,
-) -> impl Fn(Result<T, Status>) -> Pin<Box<dyn Future<Output = Result<T, Status>> + Send>> + use<T>
-where
-    T: Send + 'static,
-{
+) -> impl Fn(Result<T, Status>) -> Later<T> + use<T> {
     let delay = Duration::from_millis(definition.response_delay_ms.into());
     move |answer| {
         Box::pin(async move {
@@ -181,6 +181,6 @@ async fn converse(
     }
     if let Some(error) = definition.error {
         let info = (sent == 0).then(|| head.info(requests));
-        drop(answers.send(Err(status(error, info))).await);
+        drop(answers.send(Err(status(error, info.as_ref()))).await);
     }
 }
