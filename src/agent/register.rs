@@ -140,7 +140,7 @@ pub(super) fn refused(error: ClientError) -> Error {
 }
 
 /// Registers a key: `wanted` if named, else one the server does not know yet, else a new one. If one of ours
-/// is ACTIVE or waits for approval already, that is the answer. `show` gets the public key before it is
+/// is ACTIVE or waits for approval already, that is the answer. `show` gets a public key before it is
 /// offered, so that its fingerprint can be printed.
 ///
 /// # Errors
@@ -157,10 +157,7 @@ pub async fn register(
     let known = session.client.list(request).await.map_err(refused)?;
     let mut ours = keys.load()?;
     let key = match pick(&ours, &known, wanted)? {
-        Pick::Settled(key, state) => {
-            show(&key);
-            return Ok(Registered { runner_id, key, state });
-        }
+        Pick::Settled(key, state) => return Ok(Registered { runner_id, key, state }),
         Pick::Offer(key) => key,
         Pick::Make => {
             let key = keys.generate(DEFAULT_BITS)?.public().clone();

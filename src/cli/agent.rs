@@ -91,7 +91,7 @@ pub(super) struct Register {
     #[arg(long, value_name = "FILE")]
     exchange_token_file: Option<PathBuf>,
     /// Offer this key of the key directory
-    #[arg(long = "key", value_name = "KID")]
+    #[arg(long = "key", value_name = "KID", allow_hyphen_values = true)]
     kid: Option<String>,
 }
 

@@ -182,11 +182,11 @@ impl Create {
             virtual_directory: self.virtual_directory,
         };
         let id = client.call(&request).await?.id;
-        context.out.created(
-            &json!({ "id": id }),
-            &id,
-            "the integration was created: its secret was sealed before it was stored",
-        )
+        let sentence = match request.oauth_client_id {
+            Some(_) => "the integration was created: its secret was sealed before it was stored",
+            None => "the integration was created",
+        };
+        context.out.created(&json!({ "id": id }), &id, sentence)
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn table<T, const N: usize>(
     for item in items {
         table.add_row(row(item).each_ref().map(|text| cell(text)));
     }
-    print(&table.trim_fmt())
+    show(table)
 }
 
 /// One line per member that has a value.
@@ -82,7 +82,7 @@ pub(super) fn fields(members: &[(&str, String)]) -> Result<()> {
     for (name, value) in members.iter().filter(|(_, value)| !value.is_empty()) {
         table.add_row([cell(name), cell(value)]);
     }
-    print(&table.trim_fmt())
+    show(table)
 }
 
 /// A JSON value, indented.
@@ -99,6 +99,14 @@ fn blank() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table
+}
+
+/// Columns start at the margin and stand two spaces apart.
+fn show(mut table: Table) -> Result<()> {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
+    print(&table.trim_fmt())
 }
 
 fn cell(text: &str) -> Cell {

@@ -37,9 +37,10 @@ Examples:
   sealink runner key approve ZS36mmtvLWivPXvvLThjDu60Oerv9rlIeCH64zMjiu8 --yes")]
     Approve {
         /// The key's id, from `sealink runner key list`
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         /// Do not ask
-        #[arg(long, short)]
+        #[arg(long)]
         yes: bool,
     },
     /// Withdraw a key for good and wipe every secret sealed with it
@@ -50,6 +51,7 @@ Example:
   sealink runner key revoke ZS36mmtvLWivPXvvLThjDu60Oerv9rlIeCH64zMjiu8 --reason 'disk stolen'")]
     Revoke {
         /// The key's id, from `sealink runner key list`
+        #[arg(allow_hyphen_values = true)]
         kid: String,
         /// Why, for the audit log; up to 500 characters
         #[arg(long)]
@@ -151,5 +153,31 @@ fn kind(key: &RunnerKey) -> String {
     match key.algorithm() {
         KeyAlgorithm::Rsa => format!("rsa-{}", key.bits),
         _ => word(key.algorithm, "KEY_ALGORITHM_", KeyAlgorithm::as_str_name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::Command;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: Command,
+    }
+
+    /// One kid in 64 starts like an option.
+    #[test]
+    fn a_kid_may_start_with_hyphens() {
+        for kid in ["-G9xxxx", "--9xxxx", "-hxxxxx", "--yesxx", "ZS36mm"] {
+            for words in [["key", "approve", kid, "--yes"], ["key", "approve", "--yes", kid]] {
+                match Line::try_parse_from(words).map(|line| line.command) {
+                    Ok(Command::Approve { kid: read, yes: true }) => assert_eq!(read, kid),
+                    other => panic!("{words:?}: {other:?}"),
+                }
+            }
+        }
     }
 }

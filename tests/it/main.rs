@@ -5,6 +5,7 @@ mod agent;
 mod architecture;
 mod at_rest;
 mod cli;
+mod commands;
 mod cors;
 mod fake_server;
 mod docs;

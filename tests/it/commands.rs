@@ -1,0 +1,233 @@
+//! Every command against a running server.
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
+    process::{Child, Stdio},
+    thread,
+};
+
+use serde_json::Value;
+
+use crate::shell::{Ended, Shell};
+
+/// A server in the shell's directory, so that the admin token is found there.
+struct Site {
+    shell: Shell,
+    url: String,
+    server: Child,
+}
+
+impl Site {
+    fn start() -> Self {
+        let shell = Shell::new();
+        let mut server = shell
+            .command("serve --listen 127.0.0.1:0")
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary runs");
+        let mut lines = BufReader::new(server.stderr.take().expect("piped")).lines();
+        let url = lines
+            .by_ref()
+            .map(|line| line.expect("text"))
+            .find_map(|line| line.split_once("listening on ").map(|(_, url)| url.trim().to_owned()))
+            .expect("the server says where it listens");
+        // Whatever else it logs must not block it.
+        thread::spawn(move || lines.for_each(drop));
+        Self { shell, url, server }
+    }
+
+    fn run(&self, line: &str) -> Ended {
+        self.shell.run(&format!("{line} --server {}", self.url))
+    }
+
+    /// What a command that works prints.
+    #[track_caller]
+    fn ok(&self, line: &str) -> String {
+        let ended = self.run(line);
+        assert_eq!(ended.code, 0, "{line}: {ended:?}");
+        ended.stdout.trim_end().to_owned()
+    }
+
+    #[track_caller]
+    fn json(&self, line: &str) -> Value {
+        serde_json::from_str(&self.ok(&format!("{line} --json"))).expect("JSON")
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.shell.path().join(name), content).expect("writable");
+    }
+
+    /// A runner whose agent has registered; answers its id.
+    fn runner(&self) -> String {
+        let runner = self.ok("runner create build-1 --exchange-token-file once");
+        let done = self.json("agent register --exchange-token-file once");
+        assert_eq!(
+            (done["runnerId"].as_str(), done["state"].as_str()),
+            (Some(runner.as_str()), Some("ACTIVE"))
+        );
+        runner
+    }
+
+    /// An integration with the secret `canary-1`; answers its id.
+    fn integration(&self, runner: &str) -> String {
+        self.write("secret", "canary-1\n");
+        self.ok(&format!(
+            "integration create --runner {runner} --scm github --host github.com --client-id c-1 \
+             --client-secret-file secret"
+        ))
+    }
+
+    /// What the agent makes of the only integration.
+    fn opened(&self) -> (Ended, Value) {
+        let ended = self.run("agent fetch --json --reveal");
+        let value: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{ended:?}"));
+        let integration = value["integrations"][0].clone();
+        (ended, integration)
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+#[test]
+fn runners_are_made_listed_shown_and_deleted() {
+    let site = Site::start();
+    let runner = site.ok("runner create build-1 --exchange-token-file once --region eu-1");
+    let mode = fs::metadata(site.shell.path().join("once")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let shown = site.ok(&format!("runner show {runner}"));
+    for word in [runner.as_str(), "build-1", "remote", "CREATED", "eu-1", "just now"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    assert!(site.ok("runner list").contains(&runner));
+    assert_eq!(site.json("runner list --provider gcp"), serde_json::json!([]));
+    let labelled = site.ok("runner create build-2 --provider gcp");
+    assert!(labelled.contains("exchange token") && labelled.contains("sealink_exc_"), "{labelled}");
+    assert_eq!(site.json("runner list --provider gcp")[0]["name"], "build-2");
+    site.ok(&format!("runner delete {runner}"));
+    site.run(&format!("runner show {runner}")).failed(1, &["runner not found"]);
+    site.run("runner show nonsense").failed(64, &["runner_id", "UUID"]);
+}
+
+#[test]
+fn a_secret_goes_in_by_the_command_line_and_out_by_the_agent() {
+    let site = Site::start();
+    let runner = site.runner();
+    let id = site.integration(&runner);
+    let shown = site.ok(&format!("integration show {id}"));
+    assert!(shown.contains("c-1") && shown.contains("sealed, "), "{shown}");
+    assert!(site.ok(&format!("integration list --runner {runner}")).contains("github.com"));
+    let (ended, integration) = site.opened();
+    assert_eq!((ended.code, integration["clientSecret"].as_str()), (0, Some("canary-1")), "{integration}");
+
+    site.run(&format!("integration update {id} --client-id c-2"))
+        .failed(1, &["oauth_plaintext_client_secret"]);
+    site.write("secret", "canary-2");
+    site.ok(&format!("integration update {id} --client-id c-2 --client-secret-file secret --pat"));
+    let integration = site.opened().1;
+    assert_eq!(integration["clientSecret"], "canary-2");
+    assert_eq!((integration["clientId"].as_str(), integration["pat"].as_bool()), (Some("c-2"), Some(true)));
+
+    site.ok(&format!("integration update {id} --no-oauth"));
+    let integration = site.opened().1;
+    assert_eq!((integration.get("secretState"), integration.get("clientId")), (None, None));
+    site.ok(&format!("integration delete {id}"));
+    site.run(&format!("integration delete {id}")).failed(1, &["SCM integration not found"]);
+}
+
+#[test]
+fn a_later_key_waits_for_approval_and_a_revoked_one_wipes() {
+    let site = Site::start();
+    let runner = site.runner();
+    let id = site.integration(&runner);
+    let first = site.json(&format!("runner key list {runner}"))[0].clone();
+    fs::rename(site.shell.path().join("sealink-agent/keys"), site.shell.path().join("lost")).unwrap();
+    site.run("agent fetch").failed(1, &["ACTIVE", first["fingerprint"].as_str().unwrap()]);
+
+    let second = site.json("agent register");
+    assert_eq!(second["state"], "PENDING");
+    let kid = second["kid"].as_str().unwrap();
+    let asked = site.run(&format!("runner key approve {kid}"));
+    assert_eq!(asked.code, 1, "{asked:?}");
+    for fingerprint in [&first["fingerprint"], &second["fingerprint"]] {
+        assert!(asked.stderr.contains(fingerprint.as_str().unwrap()), "{asked:?}");
+    }
+    assert!(site.ok(&format!("runner key approve {kid} --yes")).contains("ACTIVE"));
+    let (ended, integration) = site.opened();
+    assert_eq!(
+        (ended.code, integration["secretState"].as_str()),
+        (1, Some("UNDECRYPTABLE")),
+        "{integration}"
+    );
+
+    let revoke = ["runner", "key", "revoke", first["kid"].as_str().unwrap(), "--reason", "disk lost"];
+    let revoked = site.shell.command("").args(revoke).args(["--server", &site.url]).output().unwrap();
+    let said = String::from_utf8(revoked.stderr).unwrap();
+    assert!(revoked.status.success() && said.contains("1 sealed secret wiped"), "{said}");
+    assert_eq!(site.opened().1["secretState"], "MISSING");
+    site.write("secret", "canary-3");
+    site.ok(&format!("integration update {id} --client-secret-file secret"));
+    assert_eq!(site.opened().1["clientSecret"], "canary-3");
+}
+
+#[test]
+fn an_agent_rotates_its_own_key() {
+    let site = Site::start();
+    let runner = site.runner();
+    site.integration(&runner);
+    let made = site.shell.run("agent keygen --bits 2048 --json");
+    let made: Value = serde_json::from_str(&made.stdout).unwrap();
+    let done = site.json(&format!("agent register --key {}", made["kid"].as_str().unwrap()));
+    assert_eq!(done["state"], "ACTIVE");
+    let keys = site.json(&format!("runner key list {runner}"));
+    let states: Vec<_> = keys.as_array().unwrap().iter().map(|key| key["state"].as_str().unwrap()).collect();
+    assert_eq!(states, ["KEY_STATE_ACTIVE", "KEY_STATE_RETIRING"]);
+    // The old private key is still there for what was sealed with it.
+    assert_eq!(site.opened().1["clientSecret"], "canary-1");
+}
+
+#[test]
+fn users_and_tokens_are_made_and_taken_away() {
+    let site = Site::start();
+    let user = site.json("user create alice --email alice@example.com --role member");
+    let id = user["id"].as_str().unwrap();
+    assert!(site.ok("user list").contains("alice@example.com"));
+    let token = site.json(&format!("token create --user {id} --read-only --expires-in 36h --output alice"));
+    assert!(!token.to_string().contains("sealink_pat_"));
+    let mode = fs::metadata(site.shell.path().join("alice")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(site.ok(&format!("token list --user {id}")).contains("expires in 1 day"));
+    assert_eq!(site.json("runner list --token-file alice"), serde_json::json!([]));
+    assert_eq!(site.run("runner create build-1 --token-file alice").code, 77);
+    let token_id = token["apiToken"]["id"].as_str().unwrap();
+    site.ok(&format!("token revoke {token_id}"));
+    site.run("runner list --token-file alice").failed(77, &["alice"]);
+
+    site.ok(&format!("token create --user {id} --output again"));
+    site.ok("runner list --token-file again");
+    assert!(site.ok(&format!("user disable {id}")).contains("disabled"));
+    site.run("runner list --token-file again").failed(77, &["again"]);
+}
+
+#[test]
+fn a_list_of_more_than_one_page_is_complete() {
+    let site = Site::start();
+    let runner = site.ok("runner create build-1 --exchange-token-file once");
+    for host in 0..101 {
+        site.ok(&format!(
+            "integration create --runner {runner} --scm gitlab --host h{host}.example.com --pat"
+        ));
+    }
+    let listed = site.json(&format!("integration list --runner {runner}"));
+    let mut hosts: Vec<_> =
+        listed.as_array().unwrap().iter().map(|found| found["host"].as_str().unwrap()).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    assert_eq!(hosts.len(), 101);
+}
