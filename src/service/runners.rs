@@ -71,16 +71,15 @@ impl Service {
         Ok(CreatedRunner { runner, exchange_token })
     }
 
-    /// What becomes of a metrics password at rest: nothing, gone, or this record.
-    fn seal_password(&self, id: RunnerId, password: &SecretPatch) -> Result<Option<Option<Vec<u8>>>> {
+    /// What becomes of a metrics password at rest.
+    fn seal_password(&self, id: RunnerId, password: &SecretPatch) -> Result<RecordUpdate> {
         match password {
-            SecretPatch::Keep => Ok(None),
-            SecretPatch::Remove => Ok(Some(None)),
+            SecretPatch::Keep => Ok(RecordUpdate::Keep),
+            SecretPatch::Remove => Ok(RecordUpdate::Remove),
             SecretPatch::Set(secret) => {
                 let id = id.to_string();
-                let record =
-                    self.keyring.seal(&metrics_password_location(&id), secret.expose().as_bytes())?;
-                Ok(Some(Some(record)))
+                let location = metrics_password_location(&id);
+                self.keyring.seal(&location, secret.expose().as_bytes()).map(RecordUpdate::Set)
             }
         }
     }

@@ -8,7 +8,11 @@ use crate::{
         request::{Reply, checked, parts},
     },
     domain::access::Audience,
-    pb::gitpod::v1::{identity_service_server::IdentityService, *},
+    pb::gitpod::v1::{
+        ExchangeTokenRequest, ExchangeTokenResponse, GetAuthenticatedIdentityRequest,
+        GetAuthenticatedIdentityResponse, GetIdTokenRequest, GetIdTokenResponse,
+        identity_service_server::IdentityService,
+    },
 };
 
 /// The API leaves the tier's text free.

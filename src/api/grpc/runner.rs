@@ -8,7 +8,18 @@ use crate::{
         request::{Reply, page_answer, page_ask, parts},
     },
     domain::{access::Audience, id::RunnerId, runner_patch::RunnerPatch},
-    pb::gitpod::v1::{runner_service_server::RunnerService, *},
+    pb::gitpod::v1::{
+        CheckAuthenticationForHostRequest, CheckAuthenticationForHostResponse, CheckRepositoryAccessRequest,
+        CheckRepositoryAccessResponse, CreateRunnerLogsTokenRequest, CreateRunnerLogsTokenResponse,
+        CreateRunnerPolicyRequest, CreateRunnerPolicyResponse, CreateRunnerRequest, CreateRunnerResponse,
+        CreateRunnerTokenRequest, CreateRunnerTokenResponse, DeleteRunnerPolicyRequest,
+        DeleteRunnerPolicyResponse, DeleteRunnerRequest, DeleteRunnerResponse, GetRunnerRequest,
+        GetRunnerResponse, ListRunnerPoliciesRequest, ListRunnerPoliciesResponse, ListRunnersRequest,
+        ListRunnersResponse, ListScmOrganizationsRequest, ListScmOrganizationsResponse,
+        ParseContextUrlRequest, ParseContextUrlResponse, SearchRepositoriesRequest,
+        SearchRepositoriesResponse, UpdateRunnerPolicyRequest, UpdateRunnerPolicyResponse,
+        UpdateRunnerRequest, UpdateRunnerResponse, runner_service_server::RunnerService,
+    },
 };
 
 #[tonic::async_trait]

@@ -8,7 +8,9 @@ use crate::{
         request::{Reply, parts},
     },
     domain::access::Audience,
-    pb::sealink::v1::{runner_agent_service_server::RunnerAgentService, *},
+    pb::sealink::v1::{
+        GetConfigurationRequest, GetConfigurationResponse, runner_agent_service_server::RunnerAgentService,
+    },
     service::{Content, KnownConfiguration},
 };
 

@@ -12,7 +12,11 @@ use crate::{
         id::{RegistrationId, RunnerId},
         secret::Kid,
     },
-    pb::sealink::v1::{runner_key_service_server::RunnerKeyService, *},
+    pb::sealink::v1::{
+        ApproveKeyRequest, ApproveKeyResponse, BeginKeyRegistrationRequest, BeginKeyRegistrationResponse,
+        CompleteKeyRegistrationRequest, CompleteKeyRegistrationResponse, ListKeysRequest, ListKeysResponse,
+        RevokeKeyRequest, RevokeKeyResponse, runner_key_service_server::RunnerKeyService,
+    },
     service::Proof,
 };
 

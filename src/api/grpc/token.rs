@@ -11,7 +11,10 @@ use crate::{
     },
     domain::{access::Audience, id::UserId, token::TokenId},
     error::{Error, Result},
-    pb::sealink::v1::{token_service_server::TokenService, *},
+    pb::sealink::v1::{
+        CreateTokenRequest, CreateTokenResponse, ListTokensRequest, ListTokensResponse, RevokeTokenRequest,
+        RevokeTokenResponse, token_service_server::TokenService,
+    },
     service::TokenRequest,
 };
 

@@ -8,7 +8,10 @@ use crate::{
         request::{Reply, page_answer, page_ask, parts},
     },
     domain::{access::Audience, id::UserId, user::NewUser},
-    pb::sealink::v1::{user_service_server::UserService, *},
+    pb::sealink::v1::{
+        CreateUserRequest, CreateUserResponse, DisableUserRequest, DisableUserResponse, ListUsersRequest,
+        ListUsersResponse, user_service_server::UserService,
+    },
 };
 
 #[tonic::async_trait]
