@@ -13,7 +13,7 @@ use std::{
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sealink");
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_mins(2);
 const MARK: &str = "@@ ended with ";
 
 /// `cargo run --release -- serve` becomes the server, whose log stays out of the transcript.
