@@ -141,7 +141,7 @@ impl DataDir {
     fn root_key(&self, has_keyring: bool) -> Result<RootKey> {
         let path = self.path.join("root.key");
         if path.exists() {
-            return RootKey::load(&path).map_err(refused);
+            return RootKey::load(&path).map_err(|error| refused(&error));
         }
         if has_keyring {
             let message = format!(
@@ -150,7 +150,7 @@ impl DataDir {
             );
             return Err(Error::new(Kind::Precondition, message));
         }
-        RootKey::create(&path).map_err(refused)
+        RootKey::create(&path).map_err(|error| refused(&error))
     }
 
     fn write_admin_token(&self, token: &str) -> Result<()> {
@@ -163,6 +163,6 @@ impl DataDir {
     }
 }
 
-fn refused(error: crate::at_rest::RootKeyError) -> Error {
+fn refused(error: &crate::at_rest::RootKeyError) -> Error {
     Error::new(Kind::Precondition, format!("the root key: {error}"))
 }

@@ -107,7 +107,7 @@ where
         return inner.call(request).await;
     }
     let deferred = DEFERRED.contains(&path);
-    let Some(credential) = bearer(request.headers()) else { return Ok(refuse(Error::unauthenticated())) };
+    let Some(credential) = bearer(request.headers()) else { return Ok(refuse(&Error::unauthenticated())) };
     if deferred {
         let deferred = Arc::new(Deferred { credential, settled: AtomicBool::new(false) });
         request.extensions_mut().insert(Arc::clone(&deferred));
@@ -116,7 +116,7 @@ where
         if !deferred.settled.load(Ordering::Relaxed)
             && let Err(error) = service.authenticate(&deferred.credential).await
         {
-            return Ok(refuse(error));
+            return Ok(refuse(&error));
         }
         return Ok(response);
     }
@@ -125,7 +125,7 @@ where
             request.extensions_mut().insert(caller);
             inner.call(request).await
         }
-        Err(error) => Ok(refuse(error)),
+        Err(error) => Ok(refuse(&error)),
     }
 }
 
@@ -137,11 +137,11 @@ fn bearer(headers: &HeaderMap) -> Option<Credential> {
     scheme.eq_ignore_ascii_case("bearer").then(|| Credential::parse(token.trim())).flatten()
 }
 
-fn refuse(error: Error) -> Response<tonic::body::Body> {
+fn refuse(error: &Error) -> Response<tonic::body::Body> {
     status(error).into_http()
 }
 
 /// The caller that the layer put into the request.
 pub(super) fn caller(extensions: &http::Extensions) -> Result<Caller, Status> {
-    extensions.get::<Caller>().cloned().ok_or_else(|| status(Error::unauthenticated()))
+    extensions.get::<Caller>().cloned().ok_or_else(|| status(&Error::unauthenticated()))
 }

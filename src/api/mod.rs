@@ -57,16 +57,16 @@ pub struct Options {
 /// # Errors
 /// [`Kind::Invalid`](crate::error::Kind::Invalid) for an origin that is none.
 pub fn app(service: Arc<Service>, health: &Health, options: &Options) -> Result<impl App> {
-    let mut routes = Api::new(Arc::clone(&service)).routes().add_service(health.grpc());
+    let mut services = Api::new(Arc::clone(&service)).routes().add_service(health.grpc());
     let mut methods = Methods::default().with(pb::DESCRIPTORS, true).map_err(Error::internal)?;
     if options.reflection {
-        (routes, methods) = reflection::add(routes, methods, pb::DESCRIPTORS).map_err(Error::internal)?;
+        (services, methods) = reflection::add(services, methods, pb::DESCRIPTORS).map_err(Error::internal)?;
     }
     let calls = ServiceBuilder::new()
         // Framing and limits were checked, nothing is decoded yet: the place to ask who calls.
         .layer(Authenticate::new(service))
         .layer(MapRequestLayer::new(|request: Request<Body>| request.map(tonic::body::Body::new)))
-        .service(routes.prepare());
+        .service(services.prepare());
     let router =
         Router::new().merge(health.http()).fallback_service(Bridge::new(calls, methods, options.rpc));
     Ok(layers(router, cors(&options.origins)?))

@@ -77,6 +77,6 @@ pub(super) fn page_ask(pagination: Option<PaginationRequest>) -> PageAsk {
 }
 
 /// What an answer says about paging.
-pub(super) fn page_answer(next_token: String) -> Option<PaginationResponse> {
-    Some(PaginationResponse { next_token })
+pub(super) fn page_answer(next_token: String) -> PaginationResponse {
+    PaginationResponse { next_token }
 }

@@ -27,10 +27,10 @@ struct RetryInfo {
 }
 
 /// The status of an error. What is unexpected is logged here, once, and told as "internal".
-pub(super) fn status(error: Error) -> Status {
+pub(super) fn status(error: &Error) -> Status {
     let code = error.kind().grpc();
     if matches!(error.kind(), Kind::Internal | Kind::DataLoss | Kind::Unavailable) {
-        log(&error);
+        log(error);
     }
     let mut details = Vec::new();
     if !error.violations().is_empty() {
@@ -78,6 +78,6 @@ fn retry_info(delay: Duration) -> RetryInfo {
 
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
-        status(error)
+        status(&error)
     }
 }

@@ -58,7 +58,7 @@ pub struct Entry {
 
 impl Entry {
     /// An entry without details.
-    pub fn new(action: &'static str, object: impl ToString) -> Self {
+    pub fn new(action: &'static str, object: &(impl ToString + ?Sized)) -> Self {
         Self { action, object: object.to_string(), details: Map::new() }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     },
     error::{Error, Kind, Result},
     seal::{Field, Place},
-    store::{NewRunnerRow, RunnerFilter, RunnerUpdate},
+    store::{NewRunnerRow, RecordUpdate, RunnerFilter, RunnerUpdate},
 };
 
 /// How often a change is decided anew when somebody else was faster.
@@ -47,7 +47,7 @@ impl Service {
             kind: new.kind,
             provider: new.provider,
             configuration: new.configuration.clone(),
-            metrics_password: self.seal_password(id, &password)?.flatten(),
+            metrics_password: self.seal_password(id, &password)?,
             token,
         };
         let now = actor.at;

@@ -58,7 +58,7 @@ impl Store {
                 if let Some(token) = &first.token {
                     insert_token(tx, actor, token).await?;
                 }
-                log_audit(tx, actor, &Entry::new("organization.create", first.organization)).await?;
+                log_audit(tx, actor, &Entry::new("organization.create", &first.organization)).await?;
                 Ok(true)
             })
         })

@@ -81,7 +81,7 @@ impl Store {
                     encoded,
                 );
                 inserted.map_err(existing)?;
-                let entry = Entry::new("scm_integration.create", new.id)
+                let entry = Entry::new("scm_integration.create", &new.id)
                     .with("runner", new.runner.to_string())
                     .with("scm_id", new.scm_id.as_str())
                     .with("host", new.host.as_str());
@@ -132,7 +132,7 @@ impl Store {
                 }
                 retire_unused_keys(tx, new.runner).await?;
                 let entry =
-                    Entry::new("scm_integration.update", new.id).with("changed", update.changed.clone());
+                    Entry::new("scm_integration.update", &new.id).with("changed", update.changed.clone());
                 log_audit(tx, actor, &entry).await
             })
         })

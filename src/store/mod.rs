@@ -34,7 +34,7 @@ pub use self::{
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
-    runners::{NewRow as NewRunnerRow, RunnerFilter, Update as RunnerUpdate},
+    runners::{NewRow as NewRunnerRow, RecordUpdate, RunnerFilter, Update as RunnerUpdate},
     tokens::{NewTokenRow, StoredToken, TokenOwner, TokenRow},
 };
 use self::{combine::Combiner, tokens::TokenLookup, writer::Writer};

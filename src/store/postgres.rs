@@ -64,7 +64,7 @@ where
 
 /// Whether the database, and not a step's own check, reports the conflict: only then a retry can help.
 fn from_database(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<sqlx::Error>())
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<sqlx::Error>)
 }
 
 async fn run<I, T, F>(pool: &PgPool, input: &I, step: &F) -> Result<T>

@@ -22,6 +22,7 @@ use crate::{
 
 /// A key's columns, all absent where a join found none.
 #[derive(FromRow)]
+#[expect(clippy::struct_field_names, reason = "columns of a join need a prefix")]
 pub(super) struct KeyRow {
     key_kid: Option<Kid>,
     key_runner_id: Option<RunnerId>,

@@ -38,8 +38,8 @@ pub struct NewRow {
     pub provider: RunnerProvider,
     /// Its settings.
     pub configuration: Configuration,
-    /// The metrics password, sealed at rest.
-    pub metrics_password: Option<Vec<u8>>,
+    /// The metrics password.
+    pub metrics_password: RecordUpdate,
     /// The exchange token.
     pub token: NewTokenRow,
 }
@@ -57,8 +57,28 @@ pub struct Update {
     pub configuration: Configuration,
     /// Its Honeycomb key afterwards.
     pub honeycomb_key: Option<Sealed>,
-    /// A new metrics password, sealed at rest; `Some(None)` removes it.
-    pub metrics_password: Option<Option<Vec<u8>>>,
+    /// The metrics password afterwards.
+    pub metrics_password: RecordUpdate,
+}
+
+/// What becomes of a record that is sealed at rest.
+#[derive(Clone, Debug)]
+pub enum RecordUpdate {
+    /// It stays.
+    Keep,
+    /// It goes.
+    Remove,
+    /// It becomes this.
+    Set(Vec<u8>),
+}
+
+impl RecordUpdate {
+    fn record(&self) -> Option<&[u8]> {
+        match self {
+            Self::Keep | Self::Remove => None,
+            Self::Set(record) => Some(record),
+        }
+    }
 }
 
 /// What a list of runners is narrowed to; empty lists narrow nothing.
@@ -162,13 +182,13 @@ impl Store {
                     new.kind,
                     new.provider,
                     &configuration,
-                    new.metrics_password.as_deref(),
+                    new.metrics_password.record(),
                     false,
                     actor.at,
                 )?;
                 insert_token(tx, actor, &new.token).await?;
                 log_change(tx, actor, new.id, Operation::Put, ("runner", new.id.0)).await?;
-                let entry = Entry::new("runner.create", new.id).with("name", new.name.as_str());
+                let entry = Entry::new("runner.create", &new.id).with("name", new.name.as_str());
                 log_audit(tx, actor, &entry).await
             })
         })
@@ -257,11 +277,11 @@ impl Store {
                 if touched == 0 {
                     return Err(changed_meanwhile());
                 }
-                if let Some(password) = &update.metrics_password {
-                    execute!(tx, PASSWORD, update.id, password.as_deref())?;
+                if !matches!(update.metrics_password, RecordUpdate::Keep) {
+                    execute!(tx, PASSWORD, update.id, update.metrics_password.record())?;
                 }
                 super::runner_keys::retire_unused_keys(tx, update.id).await?;
-                log_audit(tx, actor, &Entry::new("runner.update", update.id)).await
+                log_audit(tx, actor, &Entry::new("runner.update", &update.id)).await
             })
         })
         .await
@@ -280,14 +300,6 @@ impl Store {
             })
         })
         .await
-    }
-
-    /// The metrics password of a runner, sealed at rest.
-    pub async fn metrics_password(&self, id: RunnerId) -> Result<Option<Vec<u8>>> {
-        const SQL: &str = "SELECT metrics_password FROM runner WHERE id = $1";
-        let found: Option<Option<Vec<u8>>> =
-            on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_optional(pool).await)?;
-        Ok(found.flatten())
     }
 }
 

@@ -101,7 +101,7 @@ fn refuse_network_file_system(path: &Path) -> Result<()> {
         [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x00c3_6400, 0x0102_1997, 0x6573_5546, 0x5346_414f];
     let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let Ok(found) = rustix::fs::statfs(directory) else { return Ok(()) };
-    if NETWORK.contains(&(i64::from(found.f_type) & 0xffff_ffff)) {
+    if NETWORK.contains(&(found.f_type & 0xffff_ffff)) {
         let message = "the database must not be on a network file system: SQLite's locks do not hold there; \
                        use a local disk, or PostgreSQL";
         return Err(Error::new(Kind::Precondition, message));

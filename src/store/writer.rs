@@ -131,7 +131,7 @@ async fn write_all(
             counts.writes.fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
         for step in batch.drain(..) {
-            step.answer(committed.as_ref().map(|()| ()).map_err(copy));
+            step.answer(committed.as_ref().copied().map_err(copy));
         }
     }
     if let Tx::Sqlite(connection) = tx {

@@ -185,7 +185,7 @@ fn stored_provider(provider: i32) -> Result<Option<RunnerProvider>> {
 }
 
 /// A runner as those see it who may use it. Its metrics password is in no answer.
-pub(crate) fn runner(runner: Runner) -> pb::Runner {
+pub(crate) fn runner(runner: &Runner) -> pb::Runner {
     let phase = match runner.phase() {
         RunnerPhase::Created => pb::RunnerPhase::Created,
         RunnerPhase::Inactive => pb::RunnerPhase::Inactive,
@@ -203,7 +203,7 @@ pub(crate) fn runner(runner: Runner) -> pb::Runner {
         created_at: Some(timestamp(runner.created_at)),
         updated_at: Some(timestamp(runner.updated_at)),
         name: runner.name.clone(),
-        spec: Some(runner_spec(&runner)),
+        spec: Some(runner_spec(runner)),
         status: Some(status),
         creator: Some(creator),
         kind: match runner.kind {

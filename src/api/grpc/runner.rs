@@ -17,7 +17,7 @@ impl RunnerService for Api {
         let (caller, request) = parts(request, Audience::Users)?;
         let created = self.service.create_runner(&caller, request.try_into()?).await?;
         Ok(Response::new(CreateRunnerResponse {
-            runner: Some(convert::runner(created.runner)),
+            runner: Some(convert::runner(&created.runner)),
             exchange_token: created.exchange_token.to_string(),
             ..CreateRunnerResponse::default()
         }))
@@ -26,7 +26,7 @@ impl RunnerService for Api {
     async fn get_runner(&self, request: Request<GetRunnerRequest>) -> Reply<GetRunnerResponse> {
         let (caller, request) = parts(request, Audience::Everyone)?;
         let runner = self.service.runner(&caller, RunnerId::parse("runner_id", &request.runner_id)?).await?;
-        Ok(Response::new(GetRunnerResponse { runner: Some(convert::runner(runner)) }))
+        Ok(Response::new(GetRunnerResponse { runner: Some(convert::runner(&runner)) }))
     }
 
     async fn list_runners(&self, request: Request<ListRunnersRequest>) -> Reply<ListRunnersResponse> {
@@ -34,8 +34,8 @@ impl RunnerService for Api {
         let filter = convert::runner_filter(request.filter)?;
         let listing = self.service.runners(&caller, filter, &page_ask(request.pagination)).await?;
         Ok(Response::new(ListRunnersResponse {
-            pagination: page_answer(listing.next_token),
-            runners: listing.rows.into_iter().map(convert::runner).collect(),
+            pagination: Some(page_answer(listing.next_token)),
+            runners: listing.rows.iter().map(convert::runner).collect(),
         }))
     }
 

@@ -44,7 +44,7 @@ impl RunnerConfigurationService for Api {
     ) -> Reply<ListScmIntegrationsResponse> {
         let (token, request) = deferred_parts(request)?;
         let ask = page_ask(request.pagination);
-        let mut runners = runner_ids(request.filter.unwrap_or_default())?;
+        let mut runners = runner_ids(&request.filter.unwrap_or_default())?;
         runners.sort_unstable();
         runners.dedup();
         let listing = match runners[..] {
@@ -57,7 +57,7 @@ impl RunnerConfigurationService for Api {
             }
         };
         Ok(Response::new(ListScmIntegrationsResponse {
-            pagination: page_answer(listing.next_token),
+            pagination: Some(page_answer(listing.next_token)),
             integrations: listing.rows.into_iter().map(convert::integration).collect(),
         }))
     }
@@ -106,7 +106,7 @@ impl RunnerConfigurationService for Api {
     }
 }
 
-fn runner_ids(filter: list_scm_integrations_request::Filter) -> Result<Vec<RunnerId>> {
+fn runner_ids(filter: &list_scm_integrations_request::Filter) -> Result<Vec<RunnerId>> {
     let ids = filter.runner_ids.iter().enumerate();
     ids.map(|(index, id)| RunnerId::parse(&format!("filter.runner_ids[{index}]"), id)).collect()
 }

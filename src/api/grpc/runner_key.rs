@@ -53,7 +53,7 @@ impl RunnerKeyService for Api {
         let listing = self.service.runner_keys(&caller, runner, &page_ask(request.pagination)).await?;
         Ok(Response::new(ListKeysResponse {
             keys: listing.rows.into_iter().map(convert::runner_key).collect(),
-            pagination: page_answer(listing.next_token),
+            pagination: Some(page_answer(listing.next_token)),
         }))
     }
 

@@ -42,7 +42,7 @@ impl TokenService for Api {
         let listing = self.service.tokens(&caller, of, &page_ask(request.pagination)).await?;
         Ok(Response::new(ListTokensResponse {
             tokens: listing.rows.into_iter().map(convert::api_token).collect(),
-            pagination: page_answer(listing.next_token),
+            pagination: Some(page_answer(listing.next_token)),
         }))
     }
 

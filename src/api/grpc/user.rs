@@ -26,7 +26,7 @@ impl UserService for Api {
         let listing = self.service.users(&caller, &page_ask(request.pagination)).await?;
         Ok(Response::new(ListUsersResponse {
             users: listing.rows.into_iter().map(convert::user).collect(),
-            pagination: page_answer(listing.next_token),
+            pagination: Some(page_answer(listing.next_token)),
         }))
     }
 
