@@ -165,6 +165,18 @@ impl Error {
         self
     }
 
+    /// The same error for one more caller that it hits. Its cause stays with the original.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self {
+            kind: self.kind,
+            message: self.message.clone(),
+            violations: self.violations.clone(),
+            retry_after: self.retry_after,
+            source: None,
+        }
+    }
+
     /// What went wrong, coarsely.
     #[must_use]
     pub fn kind(&self) -> Kind {

@@ -71,25 +71,31 @@ impl Store {
     /// [`Error::internal`] if the first start has not happened.
     pub async fn preset_admin_token(&self, actor: Actor, hash: TokenHash, id: Uuid) -> Result<()> {
         const FIND: &str = "SELECT id FROM member WHERE organization_id = $1 AND name = 'admin'";
-        const DELETE: &str = "DELETE FROM token WHERE token_id = $1";
+        /// Replicas that start together insert together; the hash is the same for all of them.
+        const SQL: &str = "INSERT INTO token (token_id, id, organization_id, kind, member_id, secret_hash, \
+            description, read_only, created_at) \
+            VALUES ($1, $2, $3, $4, $5, $6, 'preset by SEALINK_ADMIN_TOKEN', $7, $8) \
+            ON CONFLICT (token_id) DO UPDATE SET member_id = excluded.member_id, \
+            secret_hash = excluded.secret_hash, created_at = excluded.created_at, expires_at = NULL, \
+            last_used_at = NULL, revoked_at = NULL";
         self.write((actor, hash, id), |tx, (actor, hash, id)| {
             Box::pin(async move {
                 let admin = on_tx!(tx, conn => sqlx::query_scalar::<_, UserId>(FIND)
                     .bind(actor.organization).fetch_optional(conn).await)?;
                 let admin = admin.ok_or_else(|| Error::internal("there is no administrator"))?;
-                execute!(tx, DELETE, TokenId::preset())?;
-                let token = NewTokenRow {
-                    id: *id,
-                    token_id: TokenId::preset(),
-                    kind: TokenKind::Admin,
-                    member: Some(admin),
-                    runner: None,
-                    hash: *hash,
-                    description: "preset by SEALINK_ADMIN_TOKEN".to_owned(),
-                    read_only: false,
-                    expires_at: None,
-                };
-                insert_token(tx, actor, &token).await?;
+                let preset = TokenId::preset();
+                execute!(
+                    tx,
+                    SQL,
+                    preset,
+                    *id,
+                    actor.organization,
+                    TokenKind::Admin,
+                    admin,
+                    hash.as_slice(),
+                    false,
+                    actor.at,
+                )?;
                 log_audit(tx, actor, &Entry::new("token.preset", "preset")).await
             })
         })

@@ -2,7 +2,7 @@
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::tx::{Tx, execute, on_tx};
+use super::tx::{Tx, execute, for_update, on_tx};
 use crate::{
     domain::{
         audit::{Actor, Entry},
@@ -27,10 +27,11 @@ pub(super) async fn log_change(
     operation: Operation,
     (kind, object): (&'static str, Uuid),
 ) -> Result<()> {
-    const NEXT: &str = "UPDATE runner SET revision = revision + 1 WHERE id = $1 RETURNING revision";
+    const NEXT: &str = "UPDATE runner SET revision = revision + 1 \
+        WHERE id = $1 AND organization_id = $2 RETURNING revision";
     const LOG: &str = "INSERT INTO configuration_change \
         (runner_id, revision, changed_at, operation, object_kind, object_id) VALUES ($1, $2, $3, $4, $5, $6)";
-    let row = on_tx!(tx, conn => sqlx::query(NEXT).bind(runner).fetch_optional(conn).await
+    let row = on_tx!(tx, conn => sqlx::query(NEXT).bind(runner).bind(actor.organization).fetch_optional(conn).await
         .and_then(|row| row.map(|row| row.try_get::<i64, _>(0)).transpose()))?;
     let revision = row.ok_or_else(|| Error::not_found("runner"))?;
     let operation = match operation {
@@ -38,6 +39,18 @@ pub(super) async fn log_change(
         Operation::Delete => "DELETE",
     };
     execute!(tx, LOG, runner, revision, actor.at, operation, kind, object).map(|_| ())
+}
+
+/// Locks a runner's row until the transaction ends, for a step that must look before it changes anything.
+/// Everything that changes what a runner sees takes this lock first, so nobody waits in a circle.
+/// `false`: there is no such runner in the organization.
+pub(super) async fn lock_runner(tx: &mut Tx, actor: &Actor, runner: RunnerId) -> Result<bool> {
+    const FIND: &str = "SELECT revision FROM runner WHERE id = $1 AND organization_id = $2";
+    const FIND_LOCKED: &str = "SELECT revision FROM runner WHERE id = $1 AND organization_id = $2 FOR UPDATE";
+    let sql = for_update(tx, FIND, FIND_LOCKED);
+    let found = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(sql)
+        .bind(runner).bind(actor.organization).fetch_optional(conn).await)?;
+    Ok(found.is_some())
 }
 
 /// Writes one audit entry.

@@ -2,7 +2,9 @@
 //!
 //! A query starts after every request it serves has arrived, so it sees every change acknowledged before
 //! them: nothing is cached, nothing can be stale. A request never joins a query that is already running.
-use futures_util::future::BoxFuture;
+use std::panic::AssertUnwindSafe;
+
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::error::{Error, Kind, Result};
@@ -54,19 +56,29 @@ async fn combine<Q: Sync, A>(mut source: impl Answer<Q, A>, mut waiting: mpsc::R
     }
 }
 
-/// A failure is one request's failure: if the batch fails, each question is asked by itself.
+/// A failure is one request's failure: if the batch fails, each question is asked by itself. But a database
+/// that is away is so for all of them, and waiting for it once is enough.
 async fn answer_all<Q: Sync, A>(source: &mut impl Answer<Q, A>, questions: &[Q]) -> Vec<Result<A>> {
-    match source.answer(questions).await {
+    match answer(source, questions).await {
         Ok(answers) => answers.into_iter().map(Ok).collect(),
         Err(error) if questions.len() == 1 => vec![Err(error)],
+        Err(error) if error.kind() == Kind::Unavailable => {
+            questions.iter().map(|_| Err(error.share())).collect()
+        }
         Err(_) => {
             let mut answers = Vec::with_capacity(questions.len());
             for question in questions {
-                let one = source.answer(std::slice::from_ref(question)).await;
+                let one = answer(source, std::slice::from_ref(question)).await;
                 let none = || Error::internal("a combined read has no answer");
                 answers.push(one.and_then(|mut all| all.pop().ok_or_else(none)));
             }
             answers
         }
     }
+}
+
+/// A panic is an error too: the task must outlive it.
+async fn answer<Q: Sync, A>(source: &mut impl Answer<Q, A>, questions: &[Q]) -> Result<Vec<A>> {
+    let asked = AssertUnwindSafe(async { source.answer(questions).await }).catch_unwind().await;
+    asked.unwrap_or_else(|_| Err(Error::internal("a combined read panicked")))
 }

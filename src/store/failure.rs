@@ -33,7 +33,7 @@ fn kind_of_code(code: &str) -> Option<Kind> {
 /// <https://www.sqlite.org/rescode.html>; the low byte is the primary code.
 fn kind_of_sqlite(code: u32) -> Option<Kind> {
     match (code, code & 0xff) {
-        (2067 | 1555, _) => Some(Kind::AlreadyExists),
+        (1555 | 2067 | 2579, _) => Some(Kind::AlreadyExists),
         (787, _) => Some(Kind::NotFound),
         (517, _) => Some(Kind::Conflict),
         (_, 13) => Some(Kind::Exhausted),
@@ -52,7 +52,7 @@ fn kind_of_postgres(code: &str) -> Option<Kind> {
         "53100" => Some(Kind::Exhausted),
         "25006" | "57P01" | "57P02" | "57P03" | "53300" => Some(Kind::Unavailable),
         _ if code.starts_with("08") => Some(Kind::Unavailable),
-        _ if code.starts_with("XX00") => Some(Kind::DataLoss),
+        "XX001" | "XX002" => Some(Kind::DataLoss),
         _ => None,
     }
 }
@@ -96,6 +96,10 @@ mod tests {
             ("53300", Some(Kind::Unavailable)),
             ("23505", Some(Kind::AlreadyExists)),
             ("23503", Some(Kind::NotFound)),
+            ("2579", Some(Kind::AlreadyExists)),
+            ("08006", Some(Kind::Unavailable)),
+            ("XX001", Some(Kind::DataLoss)),
+            ("XX000", None),
             ("22021", None),
             ("1", None),
         ];

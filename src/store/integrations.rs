@@ -3,16 +3,16 @@ use sqlx::FromRow;
 
 use super::{
     Store,
-    changes::{Operation, log_audit, log_change},
+    changes::{Operation, lock_runner, log_audit, log_change},
     on, record,
-    runner_keys::retire_unused_keys,
-    tx::{Tx, execute, for_update, on_tx},
+    runner_keys::{require_active, retire_unused_keys},
+    tx::{execute, on_tx},
 };
 use crate::{
     domain::{
         access::RunnerFacts,
         audit::{Actor, Entry},
-        id::{IntegrationId, OrganizationId, UserId},
+        id::{IntegrationId, OrganizationId, RunnerId, UserId},
         integration::Integration,
         secret::Kid,
     },
@@ -66,7 +66,7 @@ impl Store {
         self.write((actor, creator, new, encoded), |tx, (actor, creator, new, encoded)| {
             Box::pin(async move {
                 log_change(tx, actor, new.runner, Operation::Put, (OBJECT, new.id.0)).await?;
-                require_active(tx, new).await?;
+                require_active(tx, new.runner, kid(new)).await?;
                 let inserted = execute!(
                     tx,
                     SQL,
@@ -111,20 +111,21 @@ impl Store {
     /// is gone.
     pub async fn update_integration(&self, actor: Actor, update: Update) -> Result<()> {
         const SQL: &str = "UPDATE scm_integration SET kid = $3, version = $4, record = $5 \
-            WHERE id = $1 AND version = $2";
-        const EXISTS: &str = "SELECT version FROM scm_integration WHERE id = $1";
+            WHERE id = $1 AND version = $2 AND runner_id = $6";
+        const EXISTS: &str = "SELECT version FROM scm_integration WHERE id = $1 AND runner_id = $2";
         let encoded = record::encode(&update.integration);
         self.write((actor, update, encoded), |tx, (actor, update, encoded)| {
             Box::pin(async move {
                 let new = &update.integration;
                 log_change(tx, actor, new.runner, Operation::Put, (OBJECT, new.id.0)).await?;
                 if update.changed.contains(&"oauth_plaintext_client_secret") {
-                    require_active(tx, new).await?;
+                    require_active(tx, new.runner, kid(new)).await?;
                 }
                 let expected = version(update.expected_version);
-                if execute!(tx, SQL, new.id, expected, kid(new), version(new.version), encoded)? == 0 {
+                let (kid, next) = (kid(new), version(new.version));
+                if execute!(tx, SQL, new.id, expected, kid, next, encoded, new.runner)? == 0 {
                     let exists = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(EXISTS)
-                        .bind(new.id).fetch_optional(conn).await)?;
+                        .bind(new.id).bind(new.runner).fetch_optional(conn).await)?;
                     return Err(match exists {
                         Some(_) => changed_meanwhile(),
                         None => Error::not_found("SCM integration"),
@@ -141,15 +142,17 @@ impl Store {
 
     /// Deletes an integration of the organization. `false`: there is none.
     pub async fn delete_integration(&self, actor: Actor, id: IntegrationId) -> Result<bool> {
+        const RUNNER: &str = "SELECT runner_id FROM scm_integration WHERE id = $1 AND organization_id = $2";
         const FIND: &str = "SELECT record, organization_id, creator_id FROM scm_integration \
             WHERE id = $1 AND organization_id = $2";
-        const FIND_LOCKED: &str = "SELECT record, organization_id, creator_id FROM scm_integration \
-            WHERE id = $1 AND organization_id = $2 FOR UPDATE";
         const DELETE: &str = "DELETE FROM scm_integration WHERE id = $1";
         self.write((actor, id), |tx, (actor, id)| {
             Box::pin(async move {
-                let sql = for_update(tx, FIND, FIND_LOCKED);
-                let found: Option<Found> = on_tx!(tx, conn => sqlx::query_as(sql)
+                let runner = on_tx!(tx, conn => sqlx::query_scalar::<_, RunnerId>(RUNNER)
+                    .bind(*id).bind(actor.organization).fetch_optional(conn).await)?;
+                let Some(runner) = runner else { return Ok(false) };
+                lock_runner(tx, actor, runner).await?;
+                let found: Option<Found> = on_tx!(tx, conn => sqlx::query_as(FIND)
                     .bind(*id).bind(actor.organization).fetch_optional(conn).await)?;
                 let Some(found) = found else { return Ok(false) };
                 let (integration, _) = found.decode()?;
@@ -165,16 +168,6 @@ impl Store {
         })
         .await
     }
-}
-
-/// What is sealed must be sealed with the key that is ACTIVE at the commit, or an agent told to shred the
-/// old one could not open it. The runner's row is locked by now, so this cannot change any more.
-async fn require_active(tx: &mut Tx, integration: &Integration) -> Result<()> {
-    const SQL: &str = "SELECT kid FROM runner_key WHERE runner_id = $1 AND state = 'ACTIVE'";
-    let Some(sealed_with) = kid(integration) else { return Ok(()) };
-    let active = on_tx!(tx, conn => sqlx::query_scalar::<_, Kid>(SQL)
-        .bind(integration.runner).fetch_optional(conn).await)?;
-    if active.as_ref() == Some(sealed_with) { Ok(()) } else { Err(changed_meanwhile()) }
 }
 
 fn kid(integration: &Integration) -> Option<&Kid> {

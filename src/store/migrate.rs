@@ -2,11 +2,11 @@
 use std::borrow::Cow;
 
 use sqlx::{
-    AssertSqlSafe, PgPool, Row, SqliteConnection,
+    AssertSqlSafe, PgPool, SqliteConnection,
     migrate::{Migrate, Migration, MigrationType, Migrator},
 };
 
-use super::failure::failure;
+use super::{failure::failure, sqlite::number};
 use crate::error::{Error, Kind, Result};
 
 macro_rules! migrations {
@@ -33,21 +33,24 @@ fn migrator<const N: usize>(files: [(&'static str, &'static str); N]) -> Migrato
     Migrator::with_migrations(migrations.into())
 }
 
-/// Brings an SQLite file to this release's schema; refuses another program's file.
+/// Brings an SQLite file, which is empty or ours, to this release's schema. Writes nothing if it is there.
 pub(super) async fn sqlite(connection: &mut SqliteConnection, application_id: i32) -> Result<()> {
-    let row = sqlx::query("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(failure)?;
-    let found: i32 = row.try_get(0).map_err(failure)?;
-    let tables = sqlx::query("SELECT count(*) FROM sqlite_schema").fetch_one(&mut *connection).await;
-    let tables: i64 = tables.and_then(|row| row.try_get(0)).map_err(failure)?;
-    if found != application_id && (found != 0 || tables != 0) {
-        let message = "the database file belongs to another program";
-        return Err(Error::new(Kind::Precondition, message));
+    let mark = i64::from(application_id);
+    // First of all: a crash half-way through must leave a file that the next start knows for ours.
+    if number(connection, "PRAGMA application_id").await? != mark {
+        set(connection, format!("PRAGMA application_id = {mark}")).await?;
     }
     connection.ensure_migrations_table("_sqlx_migrations").await.map_err(refused)?;
     migrator(migrations!("sqlite")).run_direct(None, connection, false).await.map_err(refused)?;
     let version = migrations!("sqlite").len();
-    let mark = format!("PRAGMA application_id = {application_id}; PRAGMA user_version = {version}");
-    sqlx::raw_sql(AssertSqlSafe(mark)).execute(connection).await.map(|_| ()).map_err(failure)
+    if usize::try_from(number(connection, "PRAGMA user_version").await?) != Ok(version) {
+        set(connection, format!("PRAGMA user_version = {version}")).await?;
+    }
+    Ok(())
+}
+
+async fn set(connection: &mut SqliteConnection, pragma: String) -> Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(pragma)).execute(connection).await.map(|_| ()).map_err(failure)
 }
 
 /// Brings a PostgreSQL database to this release's schema. Replicas that start together take turns.

@@ -130,8 +130,8 @@ impl Store {
     /// `replaces` names the key that is still ACTIVE; else it waits as PENDING.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if the registration is gone or the key became another runner's meanwhile,
-    /// [`Kind::Precondition`] if it was replaced or revoked meanwhile.
+    /// [`Kind::NotFound`] if the registration is gone, [`Kind::Precondition`] if the key was replaced,
+    /// revoked or became another runner's meanwhile.
     pub async fn complete_registration(
         &self,
         actor: Actor,
@@ -143,7 +143,7 @@ impl Store {
                 let (runner, kid) = take(tx, actor, *id).await?;
                 let present = on_tx!(tx, conn => sqlx::query_as::<_, (bool, Option<Kid>, KeyState)>(PRESENT)
                     .bind(runner).bind(&kid).fetch_optional(conn).await)?;
-                let (registered, active, state) = present.ok_or_else(|| Error::not_found("runner"))?;
+                let (registered, active, state) = present.ok_or_else(replaced_meanwhile)?;
                 let proved = active.is_some() && active == *replaces;
                 let state = match state {
                     KeyState::Pending if !registered || proved => {
@@ -152,12 +152,7 @@ impl Store {
                     }
                     // The key was offered before and is in use or waits already.
                     KeyState::Pending | KeyState::Active => state,
-                    _ => {
-                        return Err(Error::new(
-                            Kind::Precondition,
-                            "this key was replaced or revoked meanwhile",
-                        ));
-                    }
+                    _ => return Err(replaced_meanwhile()),
                 };
                 let entry = Entry::new("runner_key.register", &kid)
                     .with("runner", runner.to_string())
@@ -168,6 +163,10 @@ impl Store {
         })
         .await
     }
+}
+
+fn replaced_meanwhile() -> Error {
+    Error::new(Kind::Precondition, "this key was replaced, revoked or given to another runner meanwhile")
 }
 
 const PRESENT: &str = "SELECT r.registered, k.kid, n.state FROM runner r \
@@ -182,11 +181,13 @@ async fn take(tx: &mut Tx, actor: &Actor, id: RegistrationId) -> Result<(RunnerI
     const INSERT: &str = "INSERT INTO runner_key (id, organization_id, runner_id, kid, state, algorithm, bits, \
         public_key, created_at, revocation_reason) \
         SELECT id, organization_id, runner_id, kid, 'PENDING', algorithm, bits, public_key, $2, '' \
-        FROM key_registration WHERE id = $1 ON CONFLICT (organization_id, kid) DO NOTHING";
-    const DELETE: &str = "DELETE FROM key_registration WHERE id = $1 RETURNING runner_id, kid";
+        FROM key_registration k WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM revoked_key r \
+            WHERE r.organization_id = k.organization_id AND r.kid = k.kid) ON CONFLICT (organization_id, kid) DO NOTHING";
+    const DELETE: &str = "DELETE FROM key_registration WHERE id = $1 AND organization_id = $2 \
+        RETURNING runner_id, kid";
     execute!(tx, LOCK, id)?;
     execute!(tx, INSERT, id, actor.at)?;
     let taken = on_tx!(tx, conn => sqlx::query_as::<_, (RunnerId, Kid)>(DELETE)
-        .bind(id).fetch_optional(conn).await)?;
+        .bind(id).bind(actor.organization).fetch_optional(conn).await)?;
     taken.ok_or_else(|| Error::not_found("key registration"))
 }

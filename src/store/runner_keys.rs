@@ -4,7 +4,8 @@ use uuid::Uuid;
 
 use super::{
     Store,
-    changes::{Operation, log_audit, log_change},
+    changes::{Operation, lock_runner, log_audit, log_change},
+    integrations::changed_meanwhile,
     on, record,
     tx::{Tx, execute, on_tx},
 };
@@ -96,6 +97,19 @@ pub(super) async fn retire_unused_keys(tx: &mut Tx, runner: RunnerId) -> Result<
     execute!(tx, SQL, runner).map(|_| ())
 }
 
+/// What is sealed must be sealed with the key that is ACTIVE at the commit, or an agent told to shred the
+/// old one could not open it. The runner's row must be locked by now, so that this cannot change any more.
+///
+/// # Errors
+/// [`Kind::Conflict`] if the runner's ACTIVE key is another one, or there is none.
+pub(super) async fn require_active(tx: &mut Tx, runner: RunnerId, sealed_with: Option<&Kid>) -> Result<()> {
+    const SQL: &str = "SELECT kid FROM runner_key WHERE runner_id = $1 AND state = 'ACTIVE'";
+    let Some(sealed_with) = sealed_with else { return Ok(()) };
+    let active =
+        on_tx!(tx, conn => sqlx::query_scalar::<_, Kid>(SQL).bind(runner).fetch_optional(conn).await)?;
+    if active.as_ref() == Some(sealed_with) { Ok(()) } else { Err(changed_meanwhile()) }
+}
+
 async fn find(tx: &mut Tx, organization: OrganizationId, kid: &Kid) -> Result<Option<RunnerKey>> {
     const SQL: &str = select_key!("WHERE organization_id = $1 AND kid = $2");
     let row: Option<Ordered> =
@@ -161,6 +175,8 @@ impl Store {
         self.write((actor, kid, reason), |tx, (actor, kid, reason)| {
             Box::pin(async move {
                 let gone = || Error::not_found("key");
+                let key = find(tx, actor.organization, kid).await?.ok_or_else(gone)?;
+                lock_runner(tx, actor, key.runner).await?;
                 let key = find(tx, actor.organization, kid).await?.ok_or_else(gone)?;
                 if key.state == KeyState::Revoked {
                     return Ok((key, 0));

@@ -6,9 +6,9 @@ use super::{
     changes::{Operation, log_audit, log_change},
     integrations::{changed_meanwhile, version},
     on,
-    runner_keys::KeyRow,
+    runner_keys::{KeyRow, require_active, retire_unused_keys},
     tokens::{NewTokenRow, insert_token},
-    tx::execute,
+    tx::{Tx, execute, on_tx},
 };
 use crate::{
     clock::Instant,
@@ -253,7 +253,8 @@ impl Store {
     /// Replaces a runner's settings by compare-and-swap on its version.
     ///
     /// # Errors
-    /// [`Kind::Conflict`] if it changed meanwhile, [`Kind::NotFound`] if it is gone.
+    /// [`Kind::Conflict`] if it, or the key its secrets are sealed with, changed meanwhile;
+    /// [`Kind::NotFound`] if it is gone.
     pub async fn update_runner(&self, actor: Actor, update: Update) -> Result<()> {
         const SQL: &str = "UPDATE runner SET name = $3, configuration = $4, honeycomb_key = $5, \
             honeycomb_kid = $6, version = version + 1, updated_at = $7 WHERE id = $1 AND version = $2";
@@ -263,6 +264,7 @@ impl Store {
                 log_change(tx, actor, update.id, Operation::Put, ("runner", update.id.0)).await?;
                 let configuration = serde_json::to_string(&update.configuration).map_err(Error::internal)?;
                 let honeycomb = update.honeycomb_key.as_ref();
+                require_sealed_anew(tx, update.id, honeycomb).await?;
                 let touched = execute!(
                     tx,
                     SQL,
@@ -280,8 +282,13 @@ impl Store {
                 if !matches!(update.metrics_password, RecordUpdate::Keep) {
                     execute!(tx, PASSWORD, update.id, update.metrics_password.record())?;
                 }
+<<<<<<< HEAD
                 super::runner_keys::retire_unused_keys(tx, update.id).await?;
                 log_audit(tx, actor, &Entry::new("runner.update", &update.id)).await
+=======
+                retire_unused_keys(tx, update.id).await?;
+                log_audit(tx, actor, &Entry::new("runner.update", update.id)).await
+>>>>>>> seal
             })
         })
         .await
@@ -301,6 +308,18 @@ impl Store {
         })
         .await
     }
+}
+
+/// A Honeycomb key other than the stored one must be sealed with the key that is ACTIVE at the commit.
+async fn require_sealed_anew(tx: &mut Tx, runner: RunnerId, key: Option<&Sealed>) -> Result<()> {
+    const SQL: &str = "SELECT honeycomb_key FROM runner WHERE id = $1";
+    let Some(key) = key else { return Ok(()) };
+    let stored = on_tx!(tx, conn => sqlx::query_scalar::<_, Option<Vec<u8>>>(SQL)
+        .bind(runner).fetch_optional(conn).await)?;
+    if stored.flatten().as_ref() == Some(&key.bytes) {
+        return Ok(());
+    }
+    require_active(tx, runner, Some(&key.kid)).await
 }
 
 /// Stored names between commas; empty if nothing is narrowed. A name nothing has stands for `None`.

@@ -2,7 +2,7 @@
 use std::{fs::File, os::unix::fs::PermissionsExt, path::Path};
 
 use sqlx::{
-    ConnectOptions, Row, SqliteConnection, SqlitePool,
+    ConnectOptions, Connection, Row, SqliteConnection,
     sqlite::{
         SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
     },
@@ -38,9 +38,10 @@ const REQUIRED: [(&str, &str); 11] = [
 
 pub(super) async fn open(path: &Path) -> Result<Store> {
     refuse_network_file_system(path)?;
+    refuse_foreign(path).await?;
     create_private(path)?;
     let options = options(path);
-    let mut writer = options.clone().connect().await.map_err(failure)?;
+    let mut writer = options.connect().await.map_err(failure)?;
     verify(&mut writer).await?;
     migrate::sqlite(&mut writer, APPLICATION_ID).await?;
 
@@ -48,17 +49,45 @@ pub(super) async fn open(path: &Path) -> Result<Store> {
     let read = SqlitePoolOptions::new()
         .max_connections(READERS)
         .test_before_acquire(false)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                verify_reader(connection).await.map_err(|error| sqlx::Error::Configuration(error.into()))
+            })
+        })
         .connect_with(reading.clone())
         .await
         .map_err(failure)?;
-    verify_pool(&read).await?;
-    let tokens = reading.clone().connect().await.map_err(failure)?;
-    let pages = reading.connect().await.map_err(failure)?;
+    let mut tokens = reading.connect().await.map_err(failure)?;
+    verify_reader(&mut tokens).await?;
+    let mut pages = reading.connect().await.map_err(failure)?;
+    verify_reader(&mut pages).await?;
     Ok(Store {
         database: Database::Sqlite(Lanes { read, write: Writer::start(writer) }),
         tokens: Combiner::start(SqliteTokens(tokens)),
         runner_pages: Combiner::start(SqliteRunnerPages(pages)),
     })
+}
+
+/// Looks at a file before anything is set on it: switching another program's database to WAL would change
+/// that file.
+async fn refuse_foreign(path: &Path) -> Result<()> {
+    if !path.metadata().is_ok_and(|file| file.len() > 0) {
+        return Ok(());
+    }
+    let looking = SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
+    let mut connection = looking.connect().await.map_err(failure)?;
+    let mark = number(&mut connection, "PRAGMA application_id").await?;
+    let tables = number(&mut connection, "SELECT count(*) FROM sqlite_schema").await?;
+    drop(connection.close().await);
+    if mark == i64::from(APPLICATION_ID) || (mark == 0 && tables == 0) {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Precondition, "the database file belongs to another program"))
+}
+
+/// One number from one row.
+pub(super) async fn number(connection: &mut SqliteConnection, sql: &'static str) -> Result<i64> {
+    sqlx::query_scalar(sql).fetch_one(connection).await.map_err(failure)
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
@@ -109,22 +138,28 @@ fn refuse_network_file_system(path: &Path) -> Result<()> {
     Ok(())
 }
 
-async fn verify_pool(pool: &SqlitePool) -> Result<()> {
-    let mut connection = pool.acquire().await.map_err(failure)?;
-    verify(&mut connection).await
-}
-
 /// Reads every pragma back: a driver that overrides one silently would cost acknowledged writes.
 async fn verify(connection: &mut SqliteConnection) -> Result<()> {
     for (pragma, wanted) in REQUIRED {
-        let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
-        let row = sqlx::query(sql).fetch_one(&mut *connection).await.map_err(failure)?;
-        let found = row.try_get::<i64, _>(0).map(|number| number.to_string());
-        let found = found.or_else(|_| row.try_get::<String, _>(0)).map_err(failure)?;
-        if found != wanted {
-            let message = format!("SQLite keeps {pragma} at {found} where {wanted} is required");
-            return Err(Error::new(Kind::Precondition, message));
-        }
+        check(connection, pragma, wanted).await?;
     }
     Ok(())
+}
+
+/// The same, and that it cannot write: there is one writer.
+async fn verify_reader(connection: &mut SqliteConnection) -> Result<()> {
+    verify(connection).await?;
+    check(connection, "query_only", "1").await
+}
+
+async fn check(connection: &mut SqliteConnection, pragma: &str, wanted: &str) -> Result<()> {
+    let sql = sqlx::AssertSqlSafe(format!("PRAGMA {pragma}"));
+    let row = sqlx::query(sql).fetch_one(connection).await.map_err(failure)?;
+    let found = row.try_get::<i64, _>(0).map(|number| number.to_string());
+    let found = found.or_else(|_| row.try_get::<String, _>(0)).map_err(failure)?;
+    if found == wanted {
+        return Ok(());
+    }
+    let message = format!("SQLite keeps {pragma} at {found} where {wanted} is required");
+    Err(Error::new(Kind::Precondition, message))
 }

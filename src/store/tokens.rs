@@ -295,7 +295,7 @@ impl Store {
     /// Revokes a token of the organization. `false`: there is none.
     pub async fn revoke_token(&self, actor: Actor, id: TokenId) -> Result<bool> {
         const FIND: &str = "SELECT revoked_at FROM token WHERE token_id = $1 AND organization_id = $2";
-        const REVOKE: &str = "UPDATE token SET revoked_at = $2 WHERE token_id = $1";
+        const REVOKE: &str = "UPDATE token SET revoked_at = $2 WHERE token_id = $1 AND revoked_at IS NULL";
         self.write((actor, id), |tx, (actor, id)| {
             Box::pin(async move {
                 let found = on_tx!(tx, conn => sqlx::query_scalar::<_, Option<Instant>>(FIND)
@@ -304,8 +304,9 @@ impl Store {
                     None => Ok(false),
                     Some(Some(_)) => Ok(true),
                     Some(None) => {
-                        execute!(tx, REVOKE, id, actor.at)?;
-                        log_audit(tx, actor, &Entry::new("token.revoke", id)).await?;
+                        if execute!(tx, REVOKE, id, actor.at)? > 0 {
+                            log_audit(tx, actor, &Entry::new("token.revoke", id)).await?;
+                        }
                         Ok(true)
                     }
                 }

@@ -1,8 +1,9 @@
 //! SQLite's one writer: takes queued steps, gives each a savepoint, commits them together, then answers.
 //!
 //! One fsync then serves every step that was waiting. A step that fails rolls back to its own savepoint and
-//! leaves the others alone; a failed COMMIT fails all of them; nothing is answered before it.
+//! leaves the others alone; if the transaction is lost, all of them fail; nothing is answered before COMMIT.
 use std::{
+    error::Error as _,
     panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex,
@@ -28,7 +29,7 @@ const QUEUE: usize = 1_024;
 /// The handle of the writer task.
 pub(crate) struct Writer {
     queue: mpsc::Sender<Box<dyn Step>>,
-    task: Mutex<Option<JoinHandle<()>>>,
+    task: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
     counts: Arc<Counts>,
 }
 
@@ -40,10 +41,12 @@ struct Counts {
 
 /// A queued step, its types erased.
 trait Step: Send {
-    /// Runs the step and keeps its result; true if its changes are to stay.
-    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool>;
+    /// Runs the step and keeps its result. An error is a copy of the step's own: its changes must go.
+    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, Result<()>>;
     /// Answers the caller: with the step's own result, or with why it was not committed.
     fn answer(self: Box<Self>, committed: Result<()>);
+    /// Whether the step's changes are part of what was committed.
+    fn is_kept(&self) -> bool;
 }
 
 struct Queued<I, T, F> {
@@ -59,21 +62,29 @@ where
     T: Send,
     F: for<'t> Fn(&'t mut Tx, &'t I) -> BoxFuture<'t, Result<T>> + Send + Sync,
 {
-    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, bool> {
+    fn run<'t>(&'t mut self, tx: &'t mut Tx) -> BoxFuture<'t, Result<()>> {
         Box::pin(async move {
-            let step = AssertUnwindSafe((self.step)(tx, &self.input)).catch_unwind().await;
+            let step = AssertUnwindSafe(async { (self.step)(tx, &self.input).await }).catch_unwind().await;
             let result = step.unwrap_or_else(|_| Err(Error::internal("a write panicked")));
-            let keep = result.is_ok();
+            let kept = result.as_ref().map(|_| ()).map_err(Error::share);
             self.result = Some(result);
-            keep
+            kept
         })
     }
 
     fn answer(self: Box<Self>, committed: Result<()>) {
-        let own = self.result.unwrap_or_else(|| Err(Error::internal("a write was not run")));
-        // A step that failed by itself says so even if the COMMIT of the others failed too.
-        let result = own.and_then(|value| committed.map(|()| value));
+        let result = match (self.result, committed) {
+            // A step that failed by itself says so even if the COMMIT of the others failed too.
+            (Some(Err(own)), _) => Err(own),
+            (Some(Ok(value)), Ok(())) => Ok(value),
+            (_, Err(lost)) => Err(lost),
+            (None, Ok(())) => Err(Error::internal("a write was not run")),
+        };
         drop(self.reply.send(result));
+    }
+
+    fn is_kept(&self) -> bool {
+        matches!(self.result, Some(Ok(_)))
     }
 }
 
@@ -81,9 +92,10 @@ impl Writer {
     /// Starts the task that owns `connection`.
     pub(crate) fn start(connection: SqliteConnection) -> Self {
         let (queue, steps) = mpsc::channel(QUEUE);
+        let (stop, stopped) = oneshot::channel();
         let counts = Arc::<Counts>::default();
-        let task = tokio::spawn(write_all(connection, steps, Arc::clone(&counts)));
-        Self { queue, task: Mutex::new(Some(task)), counts }
+        let task = tokio::spawn(write_all(connection, steps, stopped, Arc::clone(&counts)));
+        Self { queue, task: Mutex::new(Some((stop, task))), counts }
     }
 
     /// Queues a step and waits until it is durable.
@@ -105,14 +117,13 @@ impl Writer {
         (self.counts.writes.load(Ordering::Relaxed), self.counts.commits.load(Ordering::Relaxed))
     }
 
-    /// Finishes what is queued and closes the connection.
+    /// Refuses further steps, finishes what is queued, and closes the connection.
     pub(crate) async fn close(&self) {
         let task = self.task.lock().ok().and_then(|mut task| task.take());
-        let Some(task) = task else { return };
-        // A step with nothing to do, to be sure that everything before it is done.
-        let last = self.submit((), |_, ()| Box::pin(async { Ok(()) })).await;
-        if last.is_ok() {
-            task.abort();
+        let Some((stop, task)) = task else { return };
+        drop(stop);
+        if let Err(error) = task.await {
+            tracing::error!(%error, "the writer ended early");
         }
     }
 }
@@ -120,18 +131,42 @@ impl Writer {
 async fn write_all(
     connection: SqliteConnection,
     mut steps: mpsc::Receiver<Box<dyn Step>>,
+    mut stop: oneshot::Receiver<()>,
     counts: Arc<Counts>,
 ) {
     let mut tx = Tx::Sqlite(connection);
     let mut batch = Vec::with_capacity(BATCH);
-    while steps.recv_many(&mut batch, BATCH).await > 0 {
-        let committed = commit(&mut tx, &mut batch).await;
-        if committed.is_ok() {
-            counts.commits.fetch_add(1, Ordering::Relaxed);
-            counts.writes.fetch_add(batch.len() as u64, Ordering::Relaxed);
+    loop {
+        let waiting = tokio::select! {
+            biased;
+            _ = &mut stop, if !steps.is_closed() => {
+                // What is queued by now is still received.
+                steps.close();
+                continue;
+            }
+            waiting = steps.recv_many(&mut batch, BATCH) => waiting,
+        };
+        if waiting == 0 {
+            break;
+        }
+        let committed = commit(&mut tx, &mut batch, &mut steps).await;
+        match &committed {
+            Ok(()) => {
+                let kept = batch.iter().filter(|step| step.is_kept()).count();
+                counts.commits.fetch_add(1, Ordering::Relaxed);
+                counts.writes.fetch_add(kept as u64, Ordering::Relaxed);
+            }
+            Err(error) => {
+                let cause = error.source().map(tracing::field::display);
+                tracing::warn!(%error, cause, writes = batch.len(), "writes were not committed");
+            }
         }
         for step in batch.drain(..) {
+<<<<<<< HEAD
             step.answer(committed.as_ref().copied().map_err(copy));
+=======
+            step.answer(committed.as_ref().map(|()| ()).map_err(Error::share));
+>>>>>>> seal
         }
     }
     if let Tx::Sqlite(connection) = tx {
@@ -140,13 +175,26 @@ async fn write_all(
 }
 
 /// Runs every step of the batch inside one transaction.
-async fn commit(tx: &mut Tx, batch: &mut [Box<dyn Step>]) -> Result<()> {
-    execute!(tx, "BEGIN IMMEDIATE; SAVEPOINT step")?;
-    let done = run(tx, batch).await;
+async fn commit(
+    tx: &mut Tx,
+    batch: &mut Vec<Box<dyn Step>>,
+    steps: &mut mpsc::Receiver<Box<dyn Step>>,
+) -> Result<()> {
+    let done = match execute!(tx, "BEGIN IMMEDIATE; SAVEPOINT step") {
+        Ok(_) => run(tx, batch).await,
+        Err(error) => {
+            // Whoever queued meanwhile has waited for the same lock: one timeout is enough for all.
+            while let Ok(step) = steps.try_recv() {
+                batch.push(step);
+            }
+            Err(error)
+        }
+    };
+    // Also if BEGIN failed: nothing may be left open that the next batch would trip over.
     if done.is_err()
         && let Err(error) = execute!(tx, "ROLLBACK")
     {
-        // SQLite has rolled back by itself, as it does when the disk is full.
+        // SQLite has rolled back by itself, as it does when the disk is full, or had not begun.
         tracing::debug!(error = %error, "nothing to roll back");
     }
     done
@@ -154,20 +202,11 @@ async fn commit(tx: &mut Tx, batch: &mut [Box<dyn Step>]) -> Result<()> {
 
 async fn run(tx: &mut Tx, batch: &mut [Box<dyn Step>]) -> Result<()> {
     for step in batch {
-        if step.run(tx).await {
-            execute!(tx, "RELEASE step; SAVEPOINT step")?;
-        } else {
-            execute!(tx, "ROLLBACK TO step")?;
+        match step.run(tx).await {
+            Ok(()) => execute!(tx, "RELEASE step; SAVEPOINT step").map(|_| ())?,
+            // If even that fails, the step's error has ended the whole transaction and tells more.
+            Err(own) => execute!(tx, "ROLLBACK TO step").map(|_| ()).map_err(|_| own)?,
         }
     }
     execute!(tx, "RELEASE step; COMMIT").map(|_| ())
-}
-
-/// The same error for everybody whose write shared the COMMIT; the cause is logged once, by the first.
-fn copy(error: &Error) -> Error {
-    let copy = Error::new(error.kind(), error.message().to_owned());
-    match error.retry_delay() {
-        Some(delay) => copy.retry_after(delay),
-        None => copy,
-    }
 }
