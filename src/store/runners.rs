@@ -282,13 +282,8 @@ impl Store {
                 if !matches!(update.metrics_password, RecordUpdate::Keep) {
                     execute!(tx, PASSWORD, update.id, update.metrics_password.record())?;
                 }
-<<<<<<< HEAD
-                super::runner_keys::retire_unused_keys(tx, update.id).await?;
-                log_audit(tx, actor, &Entry::new("runner.update", &update.id)).await
-=======
                 retire_unused_keys(tx, update.id).await?;
-                log_audit(tx, actor, &Entry::new("runner.update", update.id)).await
->>>>>>> seal
+                log_audit(tx, actor, &Entry::new("runner.update", &update.id)).await
             })
         })
         .await

@@ -162,11 +162,7 @@ async fn write_all(
             }
         }
         for step in batch.drain(..) {
-<<<<<<< HEAD
-            step.answer(committed.as_ref().copied().map_err(copy));
-=======
-            step.answer(committed.as_ref().map(|()| ()).map_err(Error::share));
->>>>>>> seal
+            step.answer(committed.as_ref().copied().map_err(Error::share));
         }
     }
     if let Tx::Sqlite(connection) = tx {
