@@ -166,11 +166,13 @@ impl Call {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<tonic::codegen::StdError>,
     {
-        let response = match AssertUnwindSafe(inner.oneshot(request)).catch_unwind().await {
+        let mut response = match AssertUnwindSafe(inner.oneshot(request)).catch_unwind().await {
             Ok(Ok(response)) => response.map(tonic::body::Body::new),
             Ok(Err(never)) => match never {},
             Err(_) => Status::internal("the handler panicked").into_http(),
         };
+        // Of the body that came, not of the one that leaves: axum counts where no service has the path.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
         match self.wire.protocol {
             Protocol::Unary | Protocol::Get => {
                 unary::answer(response, self.wire, self.gzip, &self.guard).await

@@ -1,0 +1,318 @@
+//! Principal × RPC: what is written in `matrix.toml` is what happens, for every method there is.
+use std::collections::BTreeMap;
+
+use prost::Message;
+use sealink::{pb, seal::open::PrivateKey};
+use serde_json::{Value, json};
+
+use crate::support::{Actor, Agent, TestServer};
+
+type Cells = BTreeMap<String, Vec<String>>;
+
+/// Everything the calls of the matrix are about, fresh enough that no earlier call has spent it.
+struct Scene {
+    creator: Actor,
+    agent: Agent,
+    integration: String,
+    pending: String,
+    registration: Value,
+    /// A token of `creator` besides the one it uses.
+    token: String,
+    exchange: String,
+    /// A user nobody in the matrix is.
+    user: String,
+}
+
+/// Everybody, in the order of `matrix.toml`.
+struct Cast {
+    server: TestServer,
+    creator: Actor,
+    others: BTreeMap<String, Actor>,
+}
+
+impl Cast {
+    async fn new() -> Self {
+        let server = TestServer::start().await;
+        let admin = server.admin();
+        let (expired, expired_id) = admin.create_token(&json!({})).await;
+        let (revoked, revoked_id) = admin.create_token(&json!({})).await;
+        let expire = "UPDATE token SET expires_at = created_at + 1 WHERE token_id = $1";
+        assert_eq!(server.database().execute_for(expire, &expired_id).await, 1);
+        admin.call("TokenService/RevokeToken", &json!({ "tokenId": revoked_id })).await.ok();
+        let others = [
+            ("admin", admin.clone()),
+            ("member", server.member("member").await),
+            ("read_only", server.read_only().await),
+            ("other_runner", admin.register().await.actor),
+            ("other_organization", server.other_organization().await),
+            ("expired", expired),
+            ("revoked", revoked),
+            ("none", server.nobody()),
+        ];
+        let others = others.map(|(name, actor)| (name.to_owned(), actor)).into();
+        Self { creator: server.member("creator").await, server, others }
+    }
+
+    fn get<'a>(&'a self, name: &str, scene: &'a Scene) -> &'a Actor {
+        match name {
+            "creator" => &scene.creator,
+            "runner" => &scene.agent.actor,
+            _ => &self.others[name],
+        }
+    }
+
+    async fn scene(&self) -> Scene {
+        let creator = self.creator.clone();
+        let mut agent = creator.register().await;
+        let pending = PrivateKey::generate_x25519().expect("a key");
+        agent.keep(&pending);
+        let begun = agent.begin(pending.public()).await;
+        // Without proof of the ACTIVE key it waits for approval.
+        let without = crate::support::Begun { answer_old: None, ..begun };
+        let pending = agent.complete(&without).await.ok()["kid"].as_str().expect("a kid").to_owned();
+        let next = PrivateKey::generate_x25519().expect("a key");
+        agent.keep(&next);
+        let begun = agent.begin(next.public()).await;
+        let exchange = json!({ "runnerId": agent.runner });
+        let exchange = creator.call("RunnerService/CreateRunnerToken", &exchange).await.ok();
+        let user = self.server.admin().create_user(&unique("user"), "ORGANIZATION_ROLE_MEMBER").await;
+        Scene {
+            integration: creator.integrate(&agent.runner, &json!({})).await,
+            pending,
+            registration: json!({ "registrationId": begun.id, "answerNew": begun.answer_new }),
+            token: creator.create_token(&json!({})).await.1,
+            exchange: exchange["exchangeToken"].as_str().expect("a token").to_owned(),
+            user: user.id,
+            creator,
+            agent,
+        }
+    }
+}
+
+fn unique(prefix: &str) -> String {
+    format!("{prefix}-{}", uuid::Uuid::now_v7().simple())
+}
+
+/// A request that keeps every rule and names the scene's own things.
+fn request(method: &str, scene: &Scene) -> Value {
+    let runner = &scene.agent.runner;
+    match method {
+        "CreateSCMIntegration" => json!({
+            "runnerId": runner, "scmId": "gitlab", "host": "gitlab.example.com", "pat": true,
+        }),
+        "UpdateSCMIntegration" => json!({ "id": scene.integration, "pat": true }),
+        "GetSCMIntegration" | "DeleteSCMIntegration" => json!({ "id": scene.integration }),
+        "CreateRunner" => json!({ "name": "another", "kind": "RUNNER_KIND_REMOTE" }),
+        "UpdateRunner" => json!({ "runnerId": runner, "name": "renamed" }),
+        "GetRunner" | "DeleteRunner" | "CreateRunnerToken" | "ListKeys" => json!({ "runnerId": runner }),
+        "ExchangeToken" => json!({ "exchangeToken": scene.exchange }),
+        "BeginKeyRegistration" => {
+            let key = PrivateKey::generate_x25519().expect("a key");
+            json!({ "runnerId": runner, "publicKey": base64(key.public().wire_bytes()) })
+        }
+        "CompleteKeyRegistration" => scene.registration.clone(),
+        "ApproveKey" => json!({ "kid": scene.pending }),
+        "RevokeKey" => json!({ "kid": scene.pending, "reason": "lost" }),
+        "RevokeToken" => json!({ "tokenId": scene.token }),
+        "CreateUser" => json!({ "name": unique("new"), "email": "new@example.com" }),
+        "DisableUser" => json!({ "userId": scene.user }),
+        _ => json!({}),
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::{Engine, engine::general_purpose::STANDARD};
+    STANDARD.encode(bytes)
+}
+
+fn expected() -> (Vec<String>, BTreeMap<String, Cells>) {
+    let mut table: toml::Table = include_str!("matrix.toml").parse().expect("TOML");
+    let principals = table.remove("principals").expect("principals").try_into().expect("names");
+    (principals, toml::Value::Table(table).try_into().expect("rows of cells"))
+}
+
+/// Every method of every service that is served, and whether it has side effects.
+fn methods() -> BTreeMap<String, BTreeMap<String, bool>> {
+    let files = prost_types::FileDescriptorSet::decode(pb::DESCRIPTORS).expect("descriptors").file;
+    let mut found = BTreeMap::<_, BTreeMap<_, _>>::new();
+    for (file, service) in
+        files.iter().flat_map(|file| file.service.iter().map(move |service| (file, service)))
+    {
+        for method in &service.method {
+            let level = method.options.as_ref().map(prost_types::MethodOptions::idempotency_level);
+            let reads = level == Some(prost_types::method_options::IdempotencyLevel::NoSideEffects);
+            let service = format!("{}.{}", file.package(), service.name());
+            found.entry(service).or_default().insert(method.name().to_owned(), reads);
+        }
+    }
+    found
+}
+
+#[test]
+fn every_method_has_a_row_and_every_row_a_method() {
+    let (principals, expected) = expected();
+    let names = |rows: &BTreeMap<String, Vec<String>>| rows.keys().cloned().collect::<Vec<_>>();
+    let rows: BTreeMap<_, _> =
+        expected.iter().map(|(service, rows)| (service.clone(), names(rows))).collect();
+    let known = methods().into_iter().map(|(service, rows)| (service, rows.into_keys().collect())).collect();
+    assert_eq!(rows, known);
+    for (method, cells) in expected.values().flatten() {
+        assert_eq!(cells.len(), principals.len(), "{method}");
+    }
+}
+
+#[tokio::test]
+async fn every_cell_is_as_written() {
+    let (principals, expected) = expected();
+    let cast = Cast::new().await;
+    let mut scene = cast.scene().await;
+    let (mut wrong, mut checked) = (Vec::new(), 0);
+    for (service, rows) in methods() {
+        for (method, reads) in rows {
+            for (principal, cell) in principals.iter().zip(&expected[&service][&method]) {
+                let answer =
+                    ask(cast.get(principal, &scene), &service, &method, &request(&method, &scene)).await;
+                if answer != *cell {
+                    wrong.push(format!("{service}/{method} as {principal}: {answer}, not {cell}"));
+                }
+                checked += 1;
+                if answer == "OK" && !reads {
+                    scene = cast.scene().await;
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(checked, methods().values().map(BTreeMap::len).sum::<usize>() * principals.len());
+}
+
+/// The answer's code. A stream has none before its end, so its first message counts.
+async fn ask(actor: &Actor, service: &str, method: &str, body: &Value) -> String {
+    let path = format!("/{service}/{method}");
+    if method == "Watch" {
+        let envelope = crate::transport::envelope(0, body.to_string().as_bytes());
+        let sent = actor.post(&path).header("content-type", "application/connect+json").body(envelope);
+        let first = sent.send().await.expect("an answer").chunk().await.expect("a chunk").expect("a message");
+        return if first[0] == 0 { "OK".to_owned() } else { format!("{first:?}") };
+    }
+    let sent = actor.post(&path).header("content-type", "application/json").body(body.to_string());
+    crate::support::Answer::of(sent.send().await.expect("an answer")).await.code()
+}
+
+/// Calls on one thing by its id, and the id of one that never was.
+fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
+    let nil = "0198a7c0-0000-7000-8000-0000000000ff";
+    let mut calls = Vec::new();
+    for (method, member) in [
+        ("RunnerConfigurationService/GetSCMIntegration", "id"),
+        ("RunnerConfigurationService/UpdateSCMIntegration", "id"),
+        ("RunnerConfigurationService/DeleteSCMIntegration", "id"),
+        ("RunnerConfigurationService/CreateSCMIntegration", "runnerId"),
+        ("RunnerService/GetRunner", "runnerId"),
+        ("RunnerService/UpdateRunner", "runnerId"),
+        ("RunnerService/DeleteRunner", "runnerId"),
+        ("RunnerService/CreateRunnerToken", "runnerId"),
+        ("RunnerKeyService/BeginKeyRegistration", "runnerId"),
+        ("RunnerKeyService/CompleteKeyRegistration", "registrationId"),
+        ("RunnerKeyService/ListKeys", "runnerId"),
+        ("RunnerKeyService/ApproveKey", "kid"),
+        ("RunnerKeyService/RevokeKey", "kid"),
+        ("TokenService/RevokeToken", "tokenId"),
+        ("UserService/DisableUser", "userId"),
+    ] {
+        let real = request(method.split('/').next_back().unwrap_or_default(), scene);
+        let mut never = real.clone();
+        never[member] = match member {
+            "kid" => json!("never"),
+            "tokenId" => json!("abcdefghijkl"),
+            _ => json!(nil),
+        };
+        calls.push((method, member, real, never));
+    }
+    let list = "RunnerConfigurationService/ListSCMIntegrations";
+    let filter = |id: &str| json!({ "filter": { "runnerIds": [id] } });
+    calls.push((list, "filter", filter(&scene.agent.runner), filter(nil)));
+    for (method, member) in [("TokenService/ListTokens", "userId"), ("TokenService/CreateToken", "userId")] {
+        calls.push((method, member, json!({ "userId": scene.user }), json!({ "userId": nil })));
+    }
+    calls
+}
+
+/// A11: what another organization has looks exactly like what never was.
+#[tokio::test]
+async fn a11_foreign_and_unknown_are_byte_identical() {
+    let cast = Cast::new().await;
+    let scene = cast.scene().await;
+    let (stranger, other_runner) = (&cast.others["other_organization"], &cast.others["other_runner"]);
+    for (method, member, real, never) in by_id(&scene) {
+        let (foreign, unknown) = (stranger.call(method, &real).await, stranger.call(method, &never).await);
+        assert_eq!(foreign.visible(), unknown.visible(), "{method} by {member}");
+        let (foreign, unknown) =
+            (other_runner.call(method, &real).await, other_runner.call(method, &never).await);
+        assert_eq!(foreign.visible(), unknown.visible(), "{method} by {member}, a runner's token");
+    }
+    // Deleted looks the same again, to everybody.
+    for actor in [&cast.others["admin"], &scene.creator] {
+        let id = actor.integrate_pat(&actor.create_runner().await.0, "gone.example.com").await;
+        let runner = actor.integration(&id).await["runnerId"].as_str().expect("an id").to_owned();
+        actor.delete_runner(&runner).await.ok();
+        for (method, deleted) in [
+            ("RunnerConfigurationService/GetSCMIntegration", json!({ "id": id })),
+            ("RunnerService/GetRunner", json!({ "runnerId": runner })),
+            ("RunnerService/DeleteRunner", json!({ "runnerId": runner })),
+        ] {
+            let mut never = deleted.clone();
+            let members = never.as_object_mut().expect("an object");
+            members.values_mut().for_each(|id| *id = json!("0198a7c0-0000-7000-8000-0000000000ff"));
+            assert_eq!(
+                actor.call(method, &deleted).await.visible(),
+                actor.call(method, &never).await.visible(),
+                "{method}"
+            );
+        }
+    }
+}
+
+/// A12: in the same organization a thing is known, and forbidden by its id; lists leave it out.
+#[tokio::test]
+async fn a12_lists_show_only_what_the_caller_may_see() {
+    let cast = Cast::new().await;
+    let scene = cast.scene().await;
+    let sees = async |actor: &Actor| {
+        let runners = actor.call("RunnerService/ListRunners", &json!({})).await.ok();
+        let mine = json!(scene.agent.runner);
+        let runner =
+            runners["runners"].as_array().expect("an array").iter().any(|one| one["runnerId"] == mine);
+        let all = actor.listed(&json!({})).await;
+        let filtered = actor.listed(&json!({ "filter": { "runnerIds": [scene.agent.runner] } })).await;
+        assert_eq!(all.contains(&scene.integration), filtered.contains(&scene.integration));
+        (runner, filtered.contains(&scene.integration), runners["runners"].as_array().map_or(0, Vec::len))
+    };
+    for name in ["admin", "creator", "read_only", "runner"] {
+        let (runner, integration, _) = sees(cast.get(name, &scene)).await;
+        assert!(runner && integration, "{name}");
+    }
+    for (name, runners) in [("member", 0), ("other_runner", 1), ("other_organization", 0)] {
+        assert_eq!(sees(&cast.others[name]).await, (false, false, runners), "{name}");
+    }
+    assert_eq!(sees(&scene.agent.actor).await.2, 1, "a runner sees itself alone");
+}
+
+/// Tokens of others are an administrator's business.
+#[tokio::test]
+async fn tokens_of_others_are_for_administrators() {
+    let cast = Cast::new().await;
+    let scene = cast.scene().await;
+    let other = json!({ "userId": scene.user });
+    for method in ["TokenService/ListTokens", "TokenService/CreateToken"] {
+        for (name, code) in [
+            ("admin", "OK"),
+            ("creator", "PERMISSION_DENIED"),
+            ("member", "PERMISSION_DENIED"),
+            ("runner", "PERMISSION_DENIED"),
+            ("other_organization", "NOT_FOUND"),
+        ] {
+            assert_eq!(cast.get(name, &scene).call(method, &other).await.code(), code, "{method} as {name}");
+        }
+    }
+}

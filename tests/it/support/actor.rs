@@ -1,0 +1,96 @@
+//! Somebody who calls.
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use prost::Message;
+use sealink::api::rules::Rpc;
+use serde_json::Value;
+
+use super::Answer;
+
+/// Whoever holds one token, or none.
+#[derive(Clone, Debug)]
+pub(crate) struct Actor {
+    pub(crate) token: Option<String>,
+    /// The user's or runner's id where the test made it; else empty.
+    pub(crate) id: String,
+    http: reqwest::Client,
+    address: SocketAddr,
+    transcript: Arc<Mutex<Vec<Heard>>>,
+}
+
+/// A method, whether it succeeded, and everything it answered, headers included.
+type Heard = (String, bool, Vec<u8>);
+
+/// `/gitpod.v1.RunnerService/GetRunner` for `RunnerService/GetRunner`.
+fn path_of(method: &str) -> String {
+    let service = method.split('/').next().unwrap_or_default();
+    let package = match service {
+        "RunnerConfigurationService" | "RunnerService" | "IdentityService" => "gitpod.v1",
+        "Health" => "grpc.health.v1",
+        _ => "sealink.v1",
+    };
+    format!("/{package}.{method}")
+}
+
+impl Actor {
+    pub(crate) fn new(http: reqwest::Client, address: SocketAddr, token: Option<String>) -> Self {
+        Self { token, id: String::new(), http, address, transcript: Arc::default() }
+    }
+
+    /// The same token from elsewhere in the test.
+    pub(crate) fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), id: String::new(), ..self.clone() }
+    }
+
+    /// The same caller, known by `id`.
+    pub(crate) fn known_as(self, id: &str) -> Self {
+        Self { id: id.to_owned(), ..self }
+    }
+
+    /// A request to be sent, with this caller's token.
+    pub(crate) fn post(&self, path_and_query: &str) -> reqwest::RequestBuilder {
+        let request = self.http.post(format!("http://{}{path_and_query}", self.address));
+        match &self.token {
+            Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    /// `Service/Method`, by Connect with JSON; the method may carry a query.
+    pub(crate) async fn call(&self, method: &str, body: &Value) -> Answer {
+        self.raw(method, "application/json", body.to_string()).await
+    }
+
+    /// The same with a body that may be anything.
+    pub(crate) async fn raw(&self, method: &str, kind: &str, body: impl Into<reqwest::Body>) -> Answer {
+        let sent = self.post(&path_of(method)).header(CONTENT_TYPE, kind).body(body).send().await;
+        let answer = Answer::of(sent.expect("an answer")).await;
+        let text = [format!("{:?}", answer.headers).as_bytes(), &answer.body].concat();
+        let heard = (method.to_owned(), answer.status.is_success(), text);
+        self.transcript.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
+        answer
+    }
+
+    /// What was answered to this caller and to everybody derived from it.
+    pub(crate) fn transcript(&self) -> Vec<Heard> {
+        self.transcript.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// By Connect with protobuf; the type of the request decides the method.
+    pub(crate) async fn proto<R: Rpc + Message, A: Message + Default>(
+        &self,
+        request: &R,
+    ) -> Result<A, Answer> {
+        let sent = self.post(R::PATH).header(CONTENT_TYPE, "application/proto").body(request.encode_to_vec());
+        let answer = Answer::of(sent.send().await.expect("an answer")).await;
+        if answer.status.is_success() {
+            Ok(A::decode(&*answer.body).expect("a message"))
+        } else {
+            Err(answer)
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! A runner's agent: its token, its private keys, and what it opens with them.
+use base64::{Engine, engine::general_purpose::STANDARD};
+use sealink::{
+    domain::{
+        id::{RegistrationId, RunnerId},
+        secret::{Kid, Sealed},
+    },
+    seal::{
+        Field, Place, PublicKey,
+        open::{KeyRing, PrivateKey, answer_challenge, open},
+    },
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Actor, Answer};
+
+/// An agent that has signed in.
+pub(crate) struct Agent {
+    pub(crate) actor: Actor,
+    pub(crate) runner: String,
+    keys: Vec<String>,
+}
+
+/// A registration that was begun: everything its completion needs.
+pub(crate) struct Begun {
+    pub(crate) id: String,
+    pub(crate) answer_new: String,
+    pub(crate) answer_old: Option<String>,
+}
+
+impl Agent {
+    /// Trades an exchange token for a runner token.
+    pub(crate) async fn sign_in(through: &Actor, runner: &str, exchange: &str) -> Self {
+        let body = json!({ "exchangeToken": exchange });
+        let token = through.call("IdentityService/ExchangeToken", &body).await.ok();
+        let actor = through.with_token(token["accessToken"].as_str().expect("a token")).known_as(runner);
+        Self { actor, runner: runner.to_owned(), keys: Vec::new() }
+    }
+
+    fn ring(&self) -> KeyRing {
+        KeyRing::new(self.keys.iter().map(|pem| PrivateKey::from_pem(pem).expect("a key")))
+    }
+
+    fn runner_id(&self) -> RunnerId {
+        RunnerId(Uuid::try_parse(&self.runner).expect("an id"))
+    }
+
+    /// Puts a key into the agent's key directory.
+    pub(crate) fn keep(&mut self, key: &PrivateKey) {
+        self.keys.push(key.to_pem().expect("a PEM").to_string());
+    }
+
+    /// BeginKeyRegistration, whatever comes of it.
+    pub(crate) async fn offer(&self, key: &PublicKey) -> Answer {
+        let body = json!({ "runnerId": self.runner, "publicKey": STANDARD.encode(key.wire_bytes()) });
+        self.actor.call("RunnerKeyService/BeginKeyRegistration", &body).await
+    }
+
+    /// Offers a key and opens the challenges with the keys the agent has.
+    pub(crate) async fn begin(&self, key: &PublicKey) -> Begun {
+        let begun = self.offer(key).await.ok();
+        let id = begun["registrationId"].as_str().expect("an id").to_owned();
+        let registration = RegistrationId(Uuid::try_parse(&id).expect("a UUID"));
+        let answer = |challenge: &Value| {
+            let challenge = STANDARD.decode(challenge.as_str()?).expect("base64");
+            let answer = answer_challenge(&self.ring(), self.runner_id(), registration, &challenge);
+            Some(STANDARD.encode(answer.expect("a challenge that opens")))
+        };
+        let answer_new = answer(&begun["challengeNew"]).expect("a challenge");
+        Begun { id, answer_new, answer_old: answer(&begun["challengeOld"]) }
+    }
+
+    /// CompleteKeyRegistration, whatever comes of it.
+    pub(crate) async fn complete(&self, begun: &Begun) -> Answer {
+        let body = json!({
+            "registrationId": begun.id, "answerNew": begun.answer_new, "answerOld": begun.answer_old,
+        });
+        self.actor.call("RunnerKeyService/CompleteKeyRegistration", &body).await
+    }
+
+    /// Keeps, offers and proves a key; its kid and its state afterwards.
+    pub(crate) async fn register(&mut self, key: &PrivateKey) -> (String, String) {
+        self.keep(key);
+        let done = self.complete(&self.begin(key.public()).await).await.ok();
+        let text = |member: &str| done[member].as_str().expect("text").to_owned();
+        (text("kid"), text("state"))
+    }
+
+    /// A fresh X25519 key, registered; its kid.
+    pub(crate) async fn register_x25519(&mut self) -> String {
+        self.register(&PrivateKey::generate_x25519().expect("a key")).await.0
+    }
+
+    /// Its configuration.
+    pub(crate) async fn configuration(&self) -> Value {
+        self.actor.call("RunnerAgentService/GetConfiguration", &json!({})).await.ok()
+    }
+
+    /// The integration as its configuration shows it.
+    pub(crate) async fn configured(&self, id: &str) -> Value {
+        let configuration = self.configuration().await;
+        let all = configuration["integrations"].as_array().expect("an array").clone();
+        all.into_iter().find(|one| one["id"] == id).unwrap_or_else(|| panic!("no {id}: {configuration}"))
+    }
+
+    /// Opens the client secret of an integration with the private keys of this agent.
+    pub(crate) async fn opened(&self, id: &str) -> String {
+        let found = self.configured(id).await;
+        let text = |member: &str| found[member].as_str().unwrap_or_default().to_owned();
+        let (host, issuer, client_id) = (text("host"), text("issuerUrl"), text("clientId"));
+        let place = Place {
+            runner: self.runner_id(),
+            sub: Uuid::try_parse(id).expect("an id"),
+            field: Field::OauthClientSecret,
+            a: &host,
+            b: &issuer,
+            c: &client_id,
+        };
+        self.open(&place, &text("encryptedClientSecret"), &text("kid"))
+    }
+
+    /// Opens the runner's own Honeycomb key.
+    pub(crate) async fn opened_honeycomb(&self) -> String {
+        let found = self.configuration().await;
+        let field = Field::RunnerHoneycombApiKey;
+        let runner = self.runner_id();
+        let place = Place { runner, sub: runner.0, field, a: "", b: "", c: "" };
+        let sealed =
+            found["spec"]["configuration"]["encryptedHoneycombApiKey"].as_str().expect("a ciphertext");
+        self.open(&place, sealed, found["honeycombKid"].as_str().expect("a kid"))
+    }
+
+    fn open(&self, place: &Place<'_>, sealed: &str, kid: &str) -> String {
+        let bytes = STANDARD.decode(sealed).expect("base64");
+        let sealed = Sealed { bytes, kid: Kid(kid.to_owned()) };
+        open(&self.ring(), place, &sealed).expect("a secret that opens").expose().to_owned()
+    }
+}

@@ -1,0 +1,92 @@
+//! The server's database behind its back: to see what is stored, and to make what no RPC makes.
+use std::path::Path;
+
+use rand_core::{OsRng, RngCore};
+use sealink::domain::token::{NewToken, TokenKind};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool, SqlitePool, sqlite::SqliteConnectOptions};
+use uuid::Uuid;
+
+/// A second, small pool of connections to it.
+pub(crate) enum Database {
+    Sqlite(SqlitePool),
+    Postgres { pool: PgPool, name: String },
+}
+
+/// Evaluates an expression on whichever pool it is.
+macro_rules! each {
+    ($database:expr, $pool:ident => $($body:tt)*) => {
+        match $database {
+            Database::Sqlite($pool) => $($body)*,
+            Database::Postgres { pool: $pool, .. } => $($body)*,
+        }
+    };
+}
+
+impl Database {
+    pub(crate) async fn sqlite(path: &Path) -> Self {
+        let options =
+            SqliteConnectOptions::new().filename(path).foreign_keys(true).disable_statement_logging();
+        Self::Sqlite(SqlitePool::connect_with(options).await.expect("the server's database"))
+    }
+
+    /// Makes an empty database beside the one `url` names; the new one's URL.
+    pub(crate) async fn create_postgres(url: &str, name: &str) -> String {
+        let mut connection = sqlx::PgConnection::connect(url).await.expect("TEST_POSTGRES_URL");
+        let sql = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::query(sql).execute(&mut connection).await.expect("a new database");
+        let (server, _) = url.rsplit_once('/').expect("a URL with a database");
+        format!("{server}/{name}")
+    }
+
+    pub(crate) async fn postgres(url: &str, name: String) -> Self {
+        let pool = sqlx::postgres::PgPoolOptions::new().max_connections(2).connect(url).await;
+        Self::Postgres { pool: pool.expect("the server's database"), name }
+    }
+
+    /// Closes the pool and drops what [`create_postgres`](Self::create_postgres) made.
+    pub(crate) async fn remove(self) {
+        each!(&self, pool => pool.close().await);
+        if let Self::Postgres { name, .. } = self {
+            let mut connection = sqlx::PgConnection::connect(&super::postgres_url()).await.expect("a server");
+            let sql = AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
+            sqlx::query(sql).execute(&mut connection).await.expect("dropped");
+        }
+    }
+
+    /// The number that a query without parameters answers.
+    pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        each!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await).expect("a number")
+    }
+
+    /// Runs a statement without parameters; how many rows it changed.
+    pub(crate) async fn execute(&self, sql: &'static str) -> u64 {
+        each!(self, pool => sqlx::query(sql).execute(pool).await.expect("a statement").rows_affected())
+    }
+
+    /// The same with one text parameter.
+    pub(crate) async fn execute_for(&self, sql: &'static str, parameter: &str) -> u64 {
+        each!(self, pool => sqlx::query(sql).bind(parameter).execute(pool).await.expect("a statement").rows_affected())
+    }
+
+    /// Another organization with an administrator, whose token this is.
+    pub(crate) async fn insert_organization(&self) -> String {
+        const ORGANIZATION: &str = "INSERT INTO organization (id, name, created_at) VALUES ($1, 'other', 1)";
+        const MEMBER: &str = "INSERT INTO member (id, organization_id, name, email, fullname, role, created_at) \
+            VALUES ($1, $2, 'other', 'other@example.com', '', 'ADMIN', 1)";
+        const TOKEN: &str = "INSERT INTO token (token_id, id, organization_id, kind, member_id, secret_hash, \
+            description, read_only, created_at) VALUES ($1, $2, $3, 'ADMIN', $4, $5, '', $6, 1)";
+        let (organization, member) = (Uuid::now_v7(), Uuid::now_v7());
+        let mut random = [0; 44];
+        OsRng.fill_bytes(&mut random);
+        let token = NewToken::new(TokenKind::Admin, &random);
+        each!(self, pool => {
+            sqlx::query(ORGANIZATION).bind(organization).execute(pool).await.expect("an organization");
+            sqlx::query(MEMBER).bind(member).bind(organization).execute(pool).await.expect("a member");
+            sqlx::query(TOKEN)
+                .bind(&token.id).bind(Uuid::now_v7()).bind(organization).bind(member)
+                .bind(token.hash.as_slice()).bind(false)
+                .execute(pool).await.expect("a token");
+        });
+        token.text.to_string()
+    }
+}

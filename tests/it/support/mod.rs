@@ -1,0 +1,44 @@
+//! The real server in this process, on a database of its own, and everybody who talks to it.
+//!
+//! ```text
+//! TestServer ── admin() / member() / read_only() / other_organization() ──> Actor ──> Answer
+//!      │                                                       enroll()
+//!      └── database(): what SQL says                 Actor ───────────────> Agent (Actor + private keys)
+//! ```
+mod actor;
+mod agent;
+mod answer;
+mod database;
+mod server;
+mod verbs;
+
+pub(crate) use self::{
+    actor::Actor,
+    agent::{Agent, Begun},
+    answer::Answer,
+    database::Database,
+    server::{TestServer, postgres_url},
+};
+
+/// Runs each test on both stores; it gets the server, and on PostgreSQL the database goes with it.
+macro_rules! on_both_stores {
+    ($($name:ident),* $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(&$crate::support::TestServer::start().await).await;
+            })*
+        }
+
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            #[cfg_attr(not(test_postgres), ignore = "needs TEST_POSTGRES_URL")]
+            async fn $name() {
+                let server = $crate::support::TestServer::start_on_postgres().await;
+                super::$name(&server).await;
+                server.stop().await;
+            })*
+        }
+    };
+}
+pub(crate) use on_both_stores;

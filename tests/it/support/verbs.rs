@@ -1,0 +1,128 @@
+//! What people do, in one word each; all of it must succeed.
+use serde_json::{Value, json};
+
+use super::{Actor, Agent, Answer};
+
+/// Lays the members of `over` over those of `base`; `null` takes one away.
+fn merged(mut base: Value, over: &Value) -> Value {
+    let members = base.as_object_mut().expect("an object");
+    for (name, value) in over.as_object().expect("an object") {
+        if value.is_null() {
+            members.remove(name);
+        } else {
+            members.insert(name.clone(), value.clone());
+        }
+    }
+    base
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}")).to_owned()
+}
+
+impl Actor {
+    /// A user of this name, with a token.
+    pub(crate) async fn create_user(&self, name: &str, role: &str) -> Self {
+        let body = json!({ "name": name, "email": format!("{name}@example.com"), "role": role });
+        let user = self.call("UserService/CreateUser", &body).await.ok();
+        let id = text(&user["user"]["id"]);
+        self.create_token(&json!({ "userId": id })).await.0.known_as(&id)
+    }
+
+    /// Whoever holds a new token, and the token's id.
+    pub(crate) async fn create_token(&self, body: &Value) -> (Self, String) {
+        let made = self.call("TokenService/CreateToken", body).await.ok();
+        (self.with_token(&text(&made["token"])), text(&made["apiToken"]["id"]))
+    }
+
+    /// A remote runner: its id, and its exchange token.
+    pub(crate) async fn create_runner(&self) -> (String, String) {
+        let body = json!({ "name": "a runner", "kind": "RUNNER_KIND_REMOTE" });
+        let made = self.call("RunnerService/CreateRunner", &body).await.ok();
+        (text(&made["runner"]["runnerId"]), text(&made["exchangeToken"]))
+    }
+
+    /// A runner with an agent that has signed in, but has no key yet.
+    pub(crate) async fn enroll(&self) -> Agent {
+        let (id, exchange) = self.create_runner().await;
+        Agent::sign_in(self, &id, &exchange).await
+    }
+
+    /// A runner with an agent whose X25519 key is ACTIVE.
+    pub(crate) async fn register(&self) -> Agent {
+        let mut agent = self.enroll().await;
+        agent.register_x25519().await;
+        agent
+    }
+
+    pub(crate) async fn runner(&self, id: &str) -> Value {
+        self.call("RunnerService/GetRunner", &json!({ "runnerId": id })).await.ok()["runner"].clone()
+    }
+
+    pub(crate) async fn update_runner(&self, id: &str, spec: &Value) -> Answer {
+        self.call("RunnerService/UpdateRunner", &json!({ "runnerId": id, "spec": spec })).await
+    }
+
+    pub(crate) async fn delete_runner(&self, id: &str) -> Answer {
+        self.call("RunnerService/DeleteRunner", &json!({ "runnerId": id })).await
+    }
+
+    /// CreateSCMIntegration for github.com with OAuth, changed as `over` says.
+    pub(crate) async fn try_integrate(&self, runner: &str, over: &Value) -> Answer {
+        let base = json!({
+            "runnerId": runner, "scmId": "github", "host": "github.com",
+            "oauthClientId": "client_id", "oauthPlaintextClientSecret": "client_secret",
+        });
+        self.call("RunnerConfigurationService/CreateSCMIntegration", &merged(base, over)).await
+    }
+
+    /// The id of such an integration.
+    pub(crate) async fn integrate(&self, runner: &str, over: &Value) -> String {
+        text(&self.try_integrate(runner, over).await.ok()["id"])
+    }
+
+    /// The id of an integration without OAuth, which needs no key.
+    pub(crate) async fn integrate_pat(&self, runner: &str, host: &str) -> String {
+        let over =
+            json!({ "host": host, "pat": true, "oauthClientId": null, "oauthPlaintextClientSecret": null });
+        self.integrate(runner, &over).await
+    }
+
+    pub(crate) async fn integration(&self, id: &str) -> Value {
+        let got = self.call("RunnerConfigurationService/GetSCMIntegration", &json!({ "id": id })).await;
+        got.ok()["integration"].clone()
+    }
+
+    pub(crate) async fn update_integration(&self, id: &str, change: &Value) -> Answer {
+        let body = merged(json!({ "id": id }), change);
+        self.call("RunnerConfigurationService/UpdateSCMIntegration", &body).await
+    }
+
+    pub(crate) async fn delete_integration(&self, id: &str) -> Answer {
+        self.call("RunnerConfigurationService/DeleteSCMIntegration", &json!({ "id": id })).await
+    }
+
+    /// ListSCMIntegrations; `query` is empty or starts with a question mark.
+    pub(crate) async fn list(&self, query: &str, body: &Value) -> Answer {
+        self.call(&format!("RunnerConfigurationService/ListSCMIntegrations{query}"), body).await
+    }
+
+    /// The ids of the first page of such a list.
+    pub(crate) async fn listed(&self, body: &Value) -> Vec<String> {
+        let answer = self.list("", body).await.ok();
+        answer["integrations"].as_array().expect("an array").iter().map(|one| text(&one["id"])).collect()
+    }
+
+    pub(crate) async fn keys(&self, runner: &str) -> Vec<Value> {
+        let answer = self.call("RunnerKeyService/ListKeys", &json!({ "runnerId": runner })).await.ok();
+        answer["keys"].as_array().expect("an array").clone()
+    }
+
+    pub(crate) async fn approve(&self, kid: &str) -> Answer {
+        self.call("RunnerKeyService/ApproveKey", &json!({ "kid": kid })).await
+    }
+
+    pub(crate) async fn revoke(&self, kid: &str) -> Answer {
+        self.call("RunnerKeyService/RevokeKey", &json!({ "kid": kid, "reason": "lost" })).await
+    }
+}

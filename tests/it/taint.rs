@@ -1,0 +1,272 @@
+//! Secrets with a name, sent through everything there is, and then looked for wherever they must not be.
+use std::collections::BTreeSet;
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use prost::Message;
+use sealink::{pb, seal::open::PrivateKey};
+use serde_json::{Value, json};
+
+use crate::{
+    process::Process,
+    support::{Actor, Agent},
+};
+
+/// Answers that hand out a token: that is where it belongs.
+const ISSUERS: [&str; 4] = ["ExchangeToken", "CreateRunner", "CreateRunnerToken", "CreateToken"];
+
+/// Something that must appear nowhere.
+struct Canary {
+    name: &'static str,
+    /// Every spelling a leak could have.
+    spellings: Vec<Vec<u8>>,
+}
+
+impl Canary {
+    fn new(name: &'static str, secret: &[u8]) -> Self {
+        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let list = format!("{secret:?}");
+        let mut spellings = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
+        // As `Debug` prints bytes, within a longer list too.
+        spellings.push(list[1..list.len() - 1].as_bytes().to_vec());
+        // In base64 what surrounds a secret shifts it by 0 to 2 bytes; the first and last characters blend.
+        for shift in 0..3 {
+            let shifted = [&vec![0; shift][..], secret].concat();
+            for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+                let text = engine.encode(&shifted);
+                let (first_whole, end) = ([0, 2, 3][shift], shifted.len() / 3 * 4);
+                spellings.push(text.as_bytes()[first_whole..end].to_vec());
+            }
+        }
+        Self { name, spellings }
+    }
+
+    fn is_in(&self, text: &[u8]) -> bool {
+        self.spellings.iter().any(|spelling| memchr::memmem::find(text, spelling).is_some())
+    }
+}
+
+/// Where which canary is.
+fn hits(canaries: &[Canary], places: &[(String, Vec<u8>)]) -> BTreeSet<(String, &'static str)> {
+    let found = places.iter().flat_map(|(place, text)| {
+        canaries.iter().filter(|canary| canary.is_in(text)).map(|canary| (place.clone(), canary.name))
+    });
+    found.collect()
+}
+
+/// Every place that is searched: what the process wrote, and what it answered, save tokens to their owners.
+fn places(process: &Process, admin: &Actor) -> Vec<(String, Vec<u8>)> {
+    let mut places = process.written();
+    for (method, ok, text) in admin.transcript() {
+        let issues = ISSUERS.iter().any(|issuer| method.ends_with(issuer));
+        if !(ok && issues) {
+            places.push((method, text));
+        }
+    }
+    places
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_anywhere_but_where_it_belongs() {
+    let admin_token = "canary-admin-2f0c5a1be94d7738a0ff00";
+    let process = Process::start(admin_token);
+    let admin = process.bearer(admin_token);
+    let mut canaries = vec![Canary::new("admin token", admin_token.as_bytes())];
+    let root = std::fs::read(process.path("data/root.key")).expect("a root key");
+    canaries.push(Canary::new("root key", &root[..32]));
+    drive(&admin, &mut canaries).await;
+
+    let places = places(&process, &admin);
+    for expected in ["stdout", "stderr", "sealink.db", "sealink.db-wal"] {
+        assert!(places.iter().any(|(place, _)| place == expected), "{expected} is not searched");
+    }
+    let log = &places.iter().find(|(place, _)| place == "stderr").expect("the log").1;
+    assert!(log.len() > 50, "the log is empty");
+    assert!(canaries.len() >= 13, "{}", canaries.len());
+    let found: Vec<_> = hits(&canaries, &places)
+        .into_iter()
+        .filter(|hit| *hit != ("root.key".to_owned(), "root key"))
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+/// Uses every secret as it is meant to be used, and then sends it where it is not.
+async fn drive(admin: &Actor, canaries: &mut Vec<Canary>) {
+    let (runner, exchange) = admin.create_runner().await;
+    canaries.push(Canary::new("exchange token", secret_part(&exchange)));
+    let mut agent = Agent::sign_in(admin, &runner, &exchange).await;
+    let token = agent.actor.token.clone().expect("a token");
+    canaries.push(Canary::new("runner token", secret_part(&token)));
+    let (reader, _) = admin.create_token(&json!({ "readOnly": true })).await;
+    canaries.push(Canary::new("personal token", secret_part(reader.token.as_deref().expect("a token"))));
+    register(&mut agent, canaries).await;
+
+    // Underscores: otherwise each would pass for a host.
+    let secrets = [
+        ("client secret", "canary_client_5d1e"),
+        ("second client secret", "canary_rotated_77aa"),
+        ("metrics password", "canary_metrics_c0de"),
+        ("Honeycomb key", "canary_honeycomb_9b3f"),
+        ("removed secret", "canary_removed_1234"),
+    ];
+    for (name, secret) in secrets {
+        canaries.push(Canary::new(name, secret.as_bytes()));
+    }
+    let id = admin.integrate(&runner, &json!({ "oauthPlaintextClientSecret": secrets[0].1 })).await;
+    let change = json!({ "oauthPlaintextClientSecret": secrets[1].1 });
+    admin.update_integration(&id, &change).await.ok();
+    assert_eq!(agent.opened(&id).await, secrets[1].1);
+    let spec = json!({ "configuration": {
+        "metrics": { "password": secrets[2].1 }, "honeycombApiKey": secrets[3].1,
+    } });
+    admin.update_runner(&runner, &spec).await.ok();
+    assert_eq!(agent.opened_honeycomb().await, secrets[3].1);
+    let spec = json!({ "configuration": { "metrics": { "password": secrets[4].1 } } });
+    let body = json!({ "name": "with a password", "spec": spec });
+    let made = admin.call("RunnerService/CreateRunner", &body).await.ok();
+    admin.delete_runner(made["runner"]["runnerId"].as_str().expect("an id")).await.ok();
+
+    // Where each of them must be refused, and must not be repeated.
+    let wrong: Vec<_> = secrets.iter().map(|(_, secret)| (*secret).to_owned()).collect();
+    for actor in [admin, &reader, &agent.actor, &admin.with_token("sealink_pat_x")] {
+        for secret in wrong.iter().chain([&exchange, &token]) {
+            misplace(actor, &runner, &id, secret).await;
+        }
+    }
+    admin.revoke(&kid_of(&agent).await).await.ok();
+    every_method(&[admin, &agent.actor], &wrong[0]).await;
+}
+
+/// The random part of a token and its checksum.
+fn secret_part(token: &str) -> &[u8] {
+    &token.as_bytes()[token.len() - 49..]
+}
+
+async fn kid_of(agent: &Agent) -> String {
+    agent.actor.keys(&agent.runner).await[0]["kid"].as_str().expect("a kid").to_owned()
+}
+
+/// Registers a key whose challenge the test can open by itself, after offering its private half by mistake.
+async fn register(agent: &mut Agent, canaries: &mut Vec<Canary>) {
+    let bytes = [0x5a; 32].map(|byte: u8| byte ^ uuid::Uuid::now_v7().as_bytes()[15]);
+    let key = PrivateKey::from_x25519(&bytes);
+    let pem = key.to_pem().expect("a PEM");
+    let line = pem.lines().nth(1).expect("a line").to_owned();
+    canaries.push(Canary::new("private key file", line.as_bytes()));
+    canaries.push(Canary::new("private key", &bytes));
+    let body = json!({ "runnerId": agent.runner, "publicKey": STANDARD.encode(pem.as_bytes()) });
+    agent.actor.call("RunnerKeyService/BeginKeyRegistration", &body).await.blames("public_key");
+
+    agent.keep(&key);
+    let offered = agent.offer(key.public()).await.ok();
+    let challenge = STANDARD.decode(offered["challengeNew"].as_str().expect("a challenge")).expect("base64");
+    let plain = crypto_box::SecretKey::from(bytes).unseal(&challenge).expect("a challenge that opens");
+    canaries.push(Canary::new("challenge random", &plain[plain.len() - 32..]));
+    let begun = agent.begin(key.public()).await;
+    let answer = STANDARD.decode(&begun.answer_new).expect("base64");
+    canaries.push(Canary::new("challenge answer", &answer));
+    agent.complete(&begun).await.ok();
+}
+
+/// One secret in every wrong place that somebody has been seen to paste one into.
+async fn misplace(actor: &Actor, runner: &str, id: &str, secret: &str) {
+    let long = format!("{secret}{}", "x".repeat(5_000));
+    let line = format!("{secret}\n");
+    for over in [
+        json!({ "host": secret }),
+        json!({ "host": format!("user:{secret}@github.com") }),
+        json!({ "scmId": secret }),
+        json!({ "issuerUrl": secret }),
+        json!({ "virtualDirectory": secret }),
+        json!({ "runnerId": secret }),
+        json!({ "oauthPlaintextClientSecret": long }),
+        json!({ "oauthPlaintextClientSecret": line }),
+        json!({ "oauthPlaintextClientSecret": { secret: secret } }),
+        json!({ "pat": secret }),
+    ] {
+        refused(&actor.try_integrate(runner, &over).await);
+    }
+    for change in [
+        json!({ "pat": secret }),
+        json!({ "issuerUrl": secret }),
+        json!({ "oauthPlaintextClientSecret": line }),
+    ] {
+        refused(&actor.update_integration(id, &change).await);
+    }
+    for body in
+        [format!("{{\"id\":\"{secret}\""), format!("{{\"id\":\"{secret}\"}}trailing"), format!("{secret}")]
+    {
+        refused(&actor.raw("RunnerConfigurationService/GetSCMIntegration", "application/json", body).await);
+    }
+    let query = format!("?token={secret}&pageSize={secret}&access_token={secret}");
+    refused(&actor.list(&query, &json!({})).await);
+    refused(&actor.list("", &json!({ "pagination": { "token": secret } })).await);
+    refused(&actor.list("", &json!({ "filter": { "runnerIds": [secret] } })).await);
+    let bearer = actor.with_token(&format!("{secret}x"));
+    refused(&bearer.call("IdentityService/GetAuthenticatedIdentity", &json!({})).await);
+    refused(
+        &actor.call("IdentityService/ExchangeToken", &json!({ "exchangeToken": format!("{secret}x") })).await,
+    );
+    refused(&actor.raw(&format!("RunnerService/{secret}"), "application/json", "{}").await);
+    refused(&actor.raw("RunnerService/GetRunner", &format!("text/{secret}"), secret.to_owned()).await);
+}
+
+fn refused(answer: &crate::support::Answer) {
+    assert!(!answer.status.is_success(), "{answer:?}");
+}
+
+/// Every method there is: empty, garbage, and with secrets as values of the wrong type.
+async fn every_method(actors: &[&Actor], secret: &str) {
+    let files = prost_types::FileDescriptorSet::decode(pb::DESCRIPTORS).expect("descriptors").file;
+    let services = files.iter().flat_map(|file| &file.service);
+    for (service, method) in services.flat_map(|service| service.method.iter().map(move |one| (service, one)))
+    {
+        if method.server_streaming() {
+            continue;
+        }
+        let path = format!("{}/{}", service.name(), method.name());
+        for actor in actors {
+            let bodies =
+                [json!({}), json!({ "id": { secret: 1 }, "runnerId": [secret], "kid": 5, "host": secret })];
+            for body in bodies.map(|body: Value| body.to_string()).into_iter().chain([secret.to_owned()]) {
+                actor.raw(&path, "application/json", body).await;
+            }
+            actor.raw(&path, "application/proto", secret.to_owned()).await;
+        }
+    }
+}
+
+/// The search above sees a leak, in every spelling and every kind of place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planted_leak_is_found() {
+    let admin_token = "planted-admin-2f0c5a1be94d7738a0f";
+    let process = Process::start(admin_token);
+    let admin = process.bearer(admin_token);
+    let secret = "canary-planted-4242";
+    let canaries = [Canary::new("planted", secret.as_bytes())];
+    assert!(hits(&canaries, &places(&process, &admin)).is_empty());
+    // A host is stored and shown in clear text.
+    let (runner, _) = admin.create_runner().await;
+    let id = admin.integrate_pat(&runner, &format!("{secret}.example.com")).await;
+    admin.integration(&id).await;
+    let found = hits(&canaries, &places(&process, &admin));
+    for place in ["sealink.db-wal", "RunnerConfigurationService/GetSCMIntegration"] {
+        assert!(found.contains(&(place.to_owned(), "planted")), "{place}: {found:?}");
+    }
+    let bytes = secret.as_bytes();
+    let mut leaks = vec![format!("{bytes:?}"), format!("{:?}", [&[1], bytes].concat())];
+    for text in [secret.to_owned(), format!("a{secret}"), format!("ab{secret}z"), format!("abc{secret}zz")] {
+        leaks.push(STANDARD.encode(&text));
+        leaks.push(URL_SAFE_NO_PAD.encode(&text));
+        leaks.push(text.bytes().map(|byte| format!("{byte:02X}")).collect());
+        leaks.push(text);
+    }
+    for (at, leak) in leaks.iter().enumerate() {
+        let name = format!("planted-{at}.log");
+        std::fs::write(process.path(&name), format!("noise {leak} noise")).expect("writable");
+        let found = hits(&canaries, &places(&process, &admin));
+        assert!(found.contains(&(name, "planted")), "{leak}");
+    }
+}
