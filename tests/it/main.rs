@@ -22,6 +22,7 @@ mod seal_fixtures;
 mod seal_vectors;
 mod shell;
 mod source;
+mod store;
 mod transport;
 mod wire_contract;
 mod wire_rules;
