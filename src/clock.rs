@@ -1,10 +1,13 @@
 //! Time and fresh ids: the only place that asks the machine for either.
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use uuid::{Timestamp, Uuid};
+use uuid::{ContextV7, Timestamp, Uuid};
 
 /// Microseconds since 1970-01-01T00:00:00Z: the precision both databases keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
@@ -50,11 +53,28 @@ impl Clock {
         }
     }
 
-    /// A fresh UUID version 7: sorts by the time it was made.
+    /// A fresh UUID version 7: sorts by the time it was made. Ids of the machine's clock also keep their
+    /// order within a millisecond, so that lists show things in the order they were made.
     #[must_use]
     pub fn new_id(&self) -> Uuid {
+        static IN_ORDER: Mutex<ContextV7> = Mutex::new(ContextV7::new());
         let micros = u64::try_from(self.now().0).unwrap_or_default();
-        let nanos = u32::try_from(micros % 1_000_000 * 1_000).unwrap_or_default();
-        Uuid::new_v7(Timestamp::from_unix(uuid::ContextV7::new(), micros / 1_000_000, nanos))
+        let (seconds, nanos) =
+            (micros / 1_000_000, u32::try_from(micros % 1_000_000 * 1_000).unwrap_or_default());
+        Uuid::new_v7(match self {
+            Self::System => Timestamp::from_unix(&IN_ORDER, seconds, nanos),
+            Self::Manual(_) => Timestamp::from_unix(ContextV7::new(), seconds, nanos),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Clock;
+
+    #[test]
+    fn ids_of_one_moment_keep_their_order() {
+        let ids: Vec<_> = (0..10_000).map(|_| Clock::System.new_id()).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
     }
 }

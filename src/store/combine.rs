@@ -2,10 +2,13 @@
 //!
 //! A query starts after every request it serves has arrived, so it sees every change acknowledged before
 //! them: nothing is cached, nothing can be stale. A request never joins a query that is already running.
-use std::panic::AssertUnwindSafe;
+use std::{panic::AssertUnwindSafe, sync::Mutex};
 
 use futures_util::{FutureExt, future::BoxFuture};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
 use crate::error::{Error, Kind, Result};
 
@@ -19,20 +22,24 @@ type Waiting<Q, A> = (Q, oneshot::Sender<Result<A>>);
 /// A queue of questions of one kind.
 pub(crate) struct Combiner<Q, A> {
     queue: mpsc::Sender<Waiting<Q, A>>,
+    task: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
 }
 
 /// Answers many questions of one kind by one query, in their order.
 pub(crate) trait Answer<Q, A>: Send + 'static {
     /// One answer per question.
     fn answer<'q>(&'q mut self, questions: &'q [Q]) -> BoxFuture<'q, Result<Vec<A>>>;
+    /// Lets go of what the questions were asked on.
+    fn close(self) -> BoxFuture<'static, ()>;
 }
 
 impl<Q: Send + Sync + 'static, A: Send + 'static> Combiner<Q, A> {
     /// Starts the task that asks `source`.
     pub(crate) fn start(source: impl Answer<Q, A>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        tokio::spawn(combine(source, waiting));
-        Self { queue }
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(combine(source, waiting, stopped));
+        Self { queue, task: Mutex::new(Some((stop, task))) }
     }
 
     /// Asks one question.
@@ -42,11 +49,37 @@ impl<Q: Send + Sync + 'static, A: Send + 'static> Combiner<Q, A> {
         self.queue.send((question, reply)).await.map_err(|_| stopped())?;
         answer.await.map_err(|_| stopped())?
     }
+
+    /// Refuses further questions, answers those that wait, and closes the source.
+    pub(crate) async fn close(&self) {
+        let task = self.task.lock().ok().and_then(|mut task| task.take());
+        let Some((stop, task)) = task else { return };
+        drop(stop);
+        if let Err(error) = task.await {
+            tracing::error!(%error, "a combiner ended early");
+        }
+    }
 }
 
-async fn combine<Q: Sync, A>(mut source: impl Answer<Q, A>, mut waiting: mpsc::Receiver<Waiting<Q, A>>) {
+async fn combine<Q: Sync, A>(
+    mut source: impl Answer<Q, A>,
+    mut waiting: mpsc::Receiver<Waiting<Q, A>>,
+    mut stop: oneshot::Receiver<()>,
+) {
     let mut batch = Vec::with_capacity(BATCH);
-    while waiting.recv_many(&mut batch, BATCH).await > 0 {
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = waiting.recv_many(&mut batch, BATCH) => received,
+            _ = &mut stop, if !waiting.is_closed() => {
+                // What waits by now is still received.
+                waiting.close();
+                continue;
+            }
+        };
+        if received == 0 {
+            break;
+        }
         let (questions, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
         let mut answers = answer_all(&mut source, &questions).await.into_iter();
         for reply in replies {
@@ -54,6 +87,7 @@ async fn combine<Q: Sync, A>(mut source: impl Answer<Q, A>, mut waiting: mpsc::R
             drop(reply.send(answers.next().unwrap_or_else(missing)));
         }
     }
+    source.close().await;
 }
 
 /// A failure is one request's failure: if the batch fails, each question is asked by itself. But a database

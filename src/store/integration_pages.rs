@@ -3,7 +3,7 @@
 //! A page of one runner is asked together with the caller's token and what the access rules need to know of
 //! the runner, for all requests that wait at that moment, in one query and one value per page.
 use futures_util::future::BoxFuture;
-use sqlx::{FromRow, PgPool, SqliteConnection};
+use sqlx::{Connection, FromRow, PgPool, SqliteConnection};
 use uuid::Uuid;
 
 use super::{
@@ -99,32 +99,38 @@ macro_rules! runner_columns {
     };
 }
 
+/// For SQLite: the questions as a JSON array of arrays, and the highest limit.
+pub(super) const SQLITE_PAGES: &str = concat!(
+    "SELECT a.key AS n, ",
+    token_columns!(),
+    ", ",
+    runner_columns!(),
+    ", (SELECT CAST(group_concat(p.record, '' ORDER BY p.id) AS BLOB) FROM \
+        (SELECT i.id, i.record FROM scm_integration i \
+         WHERE i.runner_id = unhex(a.value ->> 1) AND i.id > unhex(a.value ->> 2) \
+         ORDER BY i.id LIMIT $2) p) AS records \
+     FROM json_each($1) a ",
+    token_joins!("a.value ->> 0"),
+    "LEFT JOIN runner r ON r.id = unhex(a.value ->> 1)"
+);
+
 /// Asks on a connection of its own.
 pub(super) struct SqliteRunnerPages(pub(super) SqliteConnection);
 
 impl Answer<RunnerPageQuery, RunnerPage> for SqliteRunnerPages {
     fn answer<'q>(&'q mut self, questions: &'q [RunnerPageQuery]) -> BoxFuture<'q, Result<Vec<RunnerPage>>> {
-        const SQL: &str = concat!(
-            "SELECT a.key AS n, ",
-            token_columns!(),
-            ", ",
-            runner_columns!(),
-            ", (SELECT CAST(group_concat(p.record, '' ORDER BY p.id) AS BLOB) FROM \
-                (SELECT i.id, i.record FROM scm_integration i \
-                 WHERE i.runner_id = unhex(a.value ->> 1) AND i.id > unhex(a.value ->> 2) \
-                 ORDER BY i.id LIMIT $2) p) AS records \
-             FROM json_each($1) a ",
-            token_joins!("a.value ->> 0"),
-            "LEFT JOIN runner r ON r.id = unhex(a.value ->> 1)"
-        );
         Box::pin(async move {
             let hex = |id: Uuid| id.simple().to_string();
             let asked: Vec<_> =
                 questions.iter().map(|q| (&q.token.0, hex(q.runner.0), hex(q.page.after.0))).collect();
             let asked = serde_json::to_string(&asked).map_err(Error::internal)?;
-            let query = sqlx::query_as(SQL).bind(asked).bind(limit(questions));
+            let query = sqlx::query_as(SQLITE_PAGES).bind(asked).bind(limit(questions));
             in_order(query.fetch_all(&mut self.0).await.map_err(failure)?, questions)
         })
+    }
+
+    fn close(self) -> BoxFuture<'static, ()> {
+        Box::pin(async move { drop(self.0.close().await) })
     }
 }
 
@@ -154,7 +160,17 @@ impl Answer<RunnerPageQuery, RunnerPage> for PostgresRunnerPages {
             in_order(query.fetch_all(&self.0).await.map_err(failure)?, questions)
         })
     }
+
+    fn close(self) -> BoxFuture<'static, ()> {
+        // The pool is the store's.
+        Box::pin(async {})
+    }
 }
+
+pub(super) const OF_ORGANIZATION: &str = "SELECT record FROM scm_integration \
+    WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+pub(super) const OF_CREATOR: &str = "SELECT record FROM scm_integration \
+    WHERE creator_id = $1 AND id > $2 ORDER BY id LIMIT $3";
 
 impl Store {
     /// A page of one runner's integrations, with the token and the runner it is asked for.
@@ -168,10 +184,6 @@ impl Store {
         scope: IntegrationScope,
         page: PageRequest,
     ) -> Result<Page<Integration>> {
-        const OF_ORGANIZATION: &str = "SELECT record FROM scm_integration \
-            WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3";
-        const OF_CREATOR: &str = "SELECT record FROM scm_integration \
-            WHERE creator_id = $1 AND id > $2 ORDER BY id LIMIT $3";
         let (sql, owner) = match scope {
             IntegrationScope::Organization(id) => (OF_ORGANIZATION, id.0),
             IntegrationScope::CreatedBy(id) => (OF_CREATOR, id.0),

@@ -12,12 +12,16 @@ mod integration_pages;
 mod integrations;
 mod keyring;
 mod migrate;
+#[cfg(test)]
+mod plans;
 mod postgres;
 mod record;
 mod registrations;
 mod runner_keys;
 mod runners;
 mod sqlite;
+#[cfg(test)]
+mod steps;
 mod tokens;
 mod tx;
 mod users;
@@ -97,12 +101,15 @@ impl Store {
         }
     }
 
-    /// Ends every connection; writes that were queued are finished first.
+    /// Ends every connection; what was queued is finished first. SQLite's last connection empties the
+    /// write-ahead log into the file, and the last one is the writer's.
     pub async fn close(&self) {
+        self.tokens.close().await;
+        self.runner_pages.close().await;
         match &self.database {
             Database::Sqlite(lanes) => {
-                lanes.write.close().await;
                 lanes.read.close().await;
+                lanes.write.close().await;
             }
             Database::Postgres(pool) => pool.close().await,
         }

@@ -73,6 +73,8 @@ macro_rules! select_key {
     };
 }
 
+pub(super) const LIST: &str = select_key!("WHERE runner_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
+
 /// Makes room for a new ACTIVE key: the present one, if any, retires.
 pub(super) async fn activate(tx: &mut Tx, actor: &Actor, runner: RunnerId, kid: &Kid) -> Result<()> {
     const RETIRE: &str = "UPDATE runner_key SET state = 'RETIRING' WHERE runner_id = $1 AND state = 'ACTIVE'";
@@ -135,9 +137,8 @@ impl Store {
 
     /// A page of a runner's keys, newest first; the page's position is read as "before".
     pub async fn runner_keys(&self, runner: RunnerId, page: PageRequest) -> Result<Page<RunnerKey>> {
-        const SQL: &str = select_key!("WHERE runner_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
         let before = if page.after.0.is_nil() { Uuid::max() } else { page.after.0 };
-        let rows: Vec<Ordered> = on!(self, pool => sqlx::query_as(SQL)
+        let rows: Vec<Ordered> = on!(self, pool => sqlx::query_as(LIST)
             .bind(runner).bind(before).bind(page.size.with_lookahead()).fetch_all(pool).await)?;
         let page = Page::cut(rows, page.size, |row| row.id);
         let rows = page.rows.into_iter().filter_map(|row| row.key.key()).collect();

@@ -162,6 +162,11 @@ macro_rules! runner_filter {
     };
 }
 const CREATOR_PLACES: usize = 25;
+pub(super) const ALL: &str =
+    concat!(select_runner!("WHERE r.organization_id = $1 AND r.id > $2"), runner_filter!());
+pub(super) const CREATED: &str =
+    concat!(select_runner!("WHERE r.creator_id = $1 AND r.id > $2"), runner_filter!());
+pub(super) const ONE: &str = concat!(select_runner!("WHERE r.id = $1 AND r.id > $2"), runner_filter!());
 
 impl Store {
     /// Stores a new runner and its exchange token.
@@ -211,11 +216,6 @@ impl Store {
         filter: RunnerFilter,
         page: PageRequest,
     ) -> Result<Page<Runner>> {
-        const ALL: &str =
-            concat!(select_runner!("WHERE r.organization_id = $1 AND r.id > $2"), runner_filter!());
-        const CREATED: &str =
-            concat!(select_runner!("WHERE r.creator_id = $1 AND r.id > $2"), runner_filter!());
-        const ONE: &str = concat!(select_runner!("WHERE r.id = $1 AND r.id > $2"), runner_filter!());
         let (sql, of) = match visible {
             Visible::Organization => (ALL, organization.0),
             Visible::CreatedBy(user) => (CREATED, user.0),

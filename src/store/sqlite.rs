@@ -74,15 +74,25 @@ async fn refuse_foreign(path: &Path) -> Result<()> {
     if !path.metadata().is_ok_and(|file| file.len() > 0) {
         return Ok(());
     }
-    let looking = SqliteConnectOptions::new().filename(path).read_only(true).disable_statement_logging();
-    let mut connection = looking.connect().await.map_err(failure)?;
-    let mark = number(&mut connection, "PRAGMA application_id").await?;
-    let tables = number(&mut connection, "SELECT count(*) FROM sqlite_schema").await?;
-    drop(connection.close().await);
+    let looking = SqliteConnectOptions::new().filename(path).disable_statement_logging();
+    let (mark, tables) = match look(&looking.clone().read_only(true)).await {
+        // A crash left a journal, which any reader has to roll back first.
+        Err(error) if error.kind() == Kind::Unavailable => look(&looking).await?,
+        looked => looked?,
+    };
     if mark == i64::from(APPLICATION_ID) || (mark == 0 && tables == 0) {
         return Ok(());
     }
     Err(Error::new(Kind::Precondition, "the database file belongs to another program"))
+}
+
+/// The file's application id, and how many tables and indexes it has.
+async fn look(options: &SqliteConnectOptions) -> Result<(i64, i64)> {
+    let mut connection = options.connect().await.map_err(failure)?;
+    let mark = number(&mut connection, "PRAGMA application_id").await?;
+    let tables = number(&mut connection, "SELECT count(*) FROM sqlite_schema").await?;
+    drop(connection.close().await);
+    Ok((mark, tables))
 }
 
 /// One number from one row.
@@ -162,4 +172,40 @@ async fn check(connection: &mut SqliteConnection, pragma: &str, wanted: &str) ->
     }
     let message = format!("SQLite keeps {pragma} at {found} where {wanted} is required");
     Err(Error::new(Kind::Precondition, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever changes a pragma behind our back is noticed: here, the test.
+    #[tokio::test]
+    async fn every_pragma_is_read_back() {
+        const OTHERWISE: [&str; 11] = [
+            "journal_mode = DELETE",
+            "synchronous = NORMAL",
+            "foreign_keys = OFF",
+            "busy_timeout = 1",
+            "secure_delete = OFF",
+            "wal_autocheckpoint = 0",
+            "journal_size_limit = -1",
+            "trusted_schema = ON",
+            "cell_size_check = OFF",
+            "mmap_size = 4096",
+            "temp_store = FILE",
+        ];
+        let directory = tempfile::tempdir().unwrap();
+        let options = options(&directory.path().join("sealink.db"));
+        for (otherwise, (pragma, _)) in OTHERWISE.into_iter().zip(REQUIRED) {
+            assert!(otherwise.starts_with(pragma));
+            let mut connection = options.connect().await.unwrap();
+            verify(&mut connection).await.unwrap();
+            let sql = sqlx::AssertSqlSafe(format!("PRAGMA {otherwise}"));
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+            let error = verify(&mut connection).await.unwrap_err();
+            assert!(error.kind() == Kind::Precondition && error.message().contains(pragma), "{error}");
+            assert!(verify_reader(&mut options.connect().await.unwrap()).await.is_err(), "it may write");
+            connection.close().await.unwrap();
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! API tokens: looked up on every request, so the look-ups are combined.
 use futures_util::future::BoxFuture;
-use sqlx::{FromRow, PgPool, SqliteConnection};
+use sqlx::{Connection, FromRow, PgPool, SqliteConnection};
 use uuid::Uuid;
 
 use super::{
@@ -163,23 +163,26 @@ fn in_order(found: Vec<Found>, questions: usize) -> Vec<Option<StoredToken>> {
     answers
 }
 
+/// For SQLite: the ids as a JSON array.
+pub(super) const SQLITE_TOKENS: &str =
+    concat!("SELECT a.key AS n, ", token_columns!(), " FROM json_each($1) a ", token_joins!("a.value"));
+
 /// Looks tokens up on a connection of its own.
 pub(super) struct SqliteTokens(pub(super) SqliteConnection);
 
 impl Answer<TokenLookup, Option<StoredToken>> for SqliteTokens {
     fn answer<'q>(&'q mut self, ids: &'q [TokenId]) -> BoxFuture<'q, Result<Vec<Option<StoredToken>>>> {
-        const SQL: &str = concat!(
-            "SELECT a.key AS n, ",
-            token_columns!(),
-            " FROM json_each($1) a ",
-            token_joins!("a.value")
-        );
         Box::pin(async move {
             let ids: Vec<_> = ids.iter().map(|id| &id.0).collect();
             let asked = serde_json::to_string(&ids).map_err(Error::internal)?;
-            let found = sqlx::query_as(SQL).bind(asked).fetch_all(&mut self.0).await.map_err(failure)?;
+            let found =
+                sqlx::query_as(SQLITE_TOKENS).bind(asked).fetch_all(&mut self.0).await.map_err(failure)?;
             Ok(in_order(found, ids.len()))
         })
+    }
+
+    fn close(self) -> BoxFuture<'static, ()> {
+        Box::pin(async move { drop(self.0.close().await) })
     }
 }
 
@@ -200,6 +203,11 @@ impl Answer<TokenLookup, Option<StoredToken>> for PostgresTokens {
             let found = sqlx::query_as(SQL).bind(ids).fetch_all(&self.0).await.map_err(failure)?;
             Ok(in_order(found, questions))
         })
+    }
+
+    fn close(self) -> BoxFuture<'static, ()> {
+        // The pool is the store's.
+        Box::pin(async {})
     }
 }
 
@@ -247,6 +255,13 @@ pub(super) async fn insert_token(tx: &mut super::tx::Tx, actor: &Actor, token: &
     )
     .map(|_| ())
 }
+
+pub(super) const ALL: &str = "SELECT token_id, id, kind, member_id, runner_id, description, read_only, created_at, \
+    expires_at, last_used_at, revoked_at FROM token \
+    WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+pub(super) const OF_MEMBER: &str = "SELECT token_id, id, kind, member_id, runner_id, description, read_only, \
+    created_at, expires_at, last_used_at, revoked_at FROM token \
+    WHERE organization_id = $1 AND member_id = $4 AND id > $2 ORDER BY id LIMIT $3";
 
 impl Store {
     /// The token of that public id, with its owner's present state.
@@ -329,12 +344,6 @@ impl Store {
         owner: Option<UserId>,
         page: PageRequest,
     ) -> Result<Page<TokenRow>> {
-        const ALL: &str = "SELECT token_id, id, kind, member_id, runner_id, description, read_only, created_at, \
-            expires_at, last_used_at, revoked_at FROM token \
-            WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3";
-        const OF_MEMBER: &str = "SELECT token_id, id, kind, member_id, runner_id, description, read_only, \
-            created_at, expires_at, last_used_at, revoked_at FROM token \
-            WHERE organization_id = $1 AND member_id = $4 AND id > $2 ORDER BY id LIMIT $3";
         let sql = if owner.is_some() { OF_MEMBER } else { ALL };
         let rows: Vec<TokenRow> = on!(self, pool => {
             let query = sqlx::query_as(sql).bind(organization).bind(page.after.0).bind(page.size.with_lookahead());

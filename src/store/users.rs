@@ -54,6 +54,9 @@ pub(super) async fn insert_user(
         })
 }
 
+pub(super) const LIST: &str = "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member \
+    WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+
 impl Store {
     /// Stores a new user.
     ///
@@ -107,9 +110,7 @@ impl Store {
 
     /// A page of the organization's users, oldest first.
     pub async fn users(&self, organization: OrganizationId, page: PageRequest) -> Result<Page<User>> {
-        const SQL: &str = "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member \
-            WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3";
-        let rows: Vec<UserRow> = on!(self, pool => sqlx::query_as(SQL)
+        let rows: Vec<UserRow> = on!(self, pool => sqlx::query_as(LIST)
             .bind(organization).bind(page.after.0).bind(page.size.with_lookahead()).fetch_all(pool).await)?;
         Ok(Page::cut(rows.into_iter().map(User::from).collect(), page.size, |user| user.id.0))
     }

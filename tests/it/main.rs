@@ -34,6 +34,7 @@ mod seal_fixtures;
 mod seal_vectors;
 mod shell;
 mod source;
+mod store;
 mod support;
 mod taint;
 mod transport;

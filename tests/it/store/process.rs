@@ -1,0 +1,117 @@
+//! The real server as a process.
+use std::{
+    io::{BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+/// Presets the administrator's token.
+pub(crate) const ADMIN: &str = "0123456789abcdef0123456789abcdef";
+
+pub(crate) fn command(data_dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sealink"));
+    command.arg("serve").arg("--data-dir").arg(data_dir).args(["--listen", "127.0.0.1:0"]);
+    for name in ["SEALINK_DATABASE_URL", "SEALINK_CONFIG", "SEALINK_ADMIN_TOKEN", "SEALINK_LOG"] {
+        command.env_remove(name);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    command
+}
+
+/// A server that does not start: its exit code and what it says.
+#[track_caller]
+pub(crate) fn refused(data_dir: &Path, code: i32, word: &str) {
+    let Output { status, stderr, .. } = command(data_dir).output().unwrap();
+    let said = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(code), "{said}");
+    let lines: Vec<_> = said.lines().filter(|line| line.starts_with("sealink: ")).collect();
+    assert!(lines.len() == 1 && lines[0].contains(word), "{word}: {said}");
+    assert!(said.lines().last() == lines.first().copied(), "the reason comes last: {said}");
+}
+
+/// A running server; dropped, it is killed.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) url: String,
+    pub(crate) data_dir: PathBuf,
+}
+
+impl Server {
+    pub(crate) fn start(data_dir: &Path) -> Self {
+        let mut child = command(data_dir).env("SEALINK_ADMIN_TOKEN", ADMIN).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        let url = loop {
+            let mut line = String::new();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "the server did not start: {said}");
+            if let Some(url) = line.trim().strip_prefix("listening on ") {
+                break url.to_owned();
+            }
+            said.push_str(&line);
+        };
+        // A full pipe would stop the server.
+        thread::spawn(move || std::io::copy(&mut stderr.by_ref(), &mut std::io::sink()));
+        Self { child, url, data_dir: data_dir.to_owned() }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM, and the end of its draining.
+    pub(crate) fn stop(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        assert!(self.child.wait().unwrap().success());
+    }
+
+    /// Runs a command of the binary against this server.
+    pub(crate) fn cli(&self, arguments: &[&str], stdin: Stdio) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sealink"));
+        command.args(arguments).current_dir(&self.data_dir).stdin(stdin);
+        let output = command.env("SEALINK_URL", &self.url).env("SEALINK_TOKEN", ADMIN).output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Calls the API over Connect, in JSON.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl Client {
+    pub(crate) fn new(server: &Server) -> Self {
+        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
+        Self { http, url: server.url.clone() }
+    }
+
+    /// The status and the answer, or `None` if the connection broke.
+    pub(crate) async fn call(&self, method: &str, request: &Value) -> Option<(u16, Value)> {
+        let url = format!("{}/gitpod.v1.RunnerConfigurationService/{method}", self.url);
+        let request = self
+            .http
+            .post(url)
+            .bearer_auth(ADMIN)
+            .header("content-type", "application/json")
+            .body(request.to_string());
+        let answer = request.send().await.ok()?;
+        let status = answer.status().as_u16();
+        Some((status, serde_json::from_slice(&answer.bytes().await.ok()?).ok()?))
+    }
+}

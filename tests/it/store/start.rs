@@ -1,0 +1,83 @@
+//! What the first start writes, and what servers that start together agree on.
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use sealink::{
+    domain::{
+        id::{OrganizationId, UserId},
+        token::{TokenId, TokenKind},
+        user::Role,
+    },
+    store::{FirstAdmin, StoredSeed, TokenOwner},
+};
+
+use super::world::{World, new_id, now, token, user};
+
+fn another_first() -> FirstAdmin {
+    let id = UserId(new_id());
+    FirstAdmin {
+        epoch: new_id(),
+        organization: OrganizationId(new_id()),
+        id,
+        user: user("admin"),
+        token: Some(token(TokenKind::Admin, Some(id), None)),
+    }
+}
+
+pub(super) async fn the_first_start_happens_once(world: Arc<World>) {
+    assert!(world.store.is_bootstrapped().await.unwrap());
+    assert_eq!(world.store.first_organization().await.unwrap(), world.organization);
+    let (census, epoch) = (world.census().await, world.store.epoch().await.unwrap());
+    assert!(!world.store.bootstrap(world.actor(), another_first()).await.unwrap());
+    assert_eq!(world.census().await, census);
+    assert_eq!(world.store.epoch().await.unwrap(), epoch);
+    assert_eq!(world.audited("organization.create").await, 1);
+    world.store.ping().await.unwrap();
+}
+
+fn seed(byte: u8) -> StoredSeed {
+    StoredSeed {
+        key_id: 1,
+        state: "ACTIVE".into(),
+        wrapped_seed: vec![byte; 60],
+        root_fingerprint: "f".into(),
+        created_at: now(),
+    }
+}
+
+pub(super) async fn the_first_seed_is_stored_once(world: Arc<World>) {
+    assert!(world.store.seeds().await.unwrap().is_empty());
+    for stored in join_all((1..=8).map(|byte| world.store.first_seed(seed(byte)))).await {
+        stored.unwrap();
+    }
+    let seeds = world.store.seeds().await.unwrap();
+    assert_eq!((seeds.len(), seeds[0].key_id, seeds[0].state.as_str()), (1, 1, "ACTIVE"));
+    world.store.first_seed(StoredSeed { key_id: 2, ..seed(9) }).await.unwrap();
+    assert_eq!(world.store.seeds().await.unwrap()[0].wrapped_seed, seeds[0].wrapped_seed);
+    assert_eq!(world.store.seeds().await.unwrap().len(), 1, "one seed is ACTIVE");
+}
+
+pub(super) async fn a_preset_token_replaces_the_last_one(world: Arc<World>) {
+    for hash in [[1; 32], [2; 32]] {
+        world.store.preset_admin_token(world.actor(), hash, new_id()).await.unwrap();
+        let found = world.store.token(TokenId::preset()).await.unwrap().unwrap();
+        assert_eq!((found.hash, found.kind, found.revoked_at), (hash, TokenKind::Admin, None));
+        assert_eq!(found.owner, TokenOwner::Member { id: world.admin, role: Role::Admin, disabled: false });
+        assert_eq!((found.expires_at, found.last_used_at, found.read_only), (None, None, false));
+        // What the next start forgets.
+        world.store.touch_token(TokenId::preset(), now()).await.unwrap();
+        world.store.revoke_token(world.actor(), TokenId::preset()).await.unwrap();
+    }
+    world.store.drop_preset_admin_token().await.unwrap();
+    world.store.drop_preset_admin_token().await.unwrap();
+    assert!(world.store.token(TokenId::preset()).await.unwrap().is_none());
+}
+
+pub(super) async fn servers_that_start_together_agree(world: Arc<World>) {
+    let preset = || world.store.preset_admin_token(world.actor(), [3; 32], new_id());
+    let boot = || world.store.bootstrap(world.actor(), another_first());
+    let (preset, boot) = tokio::join!(join_all((0..8).map(|_| preset())), join_all((0..8).map(|_| boot())));
+    preset.into_iter().for_each(Result::unwrap);
+    assert!(boot.into_iter().all(|first| !first.unwrap()));
+    assert_eq!(world.store.token(TokenId::preset()).await.unwrap().unwrap().hash, [3; 32]);
+}
