@@ -37,12 +37,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     for input in ["build.rs", "build", "proto", "migrations"] {
         println!("cargo:rerun-if-changed={input}");
     }
-    // Tests that need a database are listed as ignored where there is none.
-    println!("cargo:rustc-check-cfg=cfg(test_postgres)");
-    println!("cargo:rerun-if-env-changed=TEST_POSTGRES_URL");
-    if env::var_os("TEST_POSTGRES_URL").is_some() {
-        println!("cargo:rustc-cfg=test_postgres");
-    }
     // The server closes its memory to all but root.
     println!("cargo:rustc-check-cfg=cfg(test_as_root)");
     if fs::metadata("/proc/self").is_ok_and(|process| std::os::unix::fs::MetadataExt::uid(&process) == 0) {

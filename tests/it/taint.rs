@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     process::Process,
-    support::{Actor, Agent},
+    support::{Actor, Agent, Database},
 };
 
 /// Answers that hand out a token: that is where it belongs.
@@ -77,13 +77,14 @@ async fn no_secret_is_anywhere_but_where_it_belongs() {
     let root = std::fs::read(process.path("data/root.key")).expect("a root key");
     canaries.push(Canary::new("root key", &root[..32]));
     drive(&admin, &mut canaries).await;
+    break_database(&process, &admin).await;
 
     let places = places(&process, &admin);
     for expected in ["stdout", "stderr", "sealink.db", "sealink.db-wal"] {
         assert!(places.iter().any(|(place, _)| place == expected), "{expected} is not searched");
     }
     let log = &places.iter().find(|(place, _)| place == "stderr").expect("the log").1;
-    assert!(log.len() > 50, "the log is empty");
+    assert!(memchr::memmem::find(log, b"ERROR").is_some(), "the log says nothing of the failures");
     assert!(canaries.len() >= 13, "{}", canaries.len());
     let found: Vec<_> = hits(&canaries, &places)
         .into_iter()
@@ -137,6 +138,32 @@ async fn drive(admin: &Actor, canaries: &mut Vec<Canary>) {
     }
     admin.revoke(&kid_of(&agent).await).await.ok();
     every_method(&[admin, &agent.actor], &wrong[0]).await;
+}
+
+/// Failures are logged with their causes: of calls that carry secrets, when their tables have changed.
+async fn break_database(process: &Process, admin: &Actor) {
+    let agent = admin.register().await;
+    let id = admin.integrate(&agent.runner, &json!({})).await;
+    let (_, exchange) = admin.create_runner().await;
+    let database = Database::sqlite(&process.path("data/sealink.db")).await;
+    for change in [
+        "ALTER TABLE scm_integration RENAME COLUMN version TO broken",
+        "ALTER TABLE runner RENAME COLUMN metrics_password TO broken",
+        "ALTER TABLE token RENAME COLUMN description TO broken",
+    ] {
+        database.execute(change).await;
+    }
+    let secret = json!({ "oauthPlaintextClientSecret": "canary_client_5d1e" });
+    let metrics = json!({ "configuration": { "metrics": { "password": "canary_metrics_c0de" } } });
+    for answer in [
+        admin.try_integrate(&agent.runner, &json!({ "host": "x.example.com" })).await,
+        admin.update_integration(&id, &secret).await,
+        admin.update_runner(&agent.runner, &metrics).await,
+        admin.call("IdentityService/ExchangeToken", &json!({ "exchangeToken": exchange })).await,
+        admin.call("TokenService/CreateToken", &json!({})).await,
+    ] {
+        refused(&answer);
+    }
 }
 
 /// The random part of a token and its checksum.

@@ -32,7 +32,7 @@ macro_rules! on_both_stores {
 
         mod on_postgres {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            #[cfg_attr(not(test_postgres), ignore = "needs TEST_POSTGRES_URL")]
+            #[ignore = "needs TEST_POSTGRES_URL"]
             async fn $name() {
                 let server = $crate::support::TestServer::start_on_postgres().await;
                 super::$name(&server).await;
