@@ -8,7 +8,7 @@ use sealink::{
     store::IntegrationUpdate,
 };
 
-use super::world::{World, integration, new_id, token, user};
+use super::world::{World, integration, new_id, registration, token, user};
 
 /// Lets every audit entry fail, which is the last thing a change writes.
 async fn refuse_audit(world: &World) {
@@ -25,9 +25,9 @@ pub(super) async fn a_failing_audit_leaves_nothing(world: Arc<World>) {
     let (runner, kid) = world.registered("k").await;
     let (waiting, _) = world.register(runner, "waiting", None).await.unwrap();
     let stored = world.integrate(runner, "github.com", Some(&kid)).await;
-    let registration = world.registration(runner, "next");
-    let begun = registration.id;
-    world.store.begin_registration(world.actor(), registration).await.unwrap();
+    let offer = registration(runner, "next");
+    let begun = offer.id;
+    world.store.begin_registration(world.actor(), offer).await.unwrap();
     let exchange = token(TokenKind::Exchange, None, Some(runner));
     let exchange_id = exchange.token_id.clone();
     world.store.create_token(world.actor(), exchange, "token.create").await.unwrap();
@@ -53,7 +53,7 @@ pub(super) async fn a_failing_audit_leaves_nothing(world: Arc<World>) {
         store.create_runner(actor(), world.new_runner("new")).await.err(),
         store.update_runner(actor(), rename).await.err(),
         store.delete_runner(actor(), runner).await.err(),
-        store.begin_registration(actor(), world.registration(runner, "another")).await.err(),
+        store.begin_registration(actor(), registration(runner, "another")).await.err(),
         store.count_wrong_answer(actor(), begun).await.err(),
         store.complete_registration(actor(), begun, None).await.err(),
         store.approve_key(actor(), waiting.clone()).await.err(),
@@ -91,7 +91,7 @@ pub(super) async fn parallel_changes_of_one_runner_are_counted_without_gaps(worl
         async move {
             let id = new.id;
             world.store.create_integration(world.actor(), world.admin, new).await.unwrap();
-            if number % 3 == 0 {
+            if number.is_multiple_of(3) {
                 assert!(world.store.delete_integration(world.actor(), id).await.unwrap());
             }
         }

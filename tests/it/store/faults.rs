@@ -115,14 +115,14 @@ async fn closing_finishes_what_is_queued() {
             .collect();
         tokio::task::yield_now().await;
         world.store.close().await;
-        let mut created = 0;
+        let mut done = 0;
         for create in creates {
             match create.await.unwrap() {
-                Ok(()) => created += 1,
+                Ok(()) => done += 1,
                 Err(error) => assert_eq!(error.kind(), Kind::Unavailable, "{error}"),
             }
         }
-        assert_eq!(world.raw.number("SELECT count(*) FROM scm_integration").await, created);
+        assert_eq!(world.raw.number("SELECT count(*) FROM scm_integration").await, done);
         let late = world.store.delete_runner(world.actor(), runner).await.unwrap_err();
         assert_eq!(late.kind(), Kind::Unavailable);
     })

@@ -117,8 +117,8 @@ pub(super) async fn of_ten_deletes_at_once_one_wins(world: Arc<World>) {
     let runner = world.runner().await;
     let id = world.integrate(runner, "github.com", None).await.id;
     let deletes = join_all((0..10).map(|_| world.store.delete_integration(world.actor(), id))).await;
-    let deleted: Vec<bool> = deletes.into_iter().map(Result::unwrap).collect();
-    assert_eq!(deleted.iter().filter(|deleted| **deleted).count(), 1);
+    let won: Vec<bool> = deletes.into_iter().map(Result::unwrap).collect();
+    assert_eq!(won.iter().filter(|won| **won).count(), 1);
     assert_eq!(world.audited("scm_integration.delete").await, 1);
     assert_eq!(world.revision(runner).await, 3);
 }

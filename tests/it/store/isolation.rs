@@ -11,14 +11,14 @@ use sealink::{
     store::{IntegrationScope, IntegrationUpdate, RunnerFilter},
 };
 
-use super::world::{World, integration, page, token};
+use super::world::{World, integration, page, registration, token};
 
 pub(super) async fn a_stranger_sees_nothing(world: Arc<World>) {
     let (runner, kid) = world.registered("k").await;
     let integration = world.integrate(runner, "github.com", Some(&kid)).await;
-    let registration = world.registration(runner, "next");
-    let id = registration.id;
-    world.store.begin_registration(world.actor(), registration).await.unwrap();
+    let offer = registration(runner, "next");
+    let id = offer.id;
+    world.store.begin_registration(world.actor(), offer).await.unwrap();
     let (stranger, member) = world.stranger().await;
     let (store, other) = (&world.store, stranger.organization);
     assert!(store.integration(other, integration.id).await.unwrap().is_none());
@@ -48,9 +48,9 @@ pub(super) async fn a_stranger_changes_nothing(world: Arc<World>) {
     let (runner, kid) = world.registered("k").await;
     let (waiting, _) = world.register(runner, "waiting", None).await.unwrap();
     let stored = world.integrate(runner, "github.com", Some(&kid)).await;
-    let registration = world.registration(runner, "next");
-    let id = registration.id;
-    world.store.begin_registration(world.actor(), registration).await.unwrap();
+    let offer = registration(runner, "next");
+    let id = offer.id;
+    world.store.begin_registration(world.actor(), offer).await.unwrap();
     let own = token(TokenKind::Personal, Some(world.admin), None);
     let own_id = own.token_id.clone();
     world.store.create_token(world.actor(), own, "token.create").await.unwrap();

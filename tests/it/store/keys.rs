@@ -12,7 +12,7 @@ use sealink::{
     error::Kind,
 };
 
-use super::world::{World, integration, now, page};
+use super::world::{World, integration, now, page, registration};
 
 pub(super) async fn the_first_key_is_active_and_the_next_waits(world: Arc<World>) {
     let (runner, first) = world.registered("first").await;
@@ -106,9 +106,9 @@ pub(super) async fn of_ten_revocations_at_once_one_counts(world: Arc<World>) {
 
 pub(super) async fn a_registration_is_used_once(world: Arc<World>) {
     let runner = world.runner().await;
-    let registration = world.registration(runner, "k");
-    let id = registration.id;
-    world.store.begin_registration(world.actor(), registration).await.unwrap();
+    let offer = registration(runner, "k");
+    let id = offer.id;
+    world.store.begin_registration(world.actor(), offer).await.unwrap();
     let found = world.store.registration(world.organization, id).await.unwrap().unwrap();
     assert_eq!((found.runner_id, found.kid.0.as_str(), found.wrong_answers), (runner, "k", 0));
     assert_eq!((found.answer_new_hash, found.answer_old_hash, found.old_kid), (vec![1; 32], None, None));
@@ -164,7 +164,7 @@ pub(super) async fn a_key_belongs_to_one_runner(world: Arc<World>) {
 
 pub(super) async fn a_key_revoked_during_its_registration_stays_out(world: Arc<World>) {
     let other = world.runner().await;
-    let begun = world.registration(other, "k");
+    let begun = registration(other, "k");
     let id = begun.id;
     world.store.begin_registration(world.actor(), begun).await.unwrap();
     let (runner, kid) = world.registered("k").await;
@@ -177,9 +177,9 @@ pub(super) async fn a_key_revoked_during_its_registration_stays_out(world: Arc<W
 
 pub(super) async fn wrong_answers_are_counted(world: Arc<World>) {
     let runner = world.runner().await;
-    let registration = world.registration(runner, "k");
-    let id = registration.id;
-    world.store.begin_registration(world.actor(), registration).await.unwrap();
+    let offer = registration(runner, "k");
+    let id = offer.id;
+    world.store.begin_registration(world.actor(), offer).await.unwrap();
     for left in [4, 3, 2, 1, 0, 0] {
         assert_eq!(world.store.count_wrong_answer(world.actor(), id).await.unwrap(), left);
     }
@@ -190,9 +190,9 @@ pub(super) async fn wrong_answers_are_counted(world: Arc<World>) {
 
 pub(super) async fn expired_registrations_are_swept(world: Arc<World>) {
     let (runner, old) = world.registered("old").await;
-    let mut expired = world.registration(runner, "late");
+    let mut expired = registration(runner, "late");
     expired.expires_at = Instant(now().0 - 1);
-    let mut open = world.registration(runner, "open");
+    let mut open = registration(runner, "open");
     open.old = Some(([2; 32], old.clone()));
     open.expires_at = now().plus(Duration::from_mins(1));
     let (expired_id, open_id) = (expired.id, open.id);

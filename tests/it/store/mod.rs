@@ -12,6 +12,7 @@ mod kill;
 mod negative;
 mod opening;
 mod pages;
+mod postgres_faults;
 mod process;
 mod runners;
 mod start;

@@ -20,7 +20,7 @@ use sealink::{
 };
 use uuid::Uuid;
 
-use super::world::{World, integration, page, token, user};
+use super::world::{World, integration, page, registration, token, user};
 
 /// Page sizes around the number of rows, and the extremes.
 const SIZES: [i32; 7] = [1, 2, 5, 16, 53, 54, 100];
@@ -37,7 +37,7 @@ fn between(number: u128) -> Uuid {
     Uuid::from_u128((((number * 17) % (ROWS + 2)) << 120) + 1_000 + number)
 }
 
-fn ids<T>(page: Page<T>, id: impl Fn(&T) -> Uuid) -> Page<Uuid> {
+fn ids<T>(page: &Page<T>, id: impl Fn(&T) -> Uuid) -> Page<Uuid> {
     Page { rows: page.rows.iter().map(id).collect(), next: page.next }
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn integrations_of_a_runner(world: Arc<World>) {
     let fetch = |page| {
         let query = RunnerPageQuery { token: TokenId("t".into()), runner, page };
         let world = &world;
-        async move { ids(world.store.runner_page(query).await.unwrap().page, |row| row.id.0) }
+        async move { ids(&world.store.runner_page(query).await.unwrap().page, |row| row.id.0) }
     };
     walk_all(false, fetch, |id| world.integrate_at(runner, id), |id| world.disintegrate(id)).await;
 }
@@ -153,7 +153,7 @@ pub(super) async fn integrations_of_a_creator(world: Arc<World>) {
 async fn scoped(world: &World, scope: IntegrationScope) {
     let runners = [world.runner().await, world.runner().await];
     let fetch =
-        |page| async move { ids(world.store.integrations(scope, page).await.unwrap(), |row| row.id.0) };
+        |page| async move { ids(&world.store.integrations(scope, page).await.unwrap(), |row| row.id.0) };
     let come = |id: Uuid| world.integrate_at(runners[usize::from(id.as_bytes()[0] % 2)], id);
     walk_all(false, fetch, come, |id| world.disintegrate(id)).await;
 }
@@ -170,7 +170,7 @@ async fn runners(world: &World, visible: Visible) {
     let fetch = |page| async move {
         let filter = RunnerFilter::default();
         let found = world.store.runners(world.organization, visible, filter, page).await.unwrap();
-        ids(found, |row| row.id.0)
+        ids(&found, |row| row.id.0)
     };
     let go = |id| async move {
         assert!(world.store.delete_runner(world.actor(), RunnerId(id)).await.unwrap());
@@ -189,7 +189,7 @@ pub(super) async fn tokens_of_a_user(world: Arc<World>) {
 
 async fn tokens(world: &World, owner: Option<UserId>) {
     let fetch = |page| async move {
-        ids(world.store.tokens(world.organization, owner, page).await.unwrap(), |row| row.id)
+        ids(&world.store.tokens(world.organization, owner, page).await.unwrap(), |row| row.id)
     };
     walk_all(false, fetch, |id| world.token_at(id), |id| world.forget("token", id)).await;
 }
@@ -200,7 +200,7 @@ pub(super) async fn users_of_an_organization(world: Arc<World>) {
     // The administrator of the first start is in every list of its own organization, so the other's is
     // walked, whose administrator is taken away.
     world.raw.execute(&format!("DELETE FROM member WHERE organization_id = {}", world.raw.id(other.0))).await;
-    let fetch = |page| async move { ids(world.store.users(other, page).await.unwrap(), |row| row.id.0) };
+    let fetch = |page| async move { ids(&world.store.users(other, page).await.unwrap(), |row| row.id.0) };
     let come = |id: Uuid| async move {
         let actor = Actor { organization: other, ..world.actor() };
         world.store.create_user(actor, UserId(id), user(&format!("u{id}"))).await.unwrap();
@@ -214,12 +214,12 @@ pub(super) async fn keys_of_a_runner_newest_first(world: Arc<World>) {
     let fetch = |page| async move {
         let found = world.store.runner_keys(runner, page).await.unwrap();
         // A key is known by its thumbprint, which is its place here.
-        ids(found, |row| row.kid.0.parse().unwrap())
+        ids(&found, |row| row.kid.0.parse().unwrap())
     };
     let come = |id: Uuid| async move {
-        let mut registration = world.registration(runner, &id.to_string());
-        registration.id = RegistrationId(id);
-        world.store.begin_registration(world.actor(), registration).await.unwrap();
+        let mut offer = registration(runner, &id.to_string());
+        offer.id = RegistrationId(id);
+        world.store.begin_registration(world.actor(), offer).await.unwrap();
         world.store.complete_registration(world.actor(), RegistrationId(id), None).await.unwrap();
     };
     walk_all(true, fetch, come, |id| world.forget("runner_key", id)).await;

@@ -15,7 +15,7 @@ use sealink::{
     store::{RecordUpdate, RunnerFilter},
 };
 
-use super::world::{World, integration, new_id, page, token, user};
+use super::world::{World, integration, new_id, page, registration, token, user};
 
 pub(super) async fn a_runner_is_created_read_updated_and_deleted(world: Arc<World>) {
     let mut new = world.new_runner("build-1");
@@ -71,8 +71,8 @@ pub(super) async fn absent_runners(world: Arc<World>) {
     let token = token(TokenKind::Exchange, None, Some(id));
     let created = world.store.create_token(world.actor(), token, "runner.create_token").await;
     assert_eq!(created.unwrap_err().kind(), Kind::NotFound);
-    let registration = world.registration(id, "k");
-    let begun = world.store.begin_registration(world.actor(), registration).await;
+    let offer = registration(id, "k");
+    let begun = world.store.begin_registration(world.actor(), offer).await;
     assert_eq!(begun.unwrap_err().kind(), Kind::NotFound);
     assert_eq!(world.census().await, census, "a failed change left something");
 }
@@ -160,7 +160,7 @@ pub(super) async fn deleting_takes_everything_of_the_runner_and_nothing_else(wor
     for host in ["a.com", "b.com", "c.com"] {
         world.integrate(runner, host, Some(&kid)).await;
     }
-    world.store.begin_registration(world.actor(), world.registration(runner, "next")).await.unwrap();
+    world.store.begin_registration(world.actor(), registration(runner, "next")).await.unwrap();
     let access = token(TokenKind::Runner, None, Some(runner));
     world.store.create_token(world.actor(), access, "token.create").await.unwrap();
     world.store.revoke_key(world.actor(), kid.clone(), "lost".into()).await.unwrap();

@@ -93,6 +93,21 @@ pub(crate) fn user(name: &str) -> NewUser {
     NewUser { name: name.into(), email: "a@b".into(), fullname: String::new(), role: Role::Member }
 }
 
+/// An offered key.
+pub(crate) fn registration(runner: RunnerId, kid: &str) -> NewRegistration {
+    NewRegistration {
+        id: RegistrationId(new_id()),
+        runner,
+        kid: Kid(kid.into()),
+        algorithm: KeyAlgorithm::X25519,
+        bits: 256,
+        public_key: vec![5; 32],
+        answer_new_hash: [1; 32],
+        old: None,
+        expires_at: now().plus(std::time::Duration::from_mins(10)),
+    }
+}
+
 impl World {
     pub(crate) async fn new(store: Store, raw: Raw) -> Arc<Self> {
         let (organization, admin) = (OrganizationId(new_id()), UserId(new_id()));
@@ -144,20 +159,6 @@ impl World {
         id
     }
 
-    pub(crate) fn registration(&self, runner: RunnerId, kid: &str) -> NewRegistration {
-        NewRegistration {
-            id: RegistrationId(new_id()),
-            runner,
-            kid: Kid(kid.into()),
-            algorithm: KeyAlgorithm::X25519,
-            bits: 256,
-            public_key: vec![5; 32],
-            answer_new_hash: [1; 32],
-            old: None,
-            expires_at: now().plus(std::time::Duration::from_mins(10)),
-        }
-    }
-
     /// Registers a key; `replaces` is the ACTIVE key that was proved.
     pub(crate) async fn register(
         &self,
@@ -165,9 +166,9 @@ impl World {
         kid: &str,
         replaces: Option<&Kid>,
     ) -> Result<(Kid, KeyState)> {
-        let registration = self.registration(runner, kid);
-        let id = registration.id;
-        self.store.begin_registration(self.actor(), registration).await?;
+        let offer = registration(runner, kid);
+        let id = offer.id;
+        self.store.begin_registration(self.actor(), offer).await?;
         self.store.complete_registration(self.actor(), id, replaces.cloned()).await
     }
 
