@@ -46,6 +46,10 @@ audit:
 bench *ARGS:
     cargo bench {{ ARGS }}
 
+# load on a release build: rates, latencies, memory; `just load --help`
+load *ARGS:
+    benches/load/run {{ ARGS }}
+
 # format Rust and protobuf
 fmt:
     cargo fmt --all

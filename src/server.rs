@@ -89,6 +89,8 @@ pub async fn run(
     let served = listener::serve(listener, app, limits, stopping).await;
     probe.abort();
     service.close().await;
+    let (writes, commits) = service.write_counts();
+    tracing::info!(writes, commits, "the database is closed");
     served.map_err(|error| Error::new(Kind::Unavailable, "the listener failed").caused_by(error))
 }
 
