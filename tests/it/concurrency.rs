@@ -13,7 +13,7 @@ async fn a31_of_fifty_creates_exactly_one_wins(server: &TestServer) {
     for round in 0..3 {
         let over = |at: usize| {
             let host = format!("GHE{round}.example.com");
-            let host = if at % 2 == 0 { host } else { host.to_lowercase() };
+            let host = if at.is_multiple_of(2) { host } else { host.to_lowercase() };
             json!({ "host": host, "oauthPlaintextClientSecret": format!("secret-{at}") })
         };
         let overs: Vec<_> = (0..50).map(over).collect();
@@ -47,8 +47,8 @@ async fn a35_deleting_a_runner_leaves_no_orphan(server: &TestServer) {
             tokio::time::sleep(Duration::from_millis(3 * round)).await;
             admin.delete_runner(&agent.runner).await.ok();
         };
-        let (created, ()) = tokio::join!(creates, delete);
-        for answer in created {
+        let (answers, ()) = tokio::join!(creates, delete);
+        for answer in answers {
             if !answer.status.is_success() {
                 answer.refused(404, "not_found", "runner not found");
             }

@@ -5,7 +5,7 @@ use prost::Message;
 use sealink::{pb, seal::open::PrivateKey};
 use serde_json::{Value, json};
 
-use crate::support::{Actor, Agent, TestServer};
+use crate::support::{Actor, Agent, TestServer, new_id};
 
 type Cells = BTreeMap<String, Vec<String>>;
 
@@ -90,7 +90,7 @@ impl Cast {
 }
 
 fn unique(prefix: &str) -> String {
-    format!("{prefix}-{}", uuid::Uuid::now_v7().simple())
+    format!("{prefix}-{}", new_id().simple())
 }
 
 /// A request that keeps every rule and names the scene's own things.

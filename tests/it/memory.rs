@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     process::Process,
-    support::Actor,
+    support::{Actor, new_id},
     transport::{Call, envelope, gzip},
 };
 
@@ -80,8 +80,7 @@ async fn twenty_secrets_leave_nothing_in_memory() {
     let agent = admin.register().await;
     let visible = "found-in-memory.example.com";
     let id = admin.integrate(&agent.runner, &json!({ "host": visible })).await;
-    let secrets: Vec<_> =
-        (0..20).map(|at| format!("canary-{at:02}-{}", uuid::Uuid::now_v7().simple())).collect();
+    let secrets: Vec<_> = (0..20).map(|at| format!("canary-{at:02}-{}", new_id().simple())).collect();
     for (at, secret) in secrets.iter().enumerate() {
         send(&process, &admin, &id, secret, at).await;
         assert_eq!(agent.opened(&id).await, *secret);

@@ -2,7 +2,7 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use crate::support::{Actor, TestServer, on_both_stores};
+use crate::support::{Actor, TestServer, new_id, on_both_stores};
 
 fn rows(page: &Value) -> Vec<String> {
     let rows = page["integrations"].as_array().expect("an array");
@@ -175,7 +175,7 @@ async fn a36_filter_by_runners(server: &TestServer) {
     ] {
         assert_eq!(admin.listed(&filter(ids.clone())).await, *expected, "{ids}");
     }
-    let many = |count: usize| (0..count).map(|_| json!(uuid::Uuid::now_v7().to_string())).collect::<Vec<_>>();
+    let many = |count: usize| (0..count).map(|_| json!(new_id().to_string())).collect::<Vec<_>>();
     admin.list("", &filter(json!(many(26)))).await.blames("filter.runner_ids");
     let mut most = many(24);
     most.push(json!(first));

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::support::Actor;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running server and everything it writes. Dropping it kills it.
 pub(crate) struct Process {

@@ -2,7 +2,7 @@
 use sealink::pb::gitpod::v1::{CreateRunnerRequest, CreateRunnerResponse};
 use serde_json::{Value, json};
 
-use crate::support::{Actor, TestServer, on_both_stores};
+use crate::support::{Actor, TestServer, new_id, on_both_stores};
 
 async fn create(actor: &Actor, over: Value) -> crate::support::Answer {
     let mut body = json!({ "name": "a runner" });
@@ -217,7 +217,7 @@ async fn lists_are_narrowed(server: &TestServer) {
         assert_eq!(list(&admin, filter.clone()).await, rows, "{filter}");
     }
     assert_eq!(list(&member, json!({})).await, 1);
-    let ids: Vec<_> = (0..26).map(|_| uuid::Uuid::now_v7().to_string()).collect();
+    let ids: Vec<_> = (0..26).map(|_| new_id().to_string()).collect();
     let many = json!({ "filter": { "creatorIds": ids } });
     admin.call("RunnerService/ListRunners", &many).await.blames("filter.creator_ids");
 }

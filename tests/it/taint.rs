@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     process::Process,
-    support::{Actor, Agent, Database},
+    support::{Actor, Agent, Database, new_id},
 };
 
 /// Answers that hand out a token: that is where it belongs.
@@ -26,11 +26,11 @@ struct Canary {
 
 impl Canary {
     fn new(name: &'static str, secret: &[u8]) -> Self {
-        let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(secret);
         let list = format!("{secret:?}");
         let mut spellings = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
         // As `Debug` prints bytes, within a longer list too.
-        spellings.push(list[1..list.len() - 1].as_bytes().to_vec());
+        spellings.push(list.as_bytes()[1..list.len() - 1].to_vec());
         // In base64 what surrounds a secret shifts it by 0 to 2 bytes; the first and last characters blend.
         for shift in 0..3 {
             let shifted = [&vec![0; shift][..], secret].concat();
@@ -46,6 +46,10 @@ impl Canary {
     fn is_in(&self, text: &[u8]) -> bool {
         self.spellings.iter().any(|spelling| memchr::memmem::find(text, spelling).is_some())
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 /// Where which canary is.
@@ -176,8 +180,9 @@ async fn kid_of(agent: &Agent) -> String {
 }
 
 /// Registers a key whose challenge the test can open by itself, after offering its private half by mistake.
+#[expect(clippy::disallowed_types, reason = "agents never show what they opened, and this test needs it")]
 async fn register(agent: &mut Agent, canaries: &mut Vec<Canary>) {
-    let bytes = [0x5a; 32].map(|byte: u8| byte ^ uuid::Uuid::now_v7().as_bytes()[15]);
+    let bytes = [0x5a; 32].map(|byte: u8| byte ^ new_id().as_bytes()[15]);
     let key = PrivateKey::from_x25519(&bytes);
     let pem = key.to_pem().expect("a PEM");
     let line = pem.lines().nth(1).expect("a line").to_owned();
@@ -223,7 +228,7 @@ async fn misplace(actor: &Actor, runner: &str, id: &str, secret: &str) {
         refused(&actor.update_integration(id, &change).await);
     }
     for body in
-        [format!("{{\"id\":\"{secret}\""), format!("{{\"id\":\"{secret}\"}}trailing"), format!("{secret}")]
+        [format!("{{\"id\":\"{secret}\""), format!("{{\"id\":\"{secret}\"}}trailing"), secret.to_owned()]
     {
         refused(&actor.raw("RunnerConfigurationService/GetSCMIntegration", "application/json", body).await);
     }
@@ -287,7 +292,7 @@ async fn a_planted_leak_is_found() {
     for text in [secret.to_owned(), format!("a{secret}"), format!("ab{secret}z"), format!("abc{secret}zz")] {
         leaks.push(STANDARD.encode(&text));
         leaks.push(URL_SAFE_NO_PAD.encode(&text));
-        leaks.push(text.bytes().map(|byte| format!("{byte:02X}")).collect());
+        leaks.push(hex(text.as_bytes()).to_uppercase());
         leaks.push(text);
     }
     for (at, leak) in leaks.iter().enumerate() {

@@ -145,13 +145,12 @@ fn gunzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn web_message(answer: &Answer) -> String {
-    let encoded = match answer.headers.get("grpc-message") {
-        Some(message) => message.to_str().expect("ASCII").to_owned(),
-        None => {
-            let text = String::from_utf8_lossy(&answer.body).into_owned();
-            let rest = text.split("grpc-message: ").nth(1).unwrap_or_default();
-            rest.split("\r\n").next().unwrap_or_default().to_owned()
-        }
+    let encoded = if let Some(message) = answer.headers.get("grpc-message") {
+        message.to_str().expect("ASCII").to_owned()
+    } else {
+        let text = String::from_utf8_lossy(&answer.body).into_owned();
+        let rest = text.split("grpc-message: ").nth(1).unwrap_or_default();
+        rest.split("\r\n").next().unwrap_or_default().to_owned()
     };
     percent_encoding::percent_decode_str(&encoded).decode_utf8_lossy().into_owned()
 }

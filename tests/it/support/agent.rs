@@ -51,7 +51,7 @@ impl Agent {
         self.keys.push(key.to_pem().expect("a PEM").to_string());
     }
 
-    /// BeginKeyRegistration, whatever comes of it.
+    /// `BeginKeyRegistration`, whatever comes of it.
     pub(crate) async fn offer(&self, key: &PublicKey) -> Answer {
         let body = json!({ "runnerId": self.runner, "publicKey": STANDARD.encode(key.wire_bytes()) });
         self.actor.call("RunnerKeyService/BeginKeyRegistration", &body).await
@@ -71,7 +71,7 @@ impl Agent {
         Begun { id, answer_new, answer_old: answer(&begun["challengeOld"]) }
     }
 
-    /// CompleteKeyRegistration, whatever comes of it.
+    /// `CompleteKeyRegistration`, whatever comes of it.
     pub(crate) async fn complete(&self, begun: &Begun) -> Answer {
         let body = json!({
             "registrationId": begun.id, "answerNew": begun.answer_new, "answerOld": begun.answer_old,

@@ -1,10 +1,10 @@
 //! The server's database behind its back: to see what is stored, and to make what no RPC makes.
 use std::path::Path;
 
+use super::new_id;
 use rand_core::{OsRng, RngCore};
 use sealink::domain::token::{NewToken, TokenKind};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgPool, SqlitePool, sqlite::SqliteConnectOptions};
-use uuid::Uuid;
 
 /// A second, small pool of connections to it.
 pub(crate) enum Database {
@@ -75,7 +75,7 @@ impl Database {
             VALUES ($1, $2, 'other', 'other@example.com', '', 'ADMIN', 1)";
         const TOKEN: &str = "INSERT INTO token (token_id, id, organization_id, kind, member_id, secret_hash, \
             description, read_only, created_at) VALUES ($1, $2, $3, 'ADMIN', $4, $5, '', $6, 1)";
-        let (organization, member) = (Uuid::now_v7(), Uuid::now_v7());
+        let (organization, member) = (new_id(), new_id());
         let mut random = [0; 44];
         OsRng.fill_bytes(&mut random);
         let token = NewToken::new(TokenKind::Admin, &random);
@@ -83,7 +83,7 @@ impl Database {
             sqlx::query(ORGANIZATION).bind(organization).execute(pool).await.expect("an organization");
             sqlx::query(MEMBER).bind(member).bind(organization).execute(pool).await.expect("a member");
             sqlx::query(TOKEN)
-                .bind(&token.id).bind(Uuid::now_v7()).bind(organization).bind(member)
+                .bind(&token.id).bind(new_id()).bind(organization).bind(member)
                 .bind(token.hash.as_slice()).bind(false)
                 .execute(pool).await.expect("a token");
         });

@@ -20,6 +20,11 @@ pub(crate) use self::{
     server::{TestServer, postgres_url},
 };
 
+/// An id that nothing else has.
+pub(crate) fn new_id() -> uuid::Uuid {
+    sealink::clock::Clock::System.new_id()
+}
+
 /// Runs each test on both stores; it gets the server, and on PostgreSQL the database goes with it.
 macro_rules! on_both_stores {
     ($($name:ident),* $(,)?) => {

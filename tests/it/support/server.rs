@@ -4,9 +4,8 @@ use std::{fs, net::SocketAddr};
 use sealink::{config::Settings, server};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
-use uuid::Uuid;
 
-use super::{Actor, Database};
+use super::{Actor, Database, new_id};
 
 /// A running server. Dropping it stops it; [`TestServer::stop`] also waits, and drops its PostgreSQL database.
 pub(crate) struct TestServer {
@@ -42,7 +41,7 @@ impl TestServer {
     /// A server on a fresh PostgreSQL database.
     pub(crate) async fn start_on_postgres() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let name = format!("sealink_test_{}", Uuid::now_v7().simple());
+        let name = format!("sealink_test_{}", new_id().simple());
         let url = Database::create_postgres(&postgres_url(), &name).await;
         let served = serve(&directory, &[("database.url", &url)]).await;
         let database = Database::postgres(&url, name).await;

@@ -67,7 +67,7 @@ impl Actor {
         self.call("RunnerService/DeleteRunner", &json!({ "runnerId": id })).await
     }
 
-    /// CreateSCMIntegration for github.com with OAuth, changed as `over` says.
+    /// `CreateSCMIntegration` for github.com with OAuth, changed as `over` says.
     pub(crate) async fn try_integrate(&self, runner: &str, over: &Value) -> Answer {
         let base = json!({
             "runnerId": runner, "scmId": "github", "host": "github.com",
@@ -102,7 +102,7 @@ impl Actor {
         self.call("RunnerConfigurationService/DeleteSCMIntegration", &json!({ "id": id })).await
     }
 
-    /// ListSCMIntegrations; `query` is empty or starts with a question mark.
+    /// `ListSCMIntegrations`; `query` is empty or starts with a question mark.
     pub(crate) async fn list(&self, query: &str, body: &Value) -> Answer {
         self.call(&format!("RunnerConfigurationService/ListSCMIntegrations{query}"), body).await
     }
