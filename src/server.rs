@@ -1,5 +1,10 @@
 //! The server's life: open, listen, serve, drain.
-use std::{future::Future, path::Path, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use rustix::fs::{FlockOperation, flock};
 use tokio::net::TcpListener;
@@ -17,7 +22,7 @@ use crate::{
     error::{Error, Kind, Result},
     listener, private_file,
     rpc::Config,
-    service::{Admin, Service, Start},
+    service::{Admin, Service, Start, TokenDelivery},
     store::{Location, Store},
 };
 
@@ -41,10 +46,9 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
     let store = Store::open(&location).await?;
     let root_key = directory.root_key(Start::has_keyring(&store).await?)?;
     let start = Start { store, clock: Clock::System, root_key: Some(root_key), allowed_hosts };
-    let deliver = |token: &str| directory.write_admin_token(token);
     let admin = match preset {
         Some(token) => Admin::Preset(token),
-        None => Admin::Generated(&deliver),
+        None => Admin::Generated(&directory),
     };
     let service = start.service(admin).await?;
     if matches!(location, Location::Postgres(_)) {
@@ -111,7 +115,7 @@ async fn watch_database(service: Arc<Service>, health: Health) {
 
 /// The data directory, locked for as long as this value lives.
 pub struct DataDir {
-    path: std::path::PathBuf,
+    path: PathBuf,
     _lock: std::fs::File,
 }
 
@@ -155,13 +159,28 @@ impl DataDir {
         RootKey::create(&path).map_err(|error| refused(&error))
     }
 
-    fn write_admin_token(&self, token: &str) -> Result<()> {
-        let path = self.path.join("admin-token");
-        private_file::write(&path, format!("{token}\n").as_bytes()).map_err(|error| {
+    fn admin_token(&self) -> PathBuf {
+        self.path.join("admin-token")
+    }
+}
+
+impl TokenDelivery for DataDir {
+    fn deliver(&self, token: &str) -> Result<()> {
+        let path = self.admin_token();
+        let text = Zeroizing::new(format!("{token}\n"));
+        private_file::write(&path, text.as_bytes()).map_err(|error| {
             Error::new(Kind::Unavailable, "the admin token cannot be written").caused_by(error)
         })?;
         tracing::info!(path = %path.display(), "the administrator's token is in this file");
         Ok(())
+    }
+
+    fn withdraw(&self) -> Result<()> {
+        tracing::info!("another server has made the administrator: its data directory has the token");
+        std::fs::remove_file(self.admin_token()).map_err(|error| {
+            Error::new(Kind::Unavailable, "an admin token that opens nothing cannot be removed")
+                .caused_by(error)
+        })
     }
 }
 

@@ -23,7 +23,7 @@ pub use self::{
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
-    start::{Admin, Start},
+    start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest},
 };
 use self::{page_tokens::PageTokens, sealing::KeyCache};

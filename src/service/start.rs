@@ -37,8 +37,24 @@ pub struct Start {
 pub enum Admin<'a> {
     /// The operator presets it.
     Preset(Zeroizing<String>),
-    /// The first start makes it and hands it to this function, before anything is stored.
-    Generated(&'a (dyn Fn(&str) -> Result<()> + Sync)),
+    /// The first start makes it and hands it over here.
+    Generated(&'a dyn TokenDelivery),
+}
+
+/// Where the administrator finds the token that the first start makes.
+pub trait TokenDelivery: Sync {
+    /// Hands the token over, before anything is stored: after a crash in between the next start makes
+    /// another.
+    ///
+    /// # Errors
+    /// Whatever keeps the token from its reader; nothing is stored then.
+    fn deliver(&self, token: &str) -> Result<()>;
+
+    /// Takes the token back: another replica's start was faster, and its token is the one that works.
+    ///
+    /// # Errors
+    /// Whatever keeps a token in place that opens nothing.
+    fn withdraw(&self) -> Result<()>;
 }
 
 impl Start {
@@ -114,10 +130,9 @@ async fn first_start(store: &Store, clock: &Clock, admin: &Admin<'_>) -> Result<
     let id = UserId(clock.new_id());
     let token = match admin {
         Admin::Preset(_) => None,
-        Admin::Generated(deliver) => {
+        Admin::Generated(delivery) => {
             let token = new_token(TokenKind::Admin)?;
-            // First the file, then the row: after a crash in between the next start makes another.
-            deliver(&token.text)?;
+            delivery.deliver(&token.text)?;
             Some(NewTokenRow {
                 id: clock.new_id(),
                 token_id: token.id,
@@ -134,7 +149,10 @@ async fn first_start(store: &Store, clock: &Clock, admin: &Admin<'_>) -> Result<
     let user = NewUser::parse("admin".into(), "admin@localhost".into(), String::new(), Role::Admin)?;
     let actor = Actor::server(organization, clock.now(), clock.new_id());
     let first = FirstAdmin { epoch: clock.new_id(), organization, id, user, token };
-    store.bootstrap(actor, first).await.map(|_| ())
+    match (store.bootstrap(actor, first).await?, admin) {
+        (false, Admin::Generated(delivery)) => delivery.withdraw(),
+        _ => Ok(()),
+    }
 }
 
 async fn apply_preset(

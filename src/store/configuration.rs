@@ -1,4 +1,6 @@
 //! A runner's whole configuration as one consistent snapshot.
+use std::time::Duration;
+
 use sqlx::Row;
 use uuid::Uuid;
 
@@ -9,7 +11,7 @@ use crate::{
         integration::Integration,
         runner::Runner,
     },
-    error::Result,
+    error::{Error, Kind, Result},
 };
 
 /// What a runner's agents work from.
@@ -20,6 +22,9 @@ pub struct Configured {
     /// All its integrations, oldest first.
     pub integrations: Vec<Integration>,
 }
+
+/// How often a configuration that changes while it is read is read again.
+const ATTEMPTS: u32 = 8;
 
 impl Store {
     /// The id of this database's history; a restored backup has another one.
@@ -45,7 +50,7 @@ impl Store {
     ) -> Result<Option<Configured>> {
         const SQL: &str = "SELECT r.revision, i.record FROM runner r \
             LEFT JOIN scm_integration i ON i.runner_id = r.id WHERE r.id = $1 ORDER BY i.id";
-        loop {
+        for _ in 0..ATTEMPTS {
             let Some(runner) = self.runner(organization, id).await? else { return Ok(None) };
             let rows = on!(self, pool => sqlx::query(SQL).bind(id).fetch_all(pool).await
                 .and_then(|rows| rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()))?;
@@ -59,5 +64,7 @@ impl Store {
             let integrations = record::decode_all(&records.concat())?;
             return Ok(Some(Configured { runner, integrations }));
         }
+        Err(Error::new(Kind::Unavailable, "the configuration changes faster than it can be read")
+            .retry_after(Duration::from_secs(1)))
     }
 }
