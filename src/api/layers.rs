@@ -18,6 +18,7 @@ use tower_http::{
     sensitive_headers::SetSensitiveRequestHeadersLayer,
 };
 
+use super::access_log::AccessLog;
 use crate::clock::Clock;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -46,6 +47,8 @@ where
         // Every log line and every complaint names the same request.
         .layer(SetRequestIdLayer::new(REQUEST_ID, Counter::new()))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+        // Has the id by now, and sees refusals of the layers below too.
+        .layer(AccessLog)
         // Marked so that neither `Debug` nor HTTP/2's header tables keep them.
         .layer(SetSensitiveRequestHeadersLayer::new([
             header::AUTHORIZATION,

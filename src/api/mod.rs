@@ -1,4 +1,5 @@
 //! The edge: bytes to types and back, callers, errors. The only place that knows the protocols.
+mod access_log;
 mod auth;
 mod convert;
 pub mod cors;

@@ -150,3 +150,59 @@ fn binding(caller: &Caller, list: List<'_>) -> Vec<u8> {
     let length = u32::try_from(name.len()).unwrap_or(u32::MAX).to_be_bytes();
     [&length, name, caller.organization.0.as_bytes(), principal.as_bytes(), filter.finish().as_ref()].concat()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        at_rest::{KeyringRow, RootKey, SeedState},
+        domain::{
+            id::{OrganizationId, UserId},
+            token::TokenId,
+            user::Role,
+        },
+    };
+
+    fn tokens() -> PageTokens {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = RootKey::create(&directory.path().join("root.key")).expect("a root key");
+        let row = KeyringRow::generate(&root, 1, SeedState::Active).expect("a seed");
+        PageTokens::new(&Keyring::unlock(&root, &[row]).expect("a keyring")).expect("page tokens")
+    }
+
+    fn caller() -> Caller {
+        Caller {
+            organization: OrganizationId(Uuid::from_u128(1)),
+            principal: Principal::User { id: UserId(Uuid::from_u128(2)), role: Role::Admin },
+            read_only: false,
+            token: TokenId("0".repeat(12)),
+        }
+    }
+
+    const LIST: List<'static> = List { name: "things", filter: &[] };
+
+    fn second_page(tokens: &PageTokens, now: Instant) -> PageAsk {
+        let page = Page { rows: vec![()], next: Some(After(Uuid::from_u128(3))) };
+        let listing = tokens.write(&caller(), LIST, page, now).expect("a page");
+        PageAsk { size: 1, token: listing.next_token }
+    }
+
+    #[test]
+    fn a14_a_token_lives_for_a_day() {
+        let (tokens, made) = (tokens(), Instant(0));
+        let ask = second_page(&tokens, made);
+        let last = Instant(made.plus(LIFE).0 - 1);
+        let after = tokens.read(&caller(), LIST, &ask, last).expect("still good").after;
+        assert_eq!(after, After(Uuid::from_u128(3)));
+        let expired = tokens.read(&caller(), LIST, &ask, made.plus(LIFE)).expect_err("expired");
+        assert_eq!(expired.kind(), crate::error::Kind::Invalid);
+    }
+
+    #[test]
+    fn a14_a_token_of_another_keyring_or_version_is_refused() {
+        let ask = second_page(&tokens(), Instant(0));
+        assert!(tokens().read(&caller(), LIST, &ask, Instant(0)).is_err());
+        let shorter = PageAsk { token: ask.token[..ask.token.len() - 4].to_owned(), ..ask };
+        assert!(tokens().read(&caller(), LIST, &shorter, Instant(0)).is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! One line per request, for operators who ask for it (log level debug). Never a query, a header or a body:
+//! each may hold what is nobody's business.
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+    time::Instant,
+};
+
+use axum::body::Body;
+use futures_util::{
+    FutureExt, TryFutureExt,
+    future::{BoxFuture, Either},
+};
+use http::{Request, Response};
+use tower::{Layer, Service};
+use tower_http::request_id::RequestId;
+
+/// Logs every request of the services it wraps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct AccessLog;
+
+impl<S> Layer<S> for AccessLog {
+    type Service = Logged<S>;
+
+    fn layer(&self, inner: S) -> Logged<S> {
+        Logged(inner)
+    }
+}
+
+/// The service behind [`AccessLog`].
+#[derive(Clone, Debug)]
+pub(super) struct Logged<S>(S);
+
+impl<S, B> Service<Request<Body>> for Logged<S>
+where
+    S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = Infallible;
+    type Future = Either<S::Future, BoxFuture<'static, Result<S::Response, Infallible>>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return Either::Left(self.0.call(request));
+        }
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let id = request.extensions().get::<RequestId>().cloned();
+        let started = Instant::now();
+        let answer = self.0.call(request).inspect_ok(move |response| {
+            tracing::debug!(
+                http.method = %method,
+                http.path = path,
+                http.status = response.status().as_u16(),
+                request.id = id.as_ref().and_then(|id| id.header_value().to_str().ok()),
+                duration_us = started.elapsed().as_micros(),
+                "answered"
+            );
+        });
+        Either::Right(answer.boxed())
+    }
+}
