@@ -21,16 +21,6 @@ const LIST: &str = "scm_integrations";
 /// How often a change is decided anew when somebody else was faster.
 const ATTEMPTS: u32 = 5;
 
-/// The first page of one runner's integrations, asked by a caller who is not yet authenticated: the token is
-/// checked with the same query that reads the page.
-#[derive(Clone, Copy, Debug)]
-pub struct FirstPage {
-    /// Whose integrations.
-    pub runner: RunnerId,
-    /// As [`PageAsk::size`].
-    pub size: i32,
-}
-
 impl Service {
     /// Configures a host for a runner; the secret is sealed before anything is stored.
     ///
@@ -102,16 +92,40 @@ impl Service {
         }
     }
 
-    /// Authenticates and answers the first page of one runner's integrations with one query.
+    /// A page of the integrations the caller may see, oldest first; `runners` narrows it, and a runner that
+    /// is not the caller's to see adds no rows. Authenticates the caller too: for the first page of one
+    /// runner, what is asked most, that takes no query of its own.
     ///
     /// # Errors
-    /// [`Kind::Unauthenticated`] as [`Service::authenticate`], [`Kind::Invalid`] for the page size.
-    pub async fn first_page(&self, credential: &Credential, ask: FirstPage) -> Result<Listing<Integration>> {
-        let size = PageSize::parse(ask.size);
+    /// [`Kind::Unauthenticated`] as [`Service::authenticate`], [`Kind::Invalid`] for the page size or a page
+    /// token that is not this list's.
+    pub async fn integrations(
+        &self,
+        credential: &Credential,
+        mut runners: Vec<RunnerId>,
+        ask: &PageAsk,
+    ) -> Result<Listing<Integration>> {
+        runners.sort_unstable();
+        runners.dedup();
+        if let ([runner], true) = (&runners[..], ask.token.is_empty()) {
+            return self.first_page(credential, *runner, ask.size).await;
+        }
+        let caller = self.authenticate(credential).await?;
+        self.listed(&caller, &runners, ask).await
+    }
+
+    /// The token is checked with the same query that reads the page.
+    async fn first_page(
+        &self,
+        credential: &Credential,
+        runner: RunnerId,
+        size: i32,
+    ) -> Result<Listing<Integration>> {
+        let size = PageSize::parse(size);
         // The token is judged first: a caller without one learns nothing about its request.
         let page =
             PageRequest { size: size.as_ref().copied().unwrap_or(PageSize::SMALLEST), after: After::START };
-        let query = RunnerPageQuery { token: credential.id.clone(), runner: ask.runner, page };
+        let query = RunnerPageQuery { token: credential.id.clone(), runner, page };
         let found = self.store.runner_page(query).await?;
         let now = self.now();
         let caller = verify(found.token.as_ref(), credential, now)?;
@@ -119,29 +133,22 @@ impl Service {
         size?;
         let visible = found.runner.is_some_and(|runner| caller.reach(&runner).is_ok());
         let page = if visible { found.page } else { Page { rows: Vec::new(), next: None } };
-        let filter = [ask.runner.to_string()];
+        let filter = [runner.to_string()];
         self.pages.write(&caller, List { name: LIST, filter: &filter }, page, now)
     }
 
-    /// A page of the integrations the caller may see, oldest first; `runners` narrows it, and a runner that
-    /// is not the caller's to see adds no rows.
-    ///
-    /// # Errors
-    /// [`Kind::Invalid`] for the page size or a page token that is not this list's.
-    pub async fn integrations(
+    async fn listed(
         &self,
         caller: &Caller,
-        mut runners: Vec<RunnerId>,
+        runners: &[RunnerId],
         ask: &PageAsk,
     ) -> Result<Listing<Integration>> {
-        runners.sort_unstable();
-        runners.dedup();
         let filter: Vec<_> = runners.iter().map(ToString::to_string).collect();
         let list = List { name: LIST, filter: &filter };
         let now = self.now();
         let request = self.pages.read(caller, list, ask, now)?;
         let page = match (runners.is_empty(), caller.visible()) {
-            (false, _) => self.pages_of(caller, &runners, request).await?,
+            (false, _) => self.pages_of(caller, runners, request).await?,
             (true, Visible::Only(runner)) => self.pages_of(caller, &[runner], request).await?,
             (true, Visible::Organization) => {
                 self.store.integrations(IntegrationScope::Organization(caller.organization), request).await?

@@ -19,7 +19,6 @@ use uuid::Uuid;
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
-    integrations::FirstPage,
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,

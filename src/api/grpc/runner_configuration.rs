@@ -31,7 +31,6 @@ use crate::{
         ValidateRunnerConfigurationResponse, list_scm_integrations_request,
         runner_configuration_service_server::RunnerConfigurationService,
     },
-    service::FirstPage,
 };
 
 #[tonic::async_trait]
@@ -60,19 +59,8 @@ impl RunnerConfigurationService for Api {
         request: Request<ListScmIntegrationsRequest>,
     ) -> Reply<ListScmIntegrationsResponse> {
         let (token, request) = deferred_parts(request)?;
-        let ask = page_ask(request.pagination);
-        let mut runners = runner_ids(&request.filter.unwrap_or_default())?;
-        runners.sort_unstable();
-        runners.dedup();
-        let listing = match runners[..] {
-            [runner] if ask.token.is_empty() => {
-                self.service.first_page(token.settle(), FirstPage { runner, size: ask.size }).await?
-            }
-            _ => {
-                let caller = self.service.authenticate(token.settle()).await?;
-                self.service.integrations(&caller, runners, &ask).await?
-            }
-        };
+        let (runners, ask) = (runner_ids(&request.filter.unwrap_or_default())?, page_ask(request.pagination));
+        let listing = self.service.integrations(token.settle(), runners, &ask).await?;
         Ok(Response::new(ListScmIntegrationsResponse {
             pagination: Some(page_answer(listing.next_token)),
             integrations: listing.rows.into_iter().map(convert::integration).collect(),
