@@ -1,8 +1,7 @@
 //! The change log of a runner and the audit log: rows written inside the change's own transaction.
-use sqlx::Row;
 use uuid::Uuid;
 
-use super::tx::{Tx, execute, for_update, on_tx};
+use super::tx::{Tx, dialect, execute, on_tx};
 use crate::{
     domain::{
         audit::{Actor, Entry},
@@ -27,18 +26,24 @@ pub(super) async fn log_change(
     operation: Operation,
     (kind, object): (&'static str, Uuid),
 ) -> Result<()> {
-    const NEXT: &str = "UPDATE runner SET revision = revision + 1 \
-        WHERE id = $1 AND organization_id = $2 RETURNING revision";
-    const LOG: &str = "INSERT INTO configuration_change \
-        (runner_id, revision, changed_at, operation, object_kind, object_id) VALUES ($1, $2, $3, $4, $5, $6)";
-    let row = on_tx!(tx, conn => sqlx::query(NEXT).bind(runner).bind(actor.organization).fetch_optional(conn).await
-        .and_then(|row| row.map(|row| row.try_get::<i64, _>(0)).transpose()))?;
-    let revision = row.ok_or_else(|| Error::not_found("runner"))?;
+    const SQLITE: &str = "UPDATE runner SET revision = revision + 1 WHERE id = $1 AND organization_id = $2; \
+        INSERT INTO configuration_change \
+        (runner_id, revision, changed_at, operation, object_kind, object_id) \
+        SELECT id, revision, $3, $4, $5, $6 FROM runner WHERE id = $1 AND organization_id = $2";
+    const POSTGRES: &str = "WITH next AS (UPDATE runner SET revision = revision + 1 \
+        WHERE id = $1 AND organization_id = $2 RETURNING id, revision) \
+        INSERT INTO configuration_change \
+        (runner_id, revision, changed_at, operation, object_kind, object_id) \
+        SELECT id, revision, $3, $4, $5, $6 FROM next";
     let operation = match operation {
         Operation::Put => "PUT",
         Operation::Delete => "DELETE",
     };
-    execute!(tx, LOG, runner, revision, actor.at, operation, kind, object).map(|_| ())
+    let sql = dialect(tx, SQLITE, POSTGRES);
+    match execute!(tx, sql, runner, actor.organization, actor.at, operation, kind, object)? {
+        0 => Err(Error::not_found("runner")),
+        _ => Ok(()),
+    }
 }
 
 /// Locks a runner's row until the transaction ends, for a step that must look before it changes anything.
@@ -47,7 +52,7 @@ pub(super) async fn log_change(
 pub(super) async fn lock_runner(tx: &mut Tx, actor: &Actor, runner: RunnerId) -> Result<bool> {
     const FIND: &str = "SELECT revision FROM runner WHERE id = $1 AND organization_id = $2";
     const FIND_LOCKED: &str = "SELECT revision FROM runner WHERE id = $1 AND organization_id = $2 FOR UPDATE";
-    let sql = for_update(tx, FIND, FIND_LOCKED);
+    let sql = dialect(tx, FIND, FIND_LOCKED);
     let found = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(sql)
         .bind(runner).bind(actor.organization).fetch_optional(conn).await)?;
     Ok(found.is_some())

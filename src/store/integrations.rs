@@ -61,12 +61,13 @@ impl Store {
     pub async fn create_integration(&self, actor: Actor, creator: UserId, new: Integration) -> Result<()> {
         const SQL: &str = "INSERT INTO scm_integration \
             (id, organization_id, runner_id, creator_id, scm_id, host_key, kid, version, record) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+            SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE $7 IS NULL OR EXISTS \
+            (SELECT 1 FROM runner_key k WHERE k.runner_id = $3 AND k.kid = $7 AND k.state = 'ACTIVE')";
         let encoded = record::encode(&new);
         self.write((actor, creator, new, encoded), |tx, (actor, creator, new, encoded)| {
             Box::pin(async move {
                 log_change(tx, actor, new.runner, Operation::Put, (OBJECT, new.id.0)).await?;
-                require_active(tx, new.runner, kid(new)).await?;
+                // Checks what `require_active` checks, in the same exchange.
                 let inserted = execute!(
                     tx,
                     SQL,
@@ -80,7 +81,9 @@ impl Store {
                     version(new.version),
                     encoded,
                 );
-                inserted.map_err(existing)?;
+                if inserted.map_err(existing)? == 0 {
+                    return Err(changed_meanwhile());
+                }
                 let entry = Entry::new("scm_integration.create", &new.id)
                     .with("runner", new.runner.to_string())
                     .with("scm_id", new.scm_id.as_str())

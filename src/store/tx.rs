@@ -43,8 +43,9 @@ macro_rules! execute {
 }
 pub(crate) use execute;
 
-/// The clause that locks a row that was read to be changed. SQLite has one writer and needs none.
-pub(crate) fn for_update(tx: &Tx, sqlite: &'static str, postgres: &'static str) -> &'static str {
+/// The text for the database at hand, where the two need different ones: to lock a row that was read to be
+/// changed, which SQLite's one writer need not, or to save an exchange with the database.
+pub(crate) fn dialect(tx: &Tx, sqlite: &'static str, postgres: &'static str) -> &'static str {
     match tx {
         Tx::Sqlite(_) => sqlite,
         Tx::Postgres(_) => postgres,

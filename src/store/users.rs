@@ -5,7 +5,7 @@ use super::{
     Store,
     changes::log_audit,
     on,
-    tx::{execute, for_update, on_tx},
+    tx::{dialect, execute, on_tx},
 };
 use crate::{
     clock::Instant,
@@ -93,7 +93,7 @@ impl Store {
         const DISABLE: &str = "UPDATE member SET disabled_at = $2 WHERE id = $1";
         self.write((actor, id), |tx, (actor, id)| {
             Box::pin(async move {
-                let sql = for_update(tx, FIND, FIND_LOCKED);
+                let sql = dialect(tx, FIND, FIND_LOCKED);
                 let row: Option<UserRow> = on_tx!(tx, conn => sqlx::query_as(sql)
                     .bind(*id).bind(actor.organization).fetch_optional(conn).await)?;
                 let Some(mut user) = row.map(User::from) else { return Ok(None) };
