@@ -10,7 +10,7 @@ use super::{
     Store,
     combine::Answer,
     failure::failure,
-    on, record,
+    on, record, sqlite,
     tokens::{Columns, StoredToken, token_columns, token_joins},
 };
 use crate::{
@@ -72,7 +72,9 @@ impl Found {
             (Some(id), Some(organization), Some(creator)) => Some(RunnerFacts { id, organization, creator }),
             _ => None,
         };
-        let rows = record::decode_all(self.records.as_deref().unwrap_or_default())?;
+        let mut rows = record::decode_all(self.records.as_deref().unwrap_or_default())?;
+        // SQLite would sort copies of the records; in practice they come in order already.
+        rows.sort_unstable_by_key(|row| row.id);
         let page = Page::cut(rows, request.size, |row| row.id.0);
         Ok(RunnerPage { token: self.token.token(), runner, page })
     }
@@ -105,7 +107,7 @@ pub(super) const SQLITE_PAGES: &str = concat!(
     token_columns!(),
     ", ",
     runner_columns!(),
-    ", (SELECT CAST(group_concat(p.record, '' ORDER BY p.id) AS BLOB) FROM \
+    ", (SELECT CAST(group_concat(p.record, '') AS BLOB) FROM \
         (SELECT i.id, i.record FROM scm_integration i \
          WHERE i.runner_id = unhex(a.value ->> 1) AND i.id > unhex(a.value ->> 2) \
          ORDER BY i.id LIMIT $2) p) AS records \
@@ -125,7 +127,7 @@ impl Answer<RunnerPageQuery, RunnerPage> for SqliteRunnerPages {
                 questions.iter().map(|q| (&q.token.0, hex(q.runner.0), hex(q.page.after.0))).collect();
             let asked = serde_json::to_string(&asked).map_err(Error::internal)?;
             let query = sqlx::query_as(SQLITE_PAGES).bind(asked).bind(limit(questions));
-            in_order(query.fetch_all(&mut self.0).await.map_err(failure)?, questions)
+            in_order(sqlite::rows(&mut self.0, query, questions.len()).await?, questions)
         })
     }
 

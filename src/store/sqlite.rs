@@ -2,9 +2,11 @@
 use std::{fs::File, os::unix::fs::PermissionsExt, path::Path};
 
 use sqlx::{
-    ConnectOptions, Connection, Row, SqliteConnection,
+    ConnectOptions, Connection, FromRow, Row, Sqlite, SqliteConnection,
+    query::QueryAs,
     sqlite::{
-        SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+        SqliteArguments, SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
+        SqliteRow, SqliteSynchronous,
     },
 };
 
@@ -93,6 +95,23 @@ async fn look(options: &SqliteConnectOptions) -> Result<(i64, i64)> {
     let tables = number(&mut connection, "SELECT count(*) FROM sqlite_schema").await?;
     drop(connection.close().await);
     Ok((mark, tables))
+}
+
+/// The rows of a combined query, one per question. A lone one is taken without waiting for the end of the
+/// statement, which would wake this thread once more.
+pub(super) async fn rows<T>(
+    connection: &mut SqliteConnection,
+    query: QueryAs<'_, Sqlite, T, SqliteArguments>,
+    questions: usize,
+) -> Result<Vec<T>>
+where
+    T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+{
+    let found = match questions {
+        1 => query.fetch_optional(connection).await.map(|row| row.into_iter().collect()),
+        _ => query.fetch_all(connection).await,
+    };
+    found.map_err(failure)
 }
 
 /// One number from one row.

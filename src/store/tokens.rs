@@ -8,7 +8,7 @@ use super::{
     changes::log_audit,
     combine::Answer,
     failure::failure,
-    on,
+    on, sqlite,
     tx::{execute, on_tx},
 };
 use crate::{
@@ -175,9 +175,8 @@ impl Answer<TokenLookup, Option<StoredToken>> for SqliteTokens {
         Box::pin(async move {
             let ids: Vec<_> = ids.iter().map(|id| &id.0).collect();
             let asked = serde_json::to_string(&ids).map_err(Error::internal)?;
-            let found =
-                sqlx::query_as(SQLITE_TOKENS).bind(asked).fetch_all(&mut self.0).await.map_err(failure)?;
-            Ok(in_order(found, ids.len()))
+            let query = sqlx::query_as(SQLITE_TOKENS).bind(asked);
+            Ok(in_order(sqlite::rows(&mut self.0, query, ids.len()).await?, ids.len()))
         })
     }
 
