@@ -1,7 +1,6 @@
-//! The one error type and the one table from its kinds to every protocol.
-use std::{borrow::Cow, error::Error as StdError, fmt, time::Duration};
+//! The one error type and the one table from its kinds to gRPC codes, which every protocol starts from.
+use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
-use http::StatusCode;
 use tonic::Code;
 
 /// What every fallible function of the crate answers.
@@ -38,42 +37,25 @@ pub enum Kind {
     Internal,
 }
 
-/// How one kind is said in each protocol. Connect derives its HTTP status from the gRPC code.
-struct Row {
-    grpc: Code,
-    rest: StatusCode,
-}
-
 impl Kind {
-    const fn row(self) -> Row {
-        let (grpc, rest) = match self {
-            Self::Invalid => (Code::InvalidArgument, StatusCode::UNPROCESSABLE_ENTITY),
-            Self::Unauthenticated => (Code::Unauthenticated, StatusCode::UNAUTHORIZED),
-            Self::Forbidden => (Code::PermissionDenied, StatusCode::FORBIDDEN),
-            Self::NotFound => (Code::NotFound, StatusCode::NOT_FOUND),
-            Self::AlreadyExists => (Code::AlreadyExists, StatusCode::UNPROCESSABLE_ENTITY),
-            Self::Conflict => (Code::Aborted, StatusCode::CONFLICT),
-            Self::Precondition => (Code::FailedPrecondition, StatusCode::UNPROCESSABLE_ENTITY),
-            Self::Exhausted => (Code::ResourceExhausted, StatusCode::TOO_MANY_REQUESTS),
-            Self::Unavailable => (Code::Unavailable, StatusCode::SERVICE_UNAVAILABLE),
-            Self::Deadline => (Code::DeadlineExceeded, StatusCode::GATEWAY_TIMEOUT),
-            Self::Unimplemented => (Code::Unimplemented, StatusCode::NOT_IMPLEMENTED),
-            Self::DataLoss => (Code::DataLoss, StatusCode::INTERNAL_SERVER_ERROR),
-            Self::Internal => (Code::Internal, StatusCode::INTERNAL_SERVER_ERROR),
-        };
-        Row { grpc, rest }
-    }
-
-    /// The gRPC code.
+    /// The gRPC code. Connect derives its HTTP status from it.
     #[must_use]
     pub const fn grpc(self) -> Code {
-        self.row().grpc
-    }
-
-    /// The HTTP status of the REST APIs.
-    #[must_use]
-    pub const fn rest(self) -> StatusCode {
-        self.row().rest
+        match self {
+            Self::Invalid => Code::InvalidArgument,
+            Self::Unauthenticated => Code::Unauthenticated,
+            Self::Forbidden => Code::PermissionDenied,
+            Self::NotFound => Code::NotFound,
+            Self::AlreadyExists => Code::AlreadyExists,
+            Self::Conflict => Code::Aborted,
+            Self::Precondition => Code::FailedPrecondition,
+            Self::Exhausted => Code::ResourceExhausted,
+            Self::Unavailable => Code::Unavailable,
+            Self::Deadline => Code::DeadlineExceeded,
+            Self::Unimplemented => Code::Unimplemented,
+            Self::DataLoss => Code::DataLoss,
+            Self::Internal => Code::Internal,
+        }
     }
 }
 
@@ -96,7 +78,7 @@ pub struct Error {
     message: Cow<'static, str>,
     violations: Vec<Violation>,
     retry_after: Option<Duration>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -140,7 +122,7 @@ impl Error {
     /// Something that should not happen; the caller reads "internal".
     #[must_use]
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { source: Some(source.into()), ..Self::new(Kind::Internal, "internal") }
+        Self { source: Some(Arc::from(source.into())), ..Self::new(Kind::Internal, "internal") }
     }
 
     /// Names the field to blame on an error that is not [`Kind::Invalid`]; the message stays.
@@ -154,7 +136,7 @@ impl Error {
     /// Keeps the cause for the operator's log.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 
@@ -165,7 +147,7 @@ impl Error {
         self
     }
 
-    /// The same error for one more caller that it hits. Its cause stays with the original.
+    /// The same error, with the same cause, for one more caller that it hits.
     #[must_use]
     pub fn share(&self) -> Self {
         Self {
@@ -173,7 +155,7 @@ impl Error {
             message: self.message.clone(),
             violations: self.violations.clone(),
             retry_after: self.retry_after,
-            source: None,
+            source: self.source.clone(),
         }
     }
 

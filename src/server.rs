@@ -23,7 +23,7 @@ use crate::{
     listener, private_file,
     rpc::Config,
     service::{Admin, Service, Start, TokenDelivery},
-    store::{Location, Store},
+    store::Store,
 };
 
 /// How often the database is asked whether it still answers.
@@ -45,16 +45,12 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
     let directory = DataDir::open(&settings.server.data_dir)?;
     let store = Store::open(&location).await?;
     let root_key = directory.root_key(Start::has_keyring(&store).await?)?;
-    let start = Start { store, clock: Clock::System, root_key: Some(root_key), allowed_hosts };
+    let start = Start { store, clock: Clock::System, root_key, allowed_hosts };
     let admin = match preset {
         Some(token) => Admin::Preset(token),
         None => Admin::Generated(&directory),
     };
-    let service = start.service(admin).await?;
-    if matches!(location, Location::Postgres(_)) {
-        tracing::info!("the root key opens the shared keyring");
-    }
-    Ok((service, directory))
+    Ok((start.service(admin).await?, directory))
 }
 
 /// Serves on `listener` until `shutdown` completes, then drains.

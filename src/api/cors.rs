@@ -20,12 +20,14 @@ const EXPOSED: [&str; 9] = [
     "*",
 ];
 
-const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+/// What the protocols use; a preflight itself asks for no permission.
+const METHODS: [Method; 2] = [Method::GET, Method::POST];
 
 /// How long a browser may remember the answer to a preflight.
 const MAX_AGE: Duration = Duration::from_hours(2);
 
-/// CORS for exactly these origins (`https://console.example.com`; `*` is any); `None` for none at all.
+/// CORS for exactly these origins (`https://console.example.com`); `None` for none at all. `*` is no origin: a
+/// page that nobody named has no business with users' tokens.
 ///
 /// Any request header is allowed: SDKs send a dozen of their own, and what protects callers is the origin and
 /// that their token is not a cookie.
@@ -36,13 +38,9 @@ pub fn cors(origins: &[String]) -> Result<Option<CorsLayer>> {
     if origins.is_empty() {
         return Ok(None);
     }
-    let allowed = if origins.iter().any(|origin| origin == "*") {
-        AllowOrigin::any()
-    } else {
-        AllowOrigin::list(origins.iter().map(|origin| parse(origin)).collect::<Result<Vec<_>>>()?)
-    };
+    let allowed = origins.iter().map(|origin| parse(origin)).collect::<Result<Vec<_>>>()?;
     let layer = CorsLayer::new()
-        .allow_origin(allowed)
+        .allow_origin(AllowOrigin::list(allowed))
         .allow_methods(METHODS)
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers(EXPOSED.map(HeaderName::from_static))
@@ -52,8 +50,9 @@ pub fn cors(origins: &[String]) -> Result<Option<CorsLayer>> {
 
 /// An origin as browsers send it: scheme, host and port, nothing else.
 fn parse(origin: &str) -> Result<HeaderValue> {
-    let invalid =
-        || Error::invalid("cors.origins", "cors.origin", "must be like https://console.example.com");
+    let invalid = || {
+        Error::invalid("cors.allowed_origins", "sealink.origin", "must be like https://console.example.com")
+    };
     let url = url::Url::parse(origin).map_err(|_| invalid())?;
     if !matches!(url.scheme(), "http" | "https") || url.origin().ascii_serialization() != origin {
         return Err(invalid());

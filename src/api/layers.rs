@@ -9,7 +9,8 @@ use std::{
 };
 
 use axum::body::Body;
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Request, Response, header};
+use tonic::Status;
 use tower::{Service, ServiceBuilder, util::option_layer};
 use tower_http::{
     catch_panic::CatchPanicLayer,
@@ -19,7 +20,7 @@ use tower_http::{
 };
 
 use super::access_log::AccessLog;
-use crate::clock::Clock;
+use crate::{clock::Clock, rpc::respond};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Longer ids of clients are replaced.
@@ -91,10 +92,5 @@ fn drop_odd_request_id(mut request: Request<Body>) -> Request<Body> {
 
 /// The panic hook has logged it; its text may hold anything, so it stays here.
 fn panicked(_: Box<dyn Any + Send>) -> Response<Body> {
-    let mut response = Response::new(Body::from(r#"{"code":"internal","message":"internal"}"#));
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    headers.insert("x-should-retry", HeaderValue::from_static("false"));
-    response
+    respond(&Status::internal("internal"))
 }

@@ -3,21 +3,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use tonic::{Code, Status, metadata::MetadataValue};
+use tonic::{Status, metadata::MetadataValue};
 
 use super::rules::violations_detail;
-use crate::error::{Error, Kind};
-
-/// `google.rpc.Status`, as `grpc-status-details-bin` carries it.
-#[derive(Message)]
-struct RpcStatus {
-    #[prost(int32, tag = "1")]
-    code: i32,
-    #[prost(string, tag = "2")]
-    message: String,
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<prost_types::Any>,
-}
+use crate::{
+    error::{Error, Kind},
+    rpc::RpcStatus,
+};
 
 /// `google.rpc.RetryInfo`.
 #[derive(Message)]
@@ -50,9 +42,6 @@ pub(super) fn status(error: &Error) -> Status {
         let seconds = MetadataValue::from(delay.as_secs().max(1));
         status.metadata_mut().insert("ratelimit-retryafter", seconds.clone());
         status.metadata_mut().insert("retry-after", seconds);
-    }
-    if matches!(code, Code::AlreadyExists | Code::Aborted | Code::Unimplemented) {
-        status.metadata_mut().insert("x-should-retry", MetadataValue::from_static("false"));
     }
     status
 }

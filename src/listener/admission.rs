@@ -13,7 +13,6 @@ use super::Limits;
 pub(super) struct Admission {
     slots: Arc<Semaphore>,
     per_ip: usize,
-    trusted: Vec<IpAddr>,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -29,7 +28,6 @@ impl Admission {
         Self {
             slots: Arc::new(Semaphore::new(limits.connections)),
             per_ip: limits.connections_per_ip,
-            trusted: limits.trusted_proxies.iter().map(IpAddr::to_canonical).collect(),
             open: Mutex::default(),
         }
     }
@@ -39,10 +37,10 @@ impl Admission {
         Arc::clone(&self.slots).acquire_owned().await.ok()
     }
 
-    /// Admits a connection from `ip`, unless it has too many; loopback and proxies never have.
+    /// Admits a connection from `ip`, unless it has too many; loopback never has.
     pub(super) fn admit(self: &Arc<Self>, slot: Option<OwnedSemaphorePermit>, ip: IpAddr) -> Option<Permit> {
         let ip = ip.to_canonical();
-        let counted = !ip.is_loopback() && !self.trusted.contains(&ip);
+        let counted = !ip.is_loopback();
         if counted {
             let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
             let count = open.entry(ip).or_default();
@@ -73,14 +71,8 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_address_has_a_share_and_those_we_know_have_all() {
-        let proxy = IpAddr::from([192, 0, 2, 9]);
-        let limits = Limits {
-            connections: 4,
-            connections_per_ip: 1,
-            trusted_proxies: vec![proxy],
-            ..Limits::default()
-        };
+    async fn one_address_has_a_share_and_loopback_has_all() {
+        let limits = Limits { connections: 4, connections_per_ip: 1, ..Limits::default() };
         let admission = Arc::new(Admission::new(&limits));
         let far = IpAddr::from([192, 0, 2, 1]);
         let first = admission.admit(admission.slot().await, far).expect("the first is admitted");
@@ -89,10 +81,9 @@ mod tests {
         assert!(admission.admit(admission.slot().await, mapped).is_none(), "the same address in IPv6");
         drop(first);
         assert!(admission.admit(admission.slot().await, far).is_some());
-        for exempt in [IpAddr::from([127, 0, 0, 1]), proxy] {
-            let first = admission.admit(admission.slot().await, exempt);
-            let second = admission.admit(admission.slot().await, exempt);
-            assert!(first.is_some() && second.is_some(), "{exempt}");
-        }
+        let here = IpAddr::from([127, 0, 0, 1]);
+        let first = admission.admit(admission.slot().await, here);
+        let second = admission.admit(admission.slot().await, here);
+        assert!(first.is_some() && second.is_some());
     }
 }

@@ -1,6 +1,4 @@
 //! One connection: protocol, limits, and the way to the application.
-use std::net::SocketAddr;
-
 use axum::body::Body;
 use http::Request;
 use hyper::body::Incoming;
@@ -12,7 +10,7 @@ use hyper_util::{
 use tokio::net::TcpStream;
 use tower::util::MapRequest;
 
-use super::{App, Limits, Peer, drain::Drain, handshake::Handshake};
+use super::{App, Limits, drain::Drain, handshake::Handshake};
 
 /// HTTP/2 bytes a client may send ahead, per stream and per connection: more than any message is long.
 const WINDOW: u32 = 128 * 1024;
@@ -51,7 +49,6 @@ impl Connections {
     pub(super) fn serve<A: App>(
         &self,
         stream: TcpStream,
-        peer: SocketAddr,
         app: A,
         graceful: &GracefulShutdown,
     ) -> impl Future<Output = ()> + Send + use<A> {
@@ -59,7 +56,7 @@ impl Connections {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "no TCP_NODELAY");
         }
-        let app = MapRequest::new(app, move |request: Request<Incoming>| admit(request, peer));
+        let app = MapRequest::new(app, admit);
         let stream = TokioIo::new(Handshake::new(stream, self.limits.handshake));
         let connection = self.http.serve_connection(stream, TowerToHyperService::new(app)).into_owned();
         let connection = graceful.watch(connection);
@@ -71,9 +68,7 @@ impl Connections {
     }
 }
 
-fn admit(request: Request<Incoming>, peer: SocketAddr) -> Request<Body> {
+fn admit(request: Request<Incoming>) -> Request<Body> {
     let version = request.version();
-    let mut request = request.map(|body| Drain::wrap(body, version));
-    request.extensions_mut().insert(Peer(peer));
-    request
+    request.map(|body| Drain::wrap(body, version))
 }

@@ -86,7 +86,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_read_is_json(text in r#"[{}\[\]",:nul\\ude8 1.-]{0,24}"#) {
+        fn whatever_is_read_is_json(text in r#"[{}\[\]",:nul\\ude8 1.\-éñ€😀]{0,24}"#) {
             if from_slice::<Value>(text.as_bytes()).is_ok() {
                 prop_assert!(serde_json::from_str::<Value>(&text).is_ok());
             }

@@ -142,7 +142,7 @@ impl Scanner<'_> {
 
     fn string(&mut self) -> Result<(), usize> {
         let start = self.at + 1;
-        let escaped = self.skip_string(start)?;
+        let (end, escaped) = self.skip_string(start)?;
         let text = self.text;
         let Some(Open::Object(object)) = self.open.last_mut() else { return Ok(()) };
         if object.in_value {
@@ -151,31 +151,31 @@ impl Scanner<'_> {
         }
         object.in_value = true;
         object.member = start - 1;
-        let quoted = &text[start - 1..self.at];
-        let plain = &text[start..self.at.saturating_sub(1).max(start)];
         self.names.push(if escaped {
-            Cow::Owned(serde_json::from_str(quoted).map_err(|_| start)?)
+            Cow::Owned(serde_json::from_str(&text[start - 1..=end]).map_err(|_| start)?)
         } else {
-            Cow::Borrowed(plain)
+            Cow::Borrowed(&text[start..end])
         });
         Ok(())
     }
 
-    /// Moves behind the closing quote (or the end); true if there were escapes.
-    fn skip_string(&mut self, mut at: usize) -> Result<bool, usize> {
+    /// Moves behind the closing quote and answers its offset, and whether there were escapes.
+    ///
+    /// # Errors
+    /// Where the string that never closes began, or where half a surrogate pair stands.
+    fn skip_string(&mut self, start: usize) -> Result<(usize, bool), usize> {
         let bytes = self.text.as_bytes();
-        let mut escaped = false;
+        let (mut at, mut escaped) = (start, false);
         while let Some(found) = memchr::memchr2(b'"', b'\\', &bytes[at..]) {
             at += found;
             if bytes[at] == b'"' {
                 self.at = at + 1;
-                return Ok(escaped);
+                return Ok((at, escaped));
             }
             escaped = true;
             at += escape(&bytes[at..]).ok_or(at)?;
         }
-        self.at = bytes.len();
-        Ok(escaped)
+        Err(start)
     }
 }
 
@@ -242,10 +242,24 @@ mod tests {
 
     #[test]
     fn survives_what_is_not_json() {
-        for text in
-            ["", "\"", "\"\\", "{\"", "}}]]", "{,,}", "{null", "{\"a\"null}", "\\u12", "{\"\\ud800", "-"]
-        {
+        for text in [
+            "",
+            "}}]]",
+            "{,,}",
+            "{null",
+            "{\"a\"null}",
+            "\\u12",
+            "-",
+            "é",
+            "{é",
+            "{\"\\é\":é}",
+            "\u{1f600}null",
+        ] {
             let _ = scan(text);
+        }
+        for unclosed in ["\"", "\"\\", "{\"", "{\"\\ud800", "{\"é", "{\"a\":\"é", "{\"\\é", "{\"\u{1f600}\\"]
+        {
+            assert!(scan(unclosed).is_err(), "{unclosed}");
         }
     }
 }

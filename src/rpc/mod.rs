@@ -34,6 +34,7 @@ use std::time::Duration;
 
 pub use bridge::Bridge;
 pub use deadline::Deadline;
+pub(crate) use error::{RpcStatus, respond};
 pub use methods::{Kind, Method, Methods};
 
 /// Limits and habits of one [`Bridge`].

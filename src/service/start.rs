@@ -27,8 +27,8 @@ pub struct Start {
     pub store: Store,
     /// Where the time comes from.
     pub clock: Clock,
-    /// The root key, if there is one yet.
-    pub root_key: Option<RootKey>,
+    /// The root key.
+    pub root_key: RootKey,
     /// Hosts that integrations may name although a rule refuses them.
     pub allowed_hosts: AllowedHosts,
 }
@@ -72,7 +72,6 @@ impl Start {
     /// [`Kind::DataLoss`] if the root key is not the database's; nothing was written then.
     pub async fn service(self, admin: Admin<'_>) -> Result<Service> {
         let Self { store, clock, root_key, allowed_hosts } = self;
-        let root_key = root_key.ok_or_else(|| Error::new(Kind::DataLoss, "the root key is missing"))?;
         let keyring = open_keyring(&store, &clock, &root_key).await?;
         prove(&store, &keyring).await?;
         first_start(&store, &clock, &admin).await?;

@@ -60,6 +60,16 @@ async fn a8_refuses_what_is_not_strictly_json() {
 }
 
 #[tokio::test]
+async fn a8_a_string_that_never_closes_is_refused_whatever_its_characters() {
+    let server = start(Options::default()).await;
+    for body in ["{\"é", "{\"é\":\"€", "{\"\\é", "{\"\u{1f600}", "[{\"ñ\\"] {
+        let (http, code, text) = post(&server, "CreateSCMIntegration", body).await.connect();
+        assert_eq!((http, code.as_str()), (400, "invalid_argument"), "{body}");
+        assert!(text.starts_with("invalid JSON message at line 1 column "), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn the_position_is_that_of_the_text_sent() {
     let server = start(Options::default()).await;
     let answer = post(&server, "CreateSCMIntegration", "{\"host\":null,\n\"runnerId\": 5}").await;
