@@ -1,18 +1,21 @@
 //! How often opening failed lately. A hostile server learns from failures, so there are few of them.
-use std::fs::File;
+use std::{fs::File, time::Duration};
 
 use super::dir::AgentDir;
-use crate::{
-    clock::Instant,
-    error::Result,
-    private_file,
-    seal::open::limit::{MAX_FAILURES, WINDOW},
-};
+use crate::{clock::Instant, error::Result, private_file};
+
+/// Failed opens that are allowed per [`WINDOW`].
+pub const MAX_FAILURES: usize = 10;
+/// How long a failure counts.
+pub const WINDOW: Duration = Duration::from_hours(1);
 
 const FILE: &str = "failed-opens.json";
 const MAX_BYTES: u64 = 4_096;
 
-/// The failed opens of the last hour, over all runs of this agent.
+/// The failed opens of the last hour, over all runs of this agent. Ask [`may_try`](Self::may_try) before, tell
+/// [`failed`](Self::failed) after each
+/// [`OpenError::Undecryptable`](crate::seal::open::OpenError::Undecryptable); rejected ciphertexts cost no
+/// private-key operation and do not count.
 #[derive(Debug, Default)]
 pub struct Attempts {
     failures: Vec<i64>,

@@ -1,6 +1,6 @@
 //! The configuration of this runner, checked against what each secret is bound to, and opened.
 use super::{
-    attempts::Attempts,
+    attempts::{Attempts, MAX_FAILURES},
     dir::AgentDir,
     keys::{KeyDir, Keys},
     register::{Session, refused},
@@ -17,7 +17,7 @@ use crate::{
     },
     seal::{
         Field, Place,
-        open::{self, OpenError, Reason, limit::MAX_FAILURES},
+        open::{self, OpenError, Reason},
     },
 };
 

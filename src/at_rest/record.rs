@@ -19,8 +19,9 @@ pub struct Location<'a> {
     pub owner_id: &'a str,
     /// The row.
     pub row_id: &'a str,
-    /// The origin the secret may be sent to, "" if it has none: editing the row's URL in the database makes
-    /// the secret useless.
+    /// The origin the secret may be sent to: editing the row's URL in the database makes the secret useless.
+    /// "" where the format binds none: always for `runner.metrics_password`, which the runner and not the
+    /// server sends, so that its URL may change under a kept password.
     pub url_origin: &'a str,
 }
 

@@ -12,8 +12,8 @@ pub const MAX_SECRET_BYTES: usize = 4_096;
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    /// Takes a secret from a request's `field`: 1 to 4,096 bytes, no control characters, no white space
-    /// at either end (a pasted newline is the usual culprit).
+    /// Takes a secret from a request's `field`: 1 to 4,096 bytes, no control characters (C0, DEL, C1), no
+    /// white space at either end (a pasted newline is the usual culprit).
     ///
     /// # Errors
     /// [`Kind::Invalid`](crate::error::Kind::Invalid) naming the field, never the value.
@@ -26,7 +26,7 @@ impl Secret {
         if value.len() > MAX_SECRET_BYTES {
             return refuse("value must be at most 4096 bytes");
         }
-        if value.bytes().any(|byte| byte < 0x20) {
+        if value.chars().any(char::is_control) {
             return refuse("value must not contain control characters such as a newline");
         }
         if value.trim().len() != value.len() {

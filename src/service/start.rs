@@ -160,12 +160,11 @@ async fn apply_preset(
     organization: OrganizationId,
     admin: &Admin<'_>,
 ) -> Result<()> {
+    let actor = Actor::server(organization, clock.now(), clock.new_id());
     match admin {
-        Admin::Generated(_) => store.drop_preset_admin_token().await,
+        Admin::Generated(_) => store.drop_preset_admin_token(actor).await,
         Admin::Preset(token) => {
-            let hash = Credential::preset(token).hash;
-            let actor = Actor::server(organization, clock.now(), clock.new_id());
-            store.preset_admin_token(actor, hash, clock.new_id()).await
+            store.preset_admin_token(actor, Credential::preset(token).hash, clock.new_id()).await
         }
     }
 }

@@ -65,7 +65,8 @@ impl Store {
         .await
     }
 
-    /// Makes the preset administrator token valid: its hash replaces the one of the last start.
+    /// Makes the preset administrator token valid: its hash replaces another one of the last start. The same
+    /// hash changes nothing: a token that was revoked stays so.
     ///
     /// # Errors
     /// [`Error::internal`] if the first start has not happened.
@@ -77,17 +78,16 @@ impl Store {
             VALUES ($1, $2, $3, $4, $5, $6, 'preset by SEALINK_ADMIN_TOKEN', $7, $8) \
             ON CONFLICT (token_id) DO UPDATE SET member_id = excluded.member_id, \
             secret_hash = excluded.secret_hash, created_at = excluded.created_at, expires_at = NULL, \
-            last_used_at = NULL, revoked_at = NULL";
+            last_used_at = NULL, revoked_at = NULL WHERE token.secret_hash <> excluded.secret_hash";
         self.write((actor, hash, id), |tx, (actor, hash, id)| {
             Box::pin(async move {
                 let admin = on_tx!(tx, conn => sqlx::query_scalar::<_, UserId>(FIND)
                     .bind(actor.organization).fetch_optional(conn).await)?;
                 let admin = admin.ok_or_else(|| Error::internal("there is no administrator"))?;
-                let preset = TokenId::preset();
-                execute!(
+                let touched = execute!(
                     tx,
                     SQL,
-                    preset,
+                    TokenId::preset(),
                     *id,
                     actor.organization,
                     TokenKind::Admin,
@@ -96,17 +96,28 @@ impl Store {
                     false,
                     actor.at,
                 )?;
+                if touched == 0 {
+                    return Ok(());
+                }
                 log_audit(tx, actor, &Entry::new("token.preset", "preset")).await
             })
         })
         .await
     }
 
-    /// Ends the preset administrator token, if there is one.
-    pub async fn drop_preset_admin_token(&self) -> Result<()> {
-        const SQL: &str = "DELETE FROM token WHERE token_id = $1";
-        self.write((), |tx, ()| Box::pin(async move { execute!(tx, SQL, TokenId::preset()).map(|_| ()) }))
-            .await
+    /// Ends the preset administrator token, if there is one. A revoked one opens nothing and stays, so that
+    /// presetting it again does not bring it back.
+    pub async fn drop_preset_admin_token(&self, actor: Actor) -> Result<()> {
+        const SQL: &str = "DELETE FROM token WHERE token_id = $1 AND revoked_at IS NULL";
+        self.write(actor, |tx, actor| {
+            Box::pin(async move {
+                if execute!(tx, SQL, TokenId::preset())? == 0 {
+                    return Ok(());
+                }
+                log_audit(tx, actor, &Entry::new("token.drop_preset", "preset")).await
+            })
+        })
+        .await
     }
 
     /// The organization of the first start.

@@ -6,7 +6,7 @@ use super::{
     changes::{Operation, lock_runner, log_audit, log_change},
     on, record,
     runner_keys::{require_active, retire_unused_keys},
-    tx::{execute, on_tx},
+    tx::{changed_meanwhile, execute, on_tx, version},
 };
 use crate::{
     domain::{
@@ -14,7 +14,7 @@ use crate::{
         audit::{Actor, Entry},
         id::{IntegrationId, OrganizationId, RunnerId, UserId},
         integration::Integration,
-        secret::Kid,
+        secret::{Kid, Sealed},
     },
     error::{Error, Kind, Result},
 };
@@ -113,26 +113,26 @@ impl Store {
     /// [`Kind::Conflict`] if it, or the key it is sealed with, changed meanwhile; [`Kind::NotFound`] if it
     /// is gone.
     pub async fn update_integration(&self, actor: Actor, update: Update) -> Result<()> {
+        const STORED: &str = "SELECT record, organization_id, creator_id FROM scm_integration \
+            WHERE id = $1 AND runner_id = $2";
         const SQL: &str = "UPDATE scm_integration SET kid = $3, version = $4, record = $5 \
             WHERE id = $1 AND version = $2 AND runner_id = $6";
-        const EXISTS: &str = "SELECT version FROM scm_integration WHERE id = $1 AND runner_id = $2";
         let encoded = record::encode(&update.integration);
         self.write((actor, update, encoded), |tx, (actor, update, encoded)| {
             Box::pin(async move {
                 let new = &update.integration;
                 log_change(tx, actor, new.runner, Operation::Put, (OBJECT, new.id.0)).await?;
-                if update.changed.contains(&"oauth_plaintext_client_secret") {
+                let stored: Option<Found> = on_tx!(tx, conn => sqlx::query_as(STORED)
+                    .bind(new.id).bind(new.runner).fetch_optional(conn).await)?;
+                let (stored, _) = stored.ok_or_else(|| Error::not_found("SCM integration"))?.decode()?;
+                // A kept ciphertext may be of a key that is being replaced; a new one may not.
+                if secret(new) != secret(&stored) {
                     require_active(tx, new.runner, kid(new)).await?;
                 }
                 let expected = version(update.expected_version);
                 let (kid, next) = (kid(new), version(new.version));
                 if execute!(tx, SQL, new.id, expected, kid, next, encoded, new.runner)? == 0 {
-                    let exists = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(EXISTS)
-                        .bind(new.id).bind(new.runner).fetch_optional(conn).await)?;
-                    return Err(match exists {
-                        Some(_) => changed_meanwhile(),
-                        None => Error::not_found("SCM integration"),
-                    });
+                    return Err(changed_meanwhile());
                 }
                 retire_unused_keys(tx, new.runner).await?;
                 let entry =
@@ -173,13 +173,12 @@ impl Store {
     }
 }
 
-fn kid(integration: &Integration) -> Option<&Kid> {
-    integration.oauth.as_ref().and_then(|oauth| oauth.secret.as_ref()).map(|secret| &secret.kid)
+fn secret(integration: &Integration) -> Option<&Sealed> {
+    integration.oauth.as_ref().and_then(|oauth| oauth.secret.as_ref())
 }
 
-/// Versions count from 1 and never come near the end of the type.
-pub(super) fn version(version: u64) -> i64 {
-    i64::try_from(version).unwrap_or(i64::MAX)
+fn kid(integration: &Integration) -> Option<&Kid> {
+    secret(integration).map(|secret| &secret.kid)
 }
 
 fn existing(error: Error) -> Error {
@@ -192,8 +191,4 @@ fn existing(error: Error) -> Error {
         Kind::NotFound => Error::not_found("runner"),
         _ => error,
     }
-}
-
-pub(super) fn changed_meanwhile() -> Error {
-    Error::new(Kind::Conflict, "changed by somebody else meanwhile; read it again and retry")
 }

@@ -5,9 +5,8 @@ use uuid::Uuid;
 use super::{
     Store,
     changes::{Operation, lock_runner, log_audit, log_change},
-    integrations::changed_meanwhile,
     on, record,
-    tx::{Tx, execute, on_tx},
+    tx::{Tx, changed_meanwhile, execute, on_tx},
 };
 use crate::{
     clock::Instant,

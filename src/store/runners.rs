@@ -4,11 +4,10 @@ use sqlx::FromRow;
 use super::{
     Store,
     changes::{Operation, log_audit, log_change},
-    integrations::{changed_meanwhile, version},
     on,
     runner_keys::{KeyRow, require_active, retire_unused_keys},
     tokens::{NewTokenRow, insert_token},
-    tx::{Tx, execute, on_tx},
+    tx::{Tx, changed_meanwhile, execute, on_tx, version},
 };
 use crate::{
     clock::Instant,

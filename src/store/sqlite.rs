@@ -1,5 +1,5 @@
 //! Opening SQLite so that what is acknowledged is durable.
-use std::{fs::File, os::unix::fs::PermissionsExt, path::Path};
+use std::{fs::File, os::unix::fs::{OpenOptionsExt, PermissionsExt}, path::Path};
 
 use sqlx::{
     ConnectOptions, Connection, FromRow, Row, Sqlite, SqliteConnection,
@@ -148,7 +148,8 @@ fn create_private(path: &Path) -> Result<()> {
         )
         .caused_by(error)
     };
-    let file = File::options().create(true).append(true).open(path).map_err(describe)?;
+    let file = File::options().create(true).append(true).mode(0o600).open(path).map_err(describe)?;
+    // One that was there, or was made by a copy, is narrowed too.
     file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(describe)
 }
 

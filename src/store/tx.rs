@@ -3,7 +3,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{Postgres, SqliteConnection, Transaction};
 
 use super::{Database, Store, postgres};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 
 /// The transaction a step runs in.
 pub(crate) enum Tx {
@@ -50,6 +50,16 @@ pub(crate) fn dialect(tx: &Tx, sqlite: &'static str, postgres: &'static str) -> 
         Tx::Sqlite(_) => sqlite,
         Tx::Postgres(_) => postgres,
     }
+}
+
+/// A version as it is stored. Versions count from 1 and never come near the end of the type.
+pub(crate) fn version(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
+}
+
+/// Somebody else was faster than a compare-and-swap.
+pub(crate) fn changed_meanwhile() -> Error {
+    Error::new(Kind::Conflict, "changed by somebody else meanwhile; read it again and retry")
 }
 
 impl Store {

@@ -1,14 +1,16 @@
 //! Opening, against a hostile server: what is refused, when, and with which error.
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sealink::{
+    agent::{attempts::Attempts, dir::AgentDir},
+    clock::Instant,
     domain::{id::RunnerId, secret::Sealed},
     seal::{
         Field, Place, PublicKey, jwe,
         key::RsaKey,
         open,
-        open::{KeyRing, OpenError, PrivateKey, Reason, limit::AttemptLimiter},
+        open::{KeyRing, OpenError, PrivateKey, Reason},
         seal, seal_challenge,
     },
 };
@@ -295,23 +297,19 @@ fn t11_ten_failures_an_hour_and_no_more() {
     mutant[last] = if mutant[last] == b'A' { b'B' } else { b'A' };
     let mutant = with_bytes(&good, mutant);
 
-    let start = Instant::now();
-    let mut limiter = AttemptLimiter::default();
+    let parent = tempfile::tempdir().expect("a directory");
+    let dir = AgentDir::create(&parent.path().join("agent")).expect("an agent's directory");
+    let start = Instant(1_000_000_000_000);
+    let mut attempts = Attempts::load(&dir);
     // 10^4 attempts, one a second: 2 hours and 47 minutes.
     for second in 0..10_000 {
-        let now = start + Duration::from_secs(second);
-        if limiter.may_open(now).is_ok() {
+        let now = start.plus(Duration::from_secs(second));
+        if attempts.may_try(now) {
             assert_eq!(failure(&keys, &github(), &mutant), OpenError::Undecryptable);
-            limiter.failed(now);
+            attempts.failed(&dir, now).expect("noted");
         }
     }
     assert_eq!(keys.rsa_operations(), 30);
-    let mut limiter = AttemptLimiter::default();
-    for _ in 0..10 {
-        limiter.failed(start);
-    }
-    assert_eq!(limiter.may_open(start + Duration::from_mins(10)), Err(Duration::from_mins(50)));
-    assert_eq!(limiter.may_open(start + Duration::from_hours(1)), Ok(()));
 }
 
 #[test]

@@ -1,14 +1,13 @@
 //! Opening: the runner agent's half of sealing. **Only `agent` may name this module**; a test keeps it so.
 //!
 //! A hostile server chooses what arrives here, so everything that can be checked is checked before a private
-//! key is touched ([`check`]), every cryptographic failure is the same error, and a caller limits how often
-//! it fails ([`limit::AttemptLimiter`]). RSA is opened with aws-lc-rs, whose private-key operations are
-//! constant in time; the crate that seals must never do it (RUSTSEC-2023-0071).
+//! key is touched ([`check`]), every cryptographic failure is the same error, and the agent limits how often
+//! it fails (its `attempts`). RSA is opened with aws-lc-rs, whose private-key operations are constant in time;
+//! the crate that seals must never do it (RUSTSEC-2023-0071).
 mod challenge;
 pub mod check;
 mod error;
 mod keys;
-pub mod limit;
 
 use zeroize::{Zeroize, Zeroizing};
 

@@ -104,6 +104,8 @@ conformance! {
         the_first_start_happens_once
         the_first_seed_is_stored_once
         a_preset_token_replaces_the_last_one
+        a_revoked_preset_token_stays_revoked
+        dropping_a_preset_token_is_audited_once
         servers_that_start_together_agree;
     tokens:
         a_token_is_created_found_touched_and_revoked

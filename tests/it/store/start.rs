@@ -64,13 +64,39 @@ pub(super) async fn a_preset_token_replaces_the_last_one(world: Arc<World>) {
         assert_eq!((found.hash, found.kind, found.revoked_at), (hash, TokenKind::Admin, None));
         assert_eq!(found.owner, TokenOwner::Member { id: world.admin, role: Role::Admin, disabled: false });
         assert_eq!((found.expires_at, found.last_used_at, found.read_only), (None, None, false));
-        // What the next start forgets.
+        // What another token makes the next start forget.
         world.store.touch_token(TokenId::preset(), now()).await.unwrap();
         world.store.revoke_token(world.actor(), TokenId::preset()).await.unwrap();
     }
-    world.store.drop_preset_admin_token().await.unwrap();
-    world.store.drop_preset_admin_token().await.unwrap();
-    assert!(world.store.token(TokenId::preset()).await.unwrap().is_none());
+    assert_eq!(world.audited("token.preset").await, 2);
+}
+
+pub(super) async fn a_revoked_preset_token_stays_revoked(world: Arc<World>) {
+    let preset = |hash| world.store.preset_admin_token(world.actor(), hash, new_id());
+    let stored = || async { world.store.token(TokenId::preset()).await.unwrap() };
+    preset([1; 32]).await.unwrap();
+    world.store.revoke_token(world.actor(), TokenId::preset()).await.unwrap();
+    let revoked = stored().await.unwrap().revoked_at;
+    assert!(revoked.is_some());
+    preset([1; 32]).await.unwrap();
+    assert_eq!(stored().await.unwrap().revoked_at, revoked, "a restart is no pardon");
+    world.store.drop_preset_admin_token(world.actor()).await.unwrap();
+    preset([1; 32]).await.unwrap();
+    assert_eq!(stored().await.unwrap().revoked_at, revoked, "nor is one without the variable in between");
+    assert_eq!((world.audited("token.preset").await, world.audited("token.drop_preset").await), (1, 0));
+    preset([2; 32]).await.unwrap();
+    assert_eq!(stored().await.unwrap().revoked_at, None, "another token is another matter");
+}
+
+pub(super) async fn dropping_a_preset_token_is_audited_once(world: Arc<World>) {
+    world.store.drop_preset_admin_token(world.actor()).await.unwrap();
+    assert_eq!(world.audited("token.drop_preset").await, 0, "there was none");
+    world.store.preset_admin_token(world.actor(), [1; 32], new_id()).await.unwrap();
+    for _ in 0..2 {
+        world.store.drop_preset_admin_token(world.actor()).await.unwrap();
+        assert!(world.store.token(TokenId::preset()).await.unwrap().is_none());
+    }
+    assert_eq!(world.audited("token.drop_preset").await, 1);
 }
 
 pub(super) async fn servers_that_start_together_agree(world: Arc<World>) {
