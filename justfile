@@ -42,10 +42,6 @@ audit:
     .ci/install cargo-deny
     "${SEALINK_CACHE:-target/ci-cache}/bin/cargo-deny" check bans licenses sources
 
-# micro benchmarks
-bench *ARGS:
-    cargo bench {{ ARGS }}
-
 # load on a release build: rates, latencies, memory; `just load --help`
 load *ARGS:
     benches/load/run {{ ARGS }}

@@ -1,25 +1,26 @@
-//! Sealink keeps your source-control integrations: which GitHub, GitLab, Gitea or Bitbucket your runners may
-//! use. Each OAuth client secret is sealed with the runner's public key as it arrives; the server can never
-//! open it again.
+//! Sealink keeps your source-control integrations: which GitHub, GitLab, Gitea, Forgejo, Bitbucket or Azure
+//! DevOps your runners may use. Each OAuth client secret is sealed with the runner's public key as it arrives;
+//! the server can never open it again.
 //!
 //! ```text
-//!  gRPC    gRPC-Web    Connect                    sealink agent, sealink runner ..
-//!     \        |        /                                 |
-//!      +--  listener  -+    connections, limits         client   the API, from outside
-//!              |                                          |
-//!             rpc           every protocol becomes gRPC  agent   the only holder of private keys
-//!              |
-//!             api           bytes <-> types, caller, errors
-//!              |
-//!           service         one method per use case: look up, authorise, decide, act
-//!              |
-//!           domain          types and rules; no I/O, no clock, no wire
-//!           /  |  \
-//!      store  seal  at_rest     SQL  |  to runners' keys  |  to the server's own keyring
+//!  gRPC    gRPC-Web    Connect                   sealink runner ..   sealink agent
+//!     \        |        /                                  \            /
+//!      +--  listener  -+    connections, limits             \        agent   the only holder
+//!              |                                             \      /  |     of private keys
+//!             rpc           every protocol becomes gRPC       client   |
+//!              |                                                       |
+//!             api           bytes <-> types, caller, errors            |
+//!              |                                                       |
+//!           service         look up, authorise, decide, act            |
+//!          /   |   \                                                   |
+//!     store at_rest seal    SQL  |  own keyring  |  runners' keys  <---+
+//!          \   |   /
+//!           domain          types and rules; no I/O, no wire
 //! ```
 //!
-//! Arrows point downwards only; `tests/it/architecture.rs` keeps it so. To add an RPC, follow the checklist in
-//! `CONTRIBUTING.md`: a `.proto`, a use case, a handler of four lines, a row in the access matrix.
+//! A request goes down, and a module imports what stands below it; `docs/architecture.md` has the exceptions and
+//! `tests/it/architecture.rs` keeps it so. To add an RPC, follow the checklist in `CONTRIBUTING.md`: a `.proto`,
+//! a use case, a handler of four lines, a row in the access matrix.
 //!
 //! | module | what it is |
 //! |---|---|

@@ -46,9 +46,6 @@ Examples:
     Delete {
         /// The runner
         id: String,
-        /// Accepted for clients that send it; deletion is immediate either way
-        #[arg(long)]
-        force: bool,
     },
     /// The public keys a runner's secrets are sealed with
     #[command(subcommand)]
@@ -92,8 +89,11 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             let runner = answer.runner.ok_or_else(|| Error::not_found("runner"))?;
             show(context.out, &runner)
         }
-        Command::Delete { id, force } => {
-            context.client()?.call(&DeleteRunnerRequest { runner_id: id.clone(), force }).await?;
+        Command::Delete { id } => {
+            context
+                .client()?
+                .call(&DeleteRunnerRequest { runner_id: id.clone(), ..Default::default() })
+                .await?;
             context.out.done(&id, &format!("runner {id} deleted"))
         }
         Command::Key(command) => runner_key::run(context, command).await,

@@ -22,7 +22,6 @@ pub(super) enum Provider {
     Gcp,
     LinuxHost,
     DesktopMac,
-    Managed,
     DevAgent,
 }
 
@@ -34,7 +33,6 @@ impl From<Provider> for RunnerProvider {
             Provider::Gcp => Self::Gcp,
             Provider::LinuxHost => Self::LinuxHost,
             Provider::DesktopMac => Self::DesktopMac,
-            Provider::Managed => Self::Managed,
             Provider::DevAgent => Self::DevAgent,
         }
     }

@@ -29,8 +29,15 @@ fn help_is_no_failure_and_wrong_usage_is_64() {
     for line in ["--help", "runner create --help", "--version"] {
         assert_eq!(shell.run(line).code, 0, "{line}");
     }
-    for line in ["", "frobnicate", "runner", "runner create", "runner create x --kind remote --provider gcp"]
-    {
+    for line in [
+        "",
+        "frobnicate",
+        "runner",
+        "runner create",
+        "runner create x --kind remote --provider gcp",
+        "runner create x --provider managed",
+        "runner delete x --force",
+    ] {
         assert_eq!(shell.run(line).code, 64, "{line}");
     }
     assert!(shell.run("--help").stdout.contains("sealink agent register < once"));

@@ -1,6 +1,7 @@
 //! Tests of the whole, one module per behaviour.
 mod abuse_connections;
 mod abuse_framing;
+mod abuse_list;
 mod agent;
 mod architecture;
 mod at_rest;
