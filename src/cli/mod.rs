@@ -100,7 +100,9 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
     match command {
         Command::Serve(args) => return serve::run(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "sealink", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "sealink", &mut script);
+            output::print(String::from_utf8_lossy(&script).trim_end())?;
         }
         Command::Agent(command) => wait(agent::run(context, command))?,
         Command::Runner(command) => ask(context, runner::run(context, command))?,

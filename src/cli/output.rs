@@ -118,7 +118,7 @@ fn clean(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-fn print(text: &str) -> Result<()> {
+pub(super) fn print(text: &str) -> Result<()> {
     match writeln!(io::stdout().lock(), "{text}") {
         // The reader has seen enough, as in `| head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

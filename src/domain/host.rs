@@ -1,5 +1,5 @@
 //! The host of an SCM, as its users write it: no scheme, an optional port, and for Azure DevOps a path.
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::Host as UrlHost;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 const FIELD: &str = "host";
 /// Ports that no forge listens on and that turn a host into an attack on something else.
 const REFUSED_PORTS: [u16; 2] = [0, 22];
-const METADATA_NAMES: [&str; 2] = ["metadata.google.internal", "metadata.goog"];
+const METADATA_NAMES: [&str; 3] = ["metadata", "metadata.google.internal", "metadata.goog"];
 const METADATA_ADDRESSES: [Ipv4Addr; 2] =
     [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
 
@@ -151,12 +151,13 @@ fn is_dns_name(name: &str) -> bool {
     name.split('.').all(label)
 }
 
+/// Whether a name is this machine's or a metadata service's.
+pub(super) fn leads_here(domain: &str) -> bool {
+    domain == "localhost" || domain.ends_with(".localhost") || METADATA_NAMES.contains(&domain)
+}
+
 fn check_domain(domain: &str) -> Result<()> {
-    let local = domain == "localhost" || domain.ends_with(".localhost");
-    if local || METADATA_NAMES.contains(&domain) {
-        return Err(local_host());
-    }
-    Ok(())
+    if leads_here(domain) { Err(local_host()) } else { Ok(()) }
 }
 
 fn check_address(address: IpAddr) -> Result<()> {
@@ -164,7 +165,7 @@ fn check_address(address: IpAddr) -> Result<()> {
         IpAddr::V4(v4) => is_local_v4(v4),
         IpAddr::V6(v6) => {
             let [first, second, .., last] = v6.segments();
-            let embedded = v6.to_ipv4_mapped().or_else(|| nat64(v6.octets()));
+            let embedded = embedded_v4(v6);
             embedded.is_some_and(is_local_v4)
                 || v6.is_loopback()
                 || v6.is_unspecified()
@@ -185,11 +186,19 @@ fn is_local_v4(address: Ipv4Addr) -> bool {
         || METADATA_ADDRESSES.contains(&address)
 }
 
-/// The IPv4 address inside `64:ff9b::/96`.
-fn nat64(octets: [u8; 16]) -> Option<Ipv4Addr> {
-    let prefix = [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0];
-    let rest = octets.strip_prefix(&prefix)?;
-    <[u8; 4]>::try_from(rest).ok().map(Ipv4Addr::from)
+/// The IPv4 address that an IPv6 address leads to: mapped, compatible, NAT64 (RFC 6052) or 6to4 (RFC 3056).
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    const NAT64: [u8; 12] = [0, 0x64, 0xff, 0x9b, 0, 0, 0, 0, 0, 0, 0, 0];
+    const SIX_TO_FOUR: [u8; 2] = [0x20, 0x02];
+    let octets = address.octets();
+    let v4 = |bytes: &[u8]| <[u8; 4]>::try_from(bytes).ok().map(Ipv4Addr::from);
+    if octets.starts_with(&NAT64) {
+        return v4(&octets[12..]);
+    }
+    if octets.starts_with(&SIX_TO_FOUR) {
+        return v4(&octets[2..6]);
+    }
+    address.to_ipv4()
 }
 
 fn local_host() -> Error {

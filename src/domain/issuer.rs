@@ -1,6 +1,7 @@
 //! The OAuth issuer of an integration: an https URL with a host name.
 use url::{Host, Url};
 
+use super::host::leads_here;
 use crate::error::{Error, Result};
 
 const FIELD: &str = "issuer_url";
@@ -32,6 +33,9 @@ impl IssuerUrl {
         let authority = text["https://".len()..].split('/').next().unwrap_or_default();
         let name = authority.split(':').next().unwrap_or_default().to_ascii_lowercase();
         match url.host() {
+            Some(Host::Domain(domain)) if leads_here(domain) || url.port() == Some(0) => {
+                refuse("value must not lead to this machine or a metadata service")
+            }
             Some(Host::Domain(domain)) if domain == name && !domain.ends_with('.') => Ok(Self(text)),
             _ => refuse("value must name its host by a plain DNS name"),
         }

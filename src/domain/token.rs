@@ -52,10 +52,10 @@ impl TokenKind {
 pub struct TokenId(pub String);
 
 impl TokenId {
-    /// The row of the token that `SEALINK_ADMIN_TOKEN` presets.
+    /// The row of the token that `SEALINK_ADMIN_TOKEN` presets: as long as every id, and never one of them.
     #[must_use]
     pub fn preset() -> Self {
-        Self("preset".to_owned())
+        Self("preset-admin".to_owned())
     }
 }
 
@@ -100,16 +100,19 @@ pub struct Credential {
     pub id: TokenId,
     /// What that row's hash must equal.
     pub hash: TokenHash,
+    text: Zeroizing<String>,
 }
 
 impl Credential {
     /// Reads a bearer token. Text that is not in the tokens' own format can only be the preset
-    /// administrator token, whose whole text is hashed. `None`: no token of ours, not even by its checksum.
+    /// administrator token, whose whole text is hashed. `None`: neither.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let Some(rest) = text.strip_prefix("sealink_") else {
-            return is_presettable(text).then(|| Self::preset(text));
-        };
+        Self::generated(text).or_else(|| is_presettable(text).then(|| Self::preset(text)))
+    }
+
+    fn generated(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix("sealink_")?;
         let mut parts = rest.splitn(3, '_');
         let (tag, id, tail) = (parts.next()?, parts.next()?, parts.next()?);
         let known = TokenKind::ALL.iter().any(|kind| kind.tag() == tag);
@@ -122,14 +125,24 @@ impl Credential {
         }
         let (signed, checksum) = text.split_at(text.len() - CHECKSUM_LENGTH);
         let expected = self::base62(&crc32fast::hash(signed.as_bytes()).to_be_bytes(), CHECKSUM_LENGTH);
-        (checksum == expected)
-            .then(|| Self { id: TokenId(id.to_owned()), hash: hash(&tail.as_bytes()[..SECRET_LENGTH]) })
+        (checksum == expected).then(|| Self {
+            id: TokenId(id.to_owned()),
+            hash: hash(&tail.as_bytes()[..SECRET_LENGTH]),
+            text: Zeroizing::new(text.to_owned()),
+        })
+    }
+
+    /// The same text as a preset token: an operator may preset one that another server made.
+    #[must_use]
+    pub fn as_preset(&self) -> Self {
+        Self::preset(&self.text)
     }
 
     /// The credential of the preset administrator token `text`.
     #[must_use]
     pub fn preset(text: &str) -> Self {
-        Self { id: TokenId::preset(), hash: hash(text.as_bytes()) }
+        let text = Zeroizing::new(text.to_owned());
+        Self { id: TokenId::preset(), hash: hash(text.as_bytes()), text }
     }
 }
 

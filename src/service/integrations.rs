@@ -108,7 +108,7 @@ impl Service {
         runners.sort_unstable();
         runners.dedup();
         if let ([runner], true) = (&runners[..], ask.token.is_empty()) {
-            return self.first_page(credential, *runner, ask.size).await;
+            return self.first_page(credential, *runner, ask).await;
         }
         let caller = self.authenticate(credential).await?;
         self.listed(&caller, &runners, ask).await
@@ -119,16 +119,19 @@ impl Service {
         &self,
         credential: &Credential,
         runner: RunnerId,
-        size: i32,
+        ask: &PageAsk,
     ) -> Result<Listing<Integration>> {
-        let size = PageSize::parse(size);
+        let size = PageSize::parse(ask.size);
         // The token is judged first: a caller without one learns nothing about its request.
         let page =
             PageRequest { size: size.as_ref().copied().unwrap_or(PageSize::SMALLEST), after: After::START };
         let query = RunnerPageQuery { token: credential.id.clone(), runner, page };
         let found = self.store.runner_page(query).await?;
         let now = self.now();
-        let caller = verify(found.token.as_ref(), credential, now)?;
+        let Ok(caller) = verify(found.token.as_ref(), credential, now) else {
+            let caller = self.authenticate_preset(credential).await?;
+            return self.listed(&caller, &[runner], ask).await;
+        };
         self.touch(found.token.as_ref());
         size?;
         let visible = found.runner.is_some_and(|runner| caller.reach(&runner).is_ok());

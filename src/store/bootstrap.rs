@@ -99,7 +99,7 @@ impl Store {
                 if touched == 0 {
                     return Ok(());
                 }
-                log_audit(tx, actor, &Entry::new("token.preset", "preset")).await
+                log_audit(tx, actor, &Entry::new("token.preset", &TokenId::preset())).await
             })
         })
         .await
@@ -114,7 +114,7 @@ impl Store {
                 if execute!(tx, SQL, TokenId::preset())? == 0 {
                     return Ok(());
                 }
-                log_audit(tx, actor, &Entry::new("token.drop_preset", "preset")).await
+                log_audit(tx, actor, &Entry::new("token.drop_preset", &TokenId::preset())).await
             })
         })
         .await

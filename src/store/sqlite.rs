@@ -1,5 +1,9 @@
 //! Opening SQLite so that what is acknowledged is durable.
-use std::{fs::File, os::unix::fs::{OpenOptionsExt, PermissionsExt}, path::Path};
+use std::{
+    fs::File,
+    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    path::Path,
+};
 
 use sqlx::{
     ConnectOptions, Connection, FromRow, Row, Sqlite, SqliteConnection,

@@ -24,8 +24,7 @@ fn tests() -> BTreeSet<String> {
 #[test]
 fn every_numbered_test_is_listed_and_exists() {
     let page = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE)).expect("the page");
-    let listed: BTreeSet<_> =
-        page.split('`').filter(|word| is_numbered(word)).map(str::to_owned).collect();
+    let listed: BTreeSet<_> = page.split('`').filter(|word| is_numbered(word)).map(str::to_owned).collect();
     assert!(listed.len() > 40, "the scan sees only {listed:?}");
     assert_eq!(listed, tests());
 }
