@@ -33,6 +33,7 @@ mod seal;
 mod seal_architecture;
 mod seal_fixtures;
 mod seal_vectors;
+mod settings;
 mod shell;
 mod source;
 mod store;
