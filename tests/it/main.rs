@@ -21,6 +21,7 @@ mod json;
 mod json_codec;
 mod key_policy;
 mod keys;
+mod logs;
 mod matrix;
 mod memory;
 mod open;
