@@ -1,10 +1,16 @@
 //! Settings: the embedded defaults, then a file, then the environment, then flags.
-use std::{env, fs, path::Path, path::PathBuf};
+use std::{
+    env, fs,
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::{
+    api::cors::cors,
+    domain::host::AllowedHosts,
     error::{Error, Kind, Result},
     store::Location,
 };
@@ -13,14 +19,18 @@ use crate::{
 pub const DEFAULTS: &str = include_str!("../config.default.toml");
 
 /// Shorter names that the environment may use.
-const SHORT: [(&str, &str); 7] = [
+const SHORT: [(&str, &str); 3] = [
     ("SEALINK_LISTEN", "server.listen"),
     ("SEALINK_DATA_DIR", "server.data_dir"),
-    ("SEALINK_PUBLIC_URL", "server.public_url"),
-    ("SEALINK_DATABASE_URL", "database.url"),
     ("SEALINK_LOG", "log.level"),
-    ("SEALINK_LOG_LEVEL", "log.level"),
-    ("SEALINK_LOG_FORMAT", "log.format"),
+];
+
+/// The least and the most that each number may be: no server can work beyond, or safely.
+const BOUNDS: [(&str, RangeInclusive<i64>); 4] = [
+    ("limits.connections", 1..=1_000_000),
+    ("limits.connections_per_ip", 1..=1_000_000),
+    ("limits.message_bytes", 1_024..=4 * 1_024 * 1_024),
+    ("limits.request_timeout_seconds", 1..=3_600),
 ];
 
 /// All settings of `sealink serve`; what each means stands in `config.default.toml`.
@@ -49,8 +59,6 @@ pub struct Server {
     pub listen: std::net::SocketAddr,
     /// Where database, root key and admin token live.
     pub data_dir: PathBuf,
-    /// Where others reach the server.
-    pub public_url: String,
     /// Whether to serve reflection.
     pub reflection: Reflection,
 }
@@ -133,10 +141,11 @@ pub struct Scm {
 }
 
 impl Settings {
-    /// Reads the settings; `flags` are `("server.listen", "127.0.0.1:0")` pairs and win.
+    /// Reads the settings and checks all of them, before anything is made or opened on their word; `flags` are
+    /// `("server.listen", "127.0.0.1:0")` pairs and win.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] with a sentence that names the key and where it was set.
+    /// [`Kind::Invalid`] with a sentence that names the key.
     pub fn load(file: Option<&Path>, flags: &[(&str, String)]) -> Result<Self> {
         let mut settings = parse("config.default.toml", DEFAULTS)?;
         let known = settings.clone();
@@ -151,7 +160,18 @@ impl Settings {
         {
             set(&mut settings, &key, &value)?;
         }
-        settings.try_into().map_err(|error: toml::de::Error| refuse(format!("settings: {}", error.message())))
+        check_bounds(&settings)?;
+        let settings: Self = settings.try_into().map_err(|error| mistyped(&error))?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// What the types do not say. The values are thrown away: whoever needs them reads them again.
+    fn check(&self) -> Result<()> {
+        cors(&self.cors.allowed_origins)?;
+        AllowedHosts::parse(&self.scm.allowed_origins)?;
+        self.location()?;
+        Ok(())
     }
 
     /// Where the data is.
@@ -163,7 +183,7 @@ impl Settings {
         if url.is_empty() {
             return Ok(Location::Sqlite(self.server.data_dir.join("sealink.db")));
         }
-        if let Some(path) = url.strip_prefix("sqlite://") {
+        if let Some(path) = url.strip_prefix("sqlite://").filter(|path| !path.is_empty()) {
             return Ok(Location::Sqlite(path.into()));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
@@ -185,6 +205,26 @@ impl Settings {
 
 fn refuse(message: impl Into<String>) -> Error {
     Error::new(Kind::Invalid, message.into())
+}
+
+/// Numbers are checked while they still have their sign and their key.
+fn check_bounds(settings: &Table) -> Result<()> {
+    for (key, bounds) in BOUNDS {
+        let (section, name) = key.split_once('.').unwrap_or((key, ""));
+        let value = settings.get(section).and_then(|values| values.get(name)).and_then(Value::as_integer);
+        if !value.is_some_and(|value| bounds.contains(&value)) {
+            let (least, most) = bounds.into_inner();
+            return Err(refuse(format!("{key}: must be a whole number from {least} to {most}")));
+        }
+    }
+    Ok(())
+}
+
+/// The error's last line says `in `section.key``.
+fn mistyped(error: &toml::de::Error) -> Error {
+    let text = error.to_string();
+    let key = text.lines().find_map(|line| line.strip_prefix("in `")?.strip_suffix('`'));
+    refuse(format!("{}: {}", key.unwrap_or("settings"), error.message()))
 }
 
 fn parse(name: &str, text: &str) -> Result<Table> {

@@ -1,5 +1,5 @@
-//! One line per request, for operators who ask for it (log level debug). Never a query, a header or a body:
-//! each may hold what is nobody's business.
+//! Every log line of a request carries its id; and one line per request, for operators who ask for it (log level
+//! debug). Never a query, a header or a body: each may hold what is nobody's business.
 use std::{
     convert::Infallible,
     task::{Context, Poll},
@@ -14,8 +14,9 @@ use futures_util::{
 use http::{Request, Response};
 use tower::{Layer, Service};
 use tower_http::request_id::RequestId;
+use tracing::{Instrument, instrument::Instrumented};
 
-/// Logs every request of the services it wraps.
+/// Logs every request of the services it wraps, and puts what they log under the request's id.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AccessLog;
 
@@ -38,29 +39,31 @@ where
 {
     type Response = S::Response;
     type Error = Infallible;
-    type Future = Either<S::Future, BoxFuture<'static, Result<S::Response, Infallible>>>;
+    type Future = Either<Instrumented<S::Future>, BoxFuture<'static, Result<S::Response, Infallible>>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         self.0.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let id = request.extensions().get::<RequestId>();
+        let id = id.and_then(|id| id.header_value().to_str().ok());
+        // Of the highest level, so that no filter takes the id away from a line that it lets pass.
+        let span = tracing::error_span!("request", request.id = id);
         if !tracing::enabled!(tracing::Level::DEBUG) {
-            return Either::Left(self.0.call(request));
+            return Either::Left(span.in_scope(|| self.0.call(request)).instrument(span));
         }
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let id = request.extensions().get::<RequestId>().cloned();
         let started = Instant::now();
-        let answer = self.0.call(request).inspect_ok(move |response| {
+        let answer = span.in_scope(|| self.0.call(request)).inspect_ok(move |response| {
             tracing::debug!(
                 http.method = %method,
                 http.path = path,
                 http.status = response.status().as_u16(),
-                request.id = id.as_ref().and_then(|id| id.header_value().to_str().ok()),
                 duration_us = started.elapsed().as_micros(),
                 "answered"
             );
         });
-        Either::Right(answer.boxed())
+        Either::Right(answer.instrument(span).boxed())
     }
 }

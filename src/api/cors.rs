@@ -4,7 +4,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue, Method};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// What scripts may read of an answer: where gRPC-Web and Connect put status, trailers and advice.
 /// The star is every other header, for calls without cookies, which are all there are.
@@ -33,7 +33,7 @@ const MAX_AGE: Duration = Duration::from_hours(2);
 /// that their token is not a cookie.
 ///
 /// # Errors
-/// [`Kind::Invalid`](crate::error::Kind::Invalid) for what is not an origin.
+/// [`Kind::Invalid`] for what is not an origin.
 pub fn cors(origins: &[String]) -> Result<Option<CorsLayer>> {
     if origins.is_empty() {
         return Ok(None);
@@ -50,9 +50,8 @@ pub fn cors(origins: &[String]) -> Result<Option<CorsLayer>> {
 
 /// An origin as browsers send it: scheme, host and port, nothing else.
 fn parse(origin: &str) -> Result<HeaderValue> {
-    let invalid = || {
-        Error::invalid("cors.allowed_origins", "sealink.origin", "must be like https://console.example.com")
-    };
+    let invalid =
+        || Error::new(Kind::Invalid, "cors.allowed_origins: must be like https://console.example.com");
     let url = url::Url::parse(origin).map_err(|_| invalid())?;
     if !matches!(url.scheme(), "http" | "https") || url.origin().ascii_serialization() != origin {
         return Err(invalid());

@@ -18,11 +18,15 @@ struct RetryInfo {
     retry_delay: Option<prost_types::Duration>,
 }
 
-/// The status of an error. What is unexpected is logged here, once, and told as "internal".
+/// The status of an error. What an operator should know is logged here, once, inside the request's span; the
+/// caller of what is unexpected reads "internal".
 pub(super) fn status(error: &Error) -> Status {
     let code = error.kind().grpc();
-    if matches!(error.kind(), Kind::Internal | Kind::DataLoss | Kind::Unavailable) {
-        log(error);
+    match error.kind() {
+        Kind::Internal | Kind::DataLoss | Kind::Unavailable => log(error),
+        // A limit that the server ran into, such as a full disk, not one that it sets its callers.
+        Kind::Exhausted if std::error::Error::source(error).is_some() => log(error),
+        _ => {}
     }
     let mut details = Vec::new();
     if !error.violations().is_empty() {

@@ -40,9 +40,6 @@ pub struct Args {
     /// `sqlite://PATH` or `postgres://USER@HOST/NAME`; a password belongs into `SEALINK_DATABASE_URL`
     #[arg(long, value_name = "URL")]
     pub database_url: Option<String>,
-    /// Where others reach the server
-    #[arg(long, value_name = "URL")]
-    pub public_url: Option<String>,
     /// What to log: off, error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
@@ -57,7 +54,6 @@ impl Args {
             ("server.listen", self.listen.map(|address| address.to_string())),
             ("server.data_dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
             ("database.url", self.database_url.clone()),
-            ("server.public_url", self.public_url.clone()),
             ("log.level", self.log.clone()),
         ];
         let flags: Vec<_> = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
@@ -85,10 +81,6 @@ fn runtime() -> Result<Runtime> {
 }
 
 async fn serve(settings: Settings, preset: Option<Zeroizing<String>>) -> Result<ExitCode> {
-    let (service, _directory) = match server::open(&settings, preset).await {
-        Ok(opened) => opened,
-        Err(error) => return Ok(exit::of_start(&error)),
-    };
     let address = settings.server.listen;
     let cannot = |error| {
         Error::new(
@@ -96,7 +88,12 @@ async fn serve(settings: Settings, preset: Option<Zeroizing<String>>) -> Result<
             format!("cannot listen on {address}: {error}; try --listen 127.0.0.1:0"),
         )
     };
+    // Before anything is made: who connects meanwhile waits.
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let (service, _directory) = match server::open(&settings, preset).await {
+        Ok(opened) => opened,
+        Err(error) => return Ok(exit::of_start(&error)),
+    };
     let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
     // This line says "ready", to people and to scripts: no log level hides it.
     eprintln!("listening on http://{}", listener.local_addr().map_err(Error::internal)?);

@@ -3,7 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::Host as UrlHost;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 const FIELD: &str = "host";
 /// Ports that no forge listens on and that turn a host into an attack on something else.
@@ -24,10 +24,9 @@ impl AllowedHosts {
     /// Reads origins such as `http://127.0.0.1:3000`; only their host and port count here.
     ///
     /// # Errors
-    /// [`Kind::Invalid`](crate::error::Kind::Invalid) for anything but `http(s)://host[:port]`.
+    /// [`Kind::Invalid`] for anything but `http(s)://host[:port]`.
     pub fn parse(origins: &[String]) -> Result<Self> {
-        let refuse =
-            || Error::invalid("scm.allowed_origins", "sealink.origin", "must be http(s)://host[:port]");
+        let refuse = || Error::new(Kind::Invalid, "scm.allowed_origins: must be http(s)://host[:port]");
         origins
             .iter()
             .map(|origin| {
@@ -48,7 +47,7 @@ impl Host {
     /// Accepts a host. `with_organization` also takes `dev.azure.com/<organization>`.
     ///
     /// # Errors
-    /// [`Kind::Invalid`](crate::error::Kind::Invalid) on `host`: not a plain ASCII DNS name or canonical IP
+    /// [`Kind::Invalid`] on `host`: not a plain ASCII DNS name or canonical IP
     /// address, or one that leads to this machine or a cloud's metadata.
     pub fn parse(text: String, with_organization: bool, allowed: &AllowedHosts) -> Result<Self> {
         let authority = match text.split_once('/') {

@@ -15,7 +15,7 @@ use http::{
 };
 use tonic::Status;
 use tower::{Service, ServiceExt};
-use tower_http::request_id::RequestId;
+use tracing::Span;
 
 use super::{
     Config, ConnectGet, Deadline, Query,
@@ -91,11 +91,8 @@ where
     ) -> Result<Response<Body>, Status> {
         let (mut parts, body) = request.into_parts();
         let deadlines = Deadlines::take(&mut parts.headers, method.kind, &self.config)?;
-        let guard = Guard {
-            method: Arc::clone(&method),
-            request_id: parts.extensions.get::<RequestId>().cloned(),
-            expose: self.config.expose_internal,
-        };
+        let guard =
+            Guard { method: Arc::clone(&method), span: Span::current(), expose: self.config.expose_internal };
         let gzip = take_accepts_gzip(&mut parts.headers, &wire.accept_header());
         let call = Call { method, wire, gzip, deadlines, guard };
         let body = call.read(&mut parts, body, &self.config).await?;

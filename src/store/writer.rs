@@ -3,7 +3,6 @@
 //! One fsync then serves every step that was waiting. A step that fails rolls back to its own savepoint and
 //! leaves the others alone; if the transaction is lost, all of them fail; nothing is answered before COMMIT.
 use std::{
-    error::Error as _,
     panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex,
@@ -150,16 +149,11 @@ async fn write_all(
             break;
         }
         let committed = commit(&mut tx, &mut batch, &mut steps).await;
-        match &committed {
-            Ok(()) => {
-                let kept = batch.iter().filter(|step| step.is_kept()).count();
-                counts.commits.fetch_add(1, Ordering::Relaxed);
-                counts.writes.fetch_add(kept as u64, Ordering::Relaxed);
-            }
-            Err(error) => {
-                let cause = error.source().map(tracing::field::display);
-                tracing::warn!(%error, cause, writes = batch.len(), "writes were not committed");
-            }
+        // A failure is logged by each request that it hits.
+        if committed.is_ok() {
+            let kept = batch.iter().filter(|step| step.is_kept()).count();
+            counts.commits.fetch_add(1, Ordering::Relaxed);
+            counts.writes.fetch_add(kept as u64, Ordering::Relaxed);
         }
         for step in batch.drain(..) {
             step.answer(committed.as_ref().copied().map_err(Error::share));
