@@ -12,7 +12,7 @@ use crate::{
     api::cors::cors,
     domain::host::AllowedHosts,
     error::{Error, Kind, Result},
-    store::Location,
+    store::{DatabaseUrl, Location},
 };
 
 /// Every setting with its default and its reason: also the reference for people.
@@ -76,18 +76,11 @@ pub enum Reflection {
 }
 
 /// `[database]`.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
     /// `sqlite://PATH`, `postgres://..`, or empty for the data directory's own.
-    pub url: String,
-}
-
-/// A database URL may hold a password.
-impl std::fmt::Debug for Database {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Database(..)")
-    }
+    pub url: DatabaseUrl,
 }
 
 /// `[cors]`.
@@ -179,7 +172,7 @@ impl Settings {
     /// # Errors
     /// [`Kind::Invalid`] for a URL of another kind.
     pub fn location(&self) -> Result<Location> {
-        let url = &self.database.url;
+        let url = self.database.url.expose();
         if url.is_empty() {
             return Ok(Location::Sqlite(self.server.data_dir.join("sealink.db")));
         }
@@ -187,7 +180,7 @@ impl Settings {
             return Ok(Location::Sqlite(path.into()));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return Ok(Location::Postgres(url.clone()));
+            return Ok(Location::Postgres(self.database.url.clone()));
         }
         Err(refuse("database.url: must be sqlite://PATH or postgres://USER@HOST/NAME"))
     }

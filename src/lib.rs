@@ -32,7 +32,7 @@
 //! | [`api`] | handlers, authentication, health, browsers |
 //! | [`rpc`] | gRPC, gRPC-Web and Connect from one tonic service |
 //! | [`listener`] | the accept loop: one port, HTTP/1.1 and HTTP/2, slow and greedy clients |
-//! | [`server`] | the server's life: open, listen, serve, drain |
+//! | [`server`], [`data_dir`] | the server's life: open, listen, serve, drain; its directory |
 //! | [`config`], [`telemetry`] | settings and logs |
 //! | [`cli`], [`client`], [`agent`] | the command line, the API from outside, a runner's side |
 //! | [`error`] | one error type and one table to every protocol |
@@ -46,6 +46,7 @@ pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;
+pub mod data_dir;
 pub mod domain;
 pub mod error;
 pub mod harden;

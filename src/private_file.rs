@@ -8,8 +8,8 @@ use std::{
 
 use zeroize::Zeroizing;
 
-/// A private file that does not exist yet under its name. Dropped without [`commit`](Self::commit), it
-/// leaves nothing behind.
+/// A private file that does not exist yet under its name. Dropped without [`commit`](Self::commit) or
+/// [`commit_new`](Self::commit_new), it leaves nothing behind.
 #[derive(Debug)]
 pub struct Draft {
     file: File,
@@ -40,9 +40,29 @@ impl Draft {
     /// # Errors
     /// As the operating system says.
     pub fn commit(mut self, content: &[u8]) -> io::Result<()> {
-        self.file.write_all(content)?;
-        self.file.sync_all()?;
+        self.write(content)?;
         fs::rename(&self.temporary, &self.path)?;
+        self.sync_name()
+    }
+
+    /// The same, but never replaces anything: of two that commit the same name, one wins.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the name is taken; otherwise as the operating system says.
+    pub fn commit_new(mut self, content: &[u8]) -> io::Result<()> {
+        self.write(content)?;
+        fs::hard_link(&self.temporary, &self.path)?;
+        // The draft is a second name of the file: a failure to remove it is one the caller should hear of.
+        fs::remove_file(&self.temporary)?;
+        self.sync_name()
+    }
+
+    fn write(&mut self, content: &[u8]) -> io::Result<()> {
+        self.file.write_all(content)?;
+        self.file.sync_all()
+    }
+
+    fn sync_name(&self) -> io::Result<()> {
         File::open(parent(&self.path))?.sync_all()
     }
 }
@@ -113,6 +133,18 @@ mod tests {
         fs::write(&path, "old").unwrap();
         write(&path, b"new").unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert!(!is_open_to_others(&path).unwrap());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_new_file_replaces_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        Draft::create(&path).unwrap().commit_new(b"first").unwrap();
+        let late = Draft::create(&path).unwrap().commit_new(b"late");
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "first");
         assert!(!is_open_to_others(&path).unwrap());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }

@@ -1,12 +1,6 @@
 //! The server's life: open, listen, serve, drain.
-use std::{
-    future::Future,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
-use rustix::fs::{FlockOperation, flock};
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
 
@@ -15,14 +9,14 @@ use crate::{
         self, Options,
         health::{Health, Readiness},
     },
-    at_rest::RootKey,
     clock::Clock,
     config::Settings,
+    data_dir::DataDir,
     domain::{host::AllowedHosts, token::is_presettable},
     error::{Error, Kind, Result},
-    listener, private_file,
+    listener,
     rpc::Config,
-    service::{Admin, Service, Start, TokenDelivery},
+    service::{Admin, Service, Start},
     store::Store,
 };
 
@@ -107,79 +101,4 @@ async fn watch_database(service: Arc<Service>, health: Health) {
         };
         health.set(readiness);
     }
-}
-
-/// The data directory, locked for as long as this value lives.
-pub struct DataDir {
-    path: PathBuf,
-    _lock: std::fs::File,
-}
-
-impl DataDir {
-    /// Opens the directory, making it with mode 0700 if it is not there, and locks it.
-    ///
-    /// # Errors
-    /// [`Kind::Precondition`] if another server holds it, [`Kind::Unavailable`] if it cannot be made.
-    pub fn open(path: &Path) -> Result<Self> {
-        let describe = |error| {
-            let message = format!("the data directory {} cannot be used: {error}", path.display());
-            Error::new(Kind::Unavailable, message)
-        };
-        private_file::create_dir(path).map_err(describe)?;
-        let lock = std::fs::File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join("lock"))
-            .map_err(describe)?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| {
-            let message = format!("another server is running on the data directory {}", path.display());
-            Error::new(Kind::Precondition, message)
-        })?;
-        Ok(Self { path: path.to_owned(), _lock: lock })
-    }
-
-    /// The root key; made only while there is no keyring that another one must open.
-    fn root_key(&self, has_keyring: bool) -> Result<RootKey> {
-        let path = self.path.join("root.key");
-        if path.exists() {
-            return RootKey::load(&path).map_err(|error| refused(&error));
-        }
-        if has_keyring {
-            let message = format!(
-                "{} is missing, and the database's keyring opens with no other: restore it from its backup",
-                path.display()
-            );
-            return Err(Error::new(Kind::Precondition, message));
-        }
-        RootKey::create(&path).map_err(|error| refused(&error))
-    }
-
-    fn admin_token(&self) -> PathBuf {
-        self.path.join("admin-token")
-    }
-}
-
-impl TokenDelivery for DataDir {
-    fn deliver(&self, token: &str) -> Result<()> {
-        let path = self.admin_token();
-        let text = Zeroizing::new(format!("{token}\n"));
-        private_file::write(&path, text.as_bytes()).map_err(|error| {
-            Error::new(Kind::Unavailable, "the admin token cannot be written").caused_by(error)
-        })?;
-        tracing::info!(path = %path.display(), "the administrator's token is in this file");
-        Ok(())
-    }
-
-    fn withdraw(&self) -> Result<()> {
-        tracing::info!("another server has made the administrator: its data directory has the token");
-        std::fs::remove_file(self.admin_token()).map_err(|error| {
-            Error::new(Kind::Unavailable, "an admin token that opens nothing cannot be removed")
-                .caused_by(error)
-        })
-    }
-}
-
-fn refused(error: &crate::at_rest::RootKeyError) -> Error {
-    Error::new(Kind::Precondition, format!("the root key: {error}"))
 }

@@ -1,8 +1,8 @@
 //! The root key: 32 random bytes in a file that only its owner can read.
 use std::{
     fmt, fs,
-    io::{self, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
@@ -14,10 +14,8 @@ use base64::{
 use zeroize::Zeroizing;
 
 use super::{KEY_BYTES, Key};
-use crate::seal::random;
+use crate::{private_file::Draft, seal::random};
 
-/// Mode of the file: the owner alone, reading and writing.
-const MODE: u32 = 0o600;
 /// No encoding of a key is longer, in bytes; a longer file is not read.
 const MAX_FILE_BYTES: usize = 128;
 /// Standard base64, with or without padding.
@@ -67,7 +65,11 @@ impl RootKey {
     /// [`RootKeyError::Io`] with [`io::ErrorKind::AlreadyExists`] if there is a file already.
     pub fn create(path: &Path) -> Result<Self, RootKeyError> {
         let key: Key = random::bytes().map_err(|_| RootKeyError::Random)?;
-        write_new(path, &hex(&*key)).map_err(|error| RootKeyError::Io(path.to_owned(), error))?;
+        let mut text = hex(&*key);
+        text.push('\n');
+        Draft::create(path)
+            .and_then(|draft| draft.commit_new(text.as_bytes()))
+            .map_err(|error| RootKeyError::Io(path.to_owned(), error))?;
         Ok(Self(key))
     }
 
@@ -108,33 +110,10 @@ fn hex(bytes: &[u8]) -> Zeroizing<String> {
         .iter()
         .flat_map(|byte| [byte >> 4, byte & 15])
         .map(|nibble| char::from(DIGITS[usize::from(nibble)]));
-    // Sized at once: growing would leave copies behind.
+    // Sized at once, with room for a line's end: growing would leave copies behind.
     let mut text = Zeroizing::new(String::with_capacity(2 * bytes.len() + 1));
     text.extend(digits);
     text
-}
-
-/// Writes beside `path`, syncs, and links the file to its name, which fails if the name is taken.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.new", std::process::id()));
-    let draft = directory.join(name);
-    // What a process with this id left when it was killed: no root key, or it would have its name. In a
-    // container the id is always the same.
-    let _ = fs::remove_file(&draft);
-    let written = (|| {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft)?;
-        file.write_all(text.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::hard_link(&draft, path)
-    })();
-    // The draft holds the key: it goes whether or not it got its name.
-    let removed = fs::remove_file(&draft);
-    written?;
-    removed?;
-    fs::File::open(directory)?.sync_all()
 }
 
 impl fmt::Debug for RootKey {

@@ -12,7 +12,9 @@ use super::exit;
 use crate::{
     config::Settings,
     error::{Error, Kind, Result},
-    server, telemetry,
+    server,
+    store::DatabaseUrl,
+    telemetry,
 };
 
 /// Presets the administrator's token.
@@ -39,7 +41,7 @@ pub struct Args {
     pub data_dir: Option<PathBuf>,
     /// `sqlite://PATH` or `postgres://USER@HOST/NAME`; a password belongs into `SEALINK_DATABASE_URL`
     #[arg(long, value_name = "URL")]
-    pub database_url: Option<String>,
+    pub database_url: Option<DatabaseUrl>,
     /// What to log: off, error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
@@ -53,7 +55,12 @@ impl Args {
         let flags = [
             ("server.listen", self.listen.map(|address| address.to_string())),
             ("server.data_dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
+<<<<<<< HEAD
             ("database.url", self.database_url.clone()),
+=======
+            ("database.url", self.database_url.as_ref().map(|url| url.expose().to_owned())),
+            ("server.public_url", self.public_url.clone()),
+>>>>>>> seal
             ("log.level", self.log.clone()),
         ];
         let flags: Vec<_> = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();

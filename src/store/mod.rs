@@ -24,6 +24,7 @@ mod sqlite;
 mod steps;
 mod tokens;
 mod tx;
+mod url;
 mod users;
 mod writer;
 
@@ -40,6 +41,7 @@ pub use self::{
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
     runners::{NewRow as NewRunnerRow, RecordUpdate, RunnerFilter, Update as RunnerUpdate},
     tokens::{NewTokenRow, StoredToken, TokenOwner, TokenRow},
+    url::DatabaseUrl,
 };
 use self::{combine::Combiner, tokens::TokenLookup, writer::Writer};
 use crate::error::Result;
@@ -50,7 +52,7 @@ pub enum Location {
     /// An SQLite file.
     Sqlite(PathBuf),
     /// A PostgreSQL database, as a connection URL.
-    Postgres(String),
+    Postgres(DatabaseUrl),
 }
 
 /// SQLite's readers, and the one connection that writes.
@@ -97,7 +99,7 @@ impl Store {
     pub async fn open(location: &Location) -> Result<Self> {
         match location {
             Location::Sqlite(path) => sqlite::open(path).await,
-            Location::Postgres(url) => postgres::open(url).await,
+            Location::Postgres(url) => postgres::open(url.expose()).await,
         }
     }
 

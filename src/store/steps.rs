@@ -78,7 +78,7 @@ async fn steps_are_atomic_on_postgres() {
     let name = format!("steps_{}", crate::clock::Clock::System.new_id().simple());
     sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut admin).await.unwrap();
     let url = format!("{}/{name}", server.rsplit_once('/').unwrap().0);
-    let store = Arc::new(Store::open(&Location::Postgres(url)).await.unwrap());
+    let store = Arc::new(Store::open(&Location::Postgres(url.into())).await.unwrap());
     let done = AssertUnwindSafe(steps_are_atomic(store)).catch_unwind().await;
     let drop = AssertSqlSafe(format!("DROP DATABASE {name} WITH (FORCE)"));
     sqlx::raw_sql(drop).execute(&mut admin).await.unwrap();

@@ -168,7 +168,7 @@ fn derived_keys_depend_on_purpose_and_seed() {
 fn the_root_key_file_is_private_and_never_overwritten() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("root.key");
-    let left_behind = folder.path().join(format!("root.key.{}.new", std::process::id()));
+    let left_behind = folder.path().join(format!(".root.key.{}.draft", std::process::id()));
     fs::write(&left_behind, "half a k").expect("written");
     let made = RootKey::create(&path).expect("created");
     assert_eq!(fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);

@@ -1,7 +1,12 @@
-//! No `Debug` of a message on the wire prints a secret.
+//! No `Debug` of a message on the wire, or of what it becomes, prints a secret.
 use std::fmt::Debug;
 
-use sealink::pb::{gitpod::v1 as gitpod, sealink::v1 as own};
+use clap::{Args, FromArgMatches};
+use sealink::{
+    cli::serve,
+    config::Settings,
+    pb::{gitpod::v1 as gitpod, sealink::v1 as own},
+};
 
 const CANARY: &str = "canary-7b1f";
 
@@ -134,4 +139,16 @@ fn key_registration() {
         ..Default::default()
     };
     hides("CompleteKeyRegistrationRequest", &request);
+}
+
+#[test]
+fn database_urls() {
+    let url = format!("postgres://sealink:{CANARY}@db/sealink");
+    let settings = Settings::load(None, &[("database.url", url.clone())]).unwrap();
+    hides("DatabaseUrl", &settings);
+    hides("Postgres", &settings.location().unwrap());
+
+    let command = serve::Args::augment_args(clap::Command::new("serve"));
+    let matches = command.try_get_matches_from(["serve", "--database-url", &url]).unwrap();
+    hides("DatabaseUrl", &serve::Args::from_arg_matches(&matches).unwrap());
 }

@@ -79,7 +79,7 @@ pub(crate) async fn on_postgres<F: Future<Output = ()>>(behaviour: impl FnOnce(A
     let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
     sqlx::raw_sql(create).execute(&mut admin).await.unwrap();
     let behaved = AssertUnwindSafe(async {
-        let store = Store::open(&Location::Postgres(url.clone())).await.unwrap();
+        let store = Store::open(&Location::Postgres(url.clone().into())).await.unwrap();
         let world = World::new(store, Raw::Postgres(PgPool::connect(&url).await.unwrap())).await;
         run(&world, behaviour).await;
         close(&world).await;

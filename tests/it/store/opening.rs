@@ -173,6 +173,6 @@ async fn a_journal_of_the_first_write_is_rolled_back() {
 async fn a_place_that_cannot_be_had() {
     let nowhere = Location::Sqlite("/proc/none/sealink.db".into());
     assert_eq!(Store::open(&nowhere).await.err().unwrap().kind(), Kind::Unavailable);
-    let unreachable = Location::Postgres("postgres://sealink@127.0.0.1:1/none".into());
+    let unreachable = Location::Postgres("postgres://sealink@127.0.0.1:1/none".to_owned().into());
     assert_eq!(Store::open(&unreachable).await.err().unwrap().kind(), Kind::Unavailable);
 }
