@@ -1,7 +1,6 @@
 //! The root key: 32 random bytes in a file that only its owner can read.
 use std::{
-    fmt, fs,
-    io,
+    fmt, fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };

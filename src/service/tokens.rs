@@ -10,6 +10,7 @@ use crate::{
         id::{RunnerId, UserId},
         runner::plain_text,
         token::{EXCHANGE_LIFE, PERSONAL_LIFE, PERSONAL_LIFE_MAX, TokenId, TokenKind},
+        user::User,
     },
     error::{Error, Kind, Result},
     store::{NewTokenRow, TokenOwner, TokenRow},
@@ -45,14 +46,16 @@ impl Service {
     pub async fn create_token(&self, caller: &Caller, request: TokenRequest) -> Result<IssuedToken> {
         let own = caller.user()?;
         let owner = request.user.unwrap_or(own);
-        if owner != own {
-            self.require_active_user(caller, owner).await?;
-        }
+        let other = if owner == own { None } else { Some(self.reach_user(caller, owner).await?) };
         let life = request.valid_for.unwrap_or(PERSONAL_LIFE);
         if life.is_zero() || life > PERSONAL_LIFE_MAX {
-            return Err(Error::invalid("valid_for", "sealink.token_life", "value must be at most 90 days"));
+            let message = "value must be more than 0 and at most 90 days";
+            return Err(Error::invalid("valid_for", "sealink.token_life", message));
         }
         let description = plain_text("description", request.description, 200)?;
+        if other.is_some_and(|user| user.disabled_at.is_some()) {
+            return Err(Error::new(Kind::Precondition, "the user is disabled"));
+        }
         let token = new_token(TokenKind::Personal)?;
         let actor = self.actor(caller);
         let new = NewTokenRow {
@@ -83,16 +86,13 @@ impl Service {
         Ok(IssuedToken { text: token.text, row })
     }
 
-    async fn require_active_user(&self, caller: &Caller, owner: UserId) -> Result<()> {
-        let user = self.store.user(caller.organization, owner).await?;
+    async fn reach_user(&self, caller: &Caller, id: UserId) -> Result<User> {
+        let user = self.store.user(caller.organization, id).await?;
         let user = user.ok_or_else(|| Error::not_found("user"))?;
         if !caller.is_administrator() {
             return Err(Error::new(Kind::Forbidden, "only an administrator may make tokens for others"));
         }
-        if user.disabled_at.is_some() {
-            return Err(Error::new(Kind::Precondition, "the user is disabled"));
-        }
-        Ok(())
+        Ok(user)
     }
 
     /// A page of tokens, oldest first: the caller's own, or for an administrator the organization's.

@@ -28,7 +28,7 @@ mod url;
 mod users;
 mod writer;
 
-use std::path::PathBuf;
+use std::{fs::File, path::PathBuf};
 
 use sqlx::{PgPool, SqlitePool};
 
@@ -59,6 +59,7 @@ pub enum Location {
 pub(crate) struct Lanes {
     read: SqlitePool,
     write: Writer,
+    lock: File,
 }
 
 /// Which database is open.
@@ -111,6 +112,9 @@ impl Store {
         match &self.database {
             Database::Sqlite(lanes) => {
                 lanes.read.close().await;
+                if let Err(error) = lanes.lock.unlock() {
+                    tracing::debug!(%error, "the database's lock ends with the process");
+                }
                 lanes.write.close().await;
             }
             Database::Postgres(pool) => pool.close().await,

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::BoxFuture;
 use sqlx::{
-    ConnectOptions, PgPool,
+    ConnectOptions, Connection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -22,6 +22,9 @@ const ACQUIRE: Duration = Duration::from_secs(2);
 pub(super) async fn open(url: &str) -> Result<Store> {
     let bad_url = |error| Error::new(Kind::Invalid, "database.url is not a PostgreSQL URL").caused_by(error);
     let options: PgConnectOptions = url.parse().map_err(bad_url)?;
+    // A pool would try again until its time is up, and then not say why.
+    let first = options.clone().connect().await.map_err(unreachable)?;
+    first.close().await.map_err(failure)?;
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(ACQUIRE)
@@ -34,6 +37,19 @@ pub(super) async fn open(url: &str) -> Result<Store> {
         runner_pages: Combiner::start(PostgresRunnerPages(pool.clone())),
         database: Database::Postgres(pool),
     })
+}
+
+/// Why the database cannot be had at the start, with a cure.
+fn unreachable(error: sqlx::Error) -> Error {
+    let code = error.as_database_error().and_then(|database| database.code());
+    let (kind, message) = match code.as_deref() {
+        Some("3D000") => (Kind::Precondition, "the PostgreSQL database does not exist: create it first"),
+        Some(code) if code.starts_with("28") => {
+            (Kind::Precondition, "PostgreSQL refuses the user: check the user and password in database.url")
+        }
+        _ => (Kind::Unavailable, "PostgreSQL cannot be reached: check the host and port in database.url"),
+    };
+    Error::new(kind, message).caused_by(error)
 }
 
 /// Runs one step in a transaction, in a task of its own so that a caller who goes away cannot stop it

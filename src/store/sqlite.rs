@@ -1,6 +1,6 @@
 //! Opening SQLite so that what is acknowledged is durable.
 use std::{
-    fs::File,
+    fs::{File, TryLockError},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
 };
@@ -45,6 +45,7 @@ const REQUIRED: [(&str, &str); 11] = [
 pub(super) async fn open(path: &Path) -> Result<Store> {
     refuse_network_file_system(path)?;
     refuse_foreign(path).await?;
+    let lock = lock(path)?;
     create_private(path)?;
     let options = options(path);
     let mut writer = options.connect().await.map_err(failure)?;
@@ -68,7 +69,7 @@ pub(super) async fn open(path: &Path) -> Result<Store> {
     let mut pages = reading.connect().await.map_err(failure)?;
     verify_reader(&mut pages).await?;
     Ok(Store {
-        database: Database::Sqlite(Lanes { read, write: Writer::start(writer) }),
+        database: Database::Sqlite(Lanes { read, write: Writer::start(writer), lock }),
         tokens: Combiner::start(SqliteTokens(tokens)),
         runner_pages: Combiner::start(SqliteRunnerPages(pages)),
     })
@@ -141,6 +142,26 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("temp_store", "MEMORY")
         .pragma("cache_size", CACHE)
         .disable_statement_logging()
+}
+
+/// Two servers would each think to be the only writer; the data directory's lock does not help where
+/// `database.url` names a file elsewhere. A file of its own, because closing any handle of the database
+/// would drop SQLite's own locks.
+fn lock(path: &Path) -> Result<File> {
+    let name = path.with_added_extension("lock");
+    let describe = |error| {
+        let message = format!("cannot lock the database {}: does its directory exist?", path.display());
+        Error::new(Kind::Unavailable, message).caused_by(error)
+    };
+    let file = File::options().create(true).append(true).mode(0o600).open(name).map_err(describe)?;
+    file.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => {
+            let message = format!("another server is running on the database {}", path.display());
+            Error::new(Kind::Precondition, message)
+        }
+        TryLockError::Error(error) => describe(error),
+    })?;
+    Ok(file)
 }
 
 /// The file holds ciphertexts and token hashes: nobody else on the machine needs it.
