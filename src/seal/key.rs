@@ -1,7 +1,6 @@
 //! Runners' public keys and their names.
-use std::{fmt::Write as _, sync::Arc};
+use std::fmt::Write as _;
 
-use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
@@ -30,23 +29,12 @@ pub enum PublicKey {
 }
 
 /// An RSA public key with its encoding and its name.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RsaKey {
     key: RsaPublicKey,
-    /// The same key for the library that wraps: `rsa` takes eight times as long, which at 64 clients is more
-    /// than everything else a create costs.
-    wrapping: Arc<OaepPublicEncryptingKey>,
     spki: Vec<u8>,
     kid: Kid,
 }
-
-impl PartialEq for RsaKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
-    }
-}
-
-impl Eq for RsaKey {}
 
 /// An X25519 public key with its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,16 +118,10 @@ impl RsaKey {
         let e = URL_SAFE_NO_PAD.encode(key.e().to_bytes_be());
         let n = URL_SAFE_NO_PAD.encode(key.n().to_bytes_be());
         let kid = thumbprint(&format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#));
-        let wrapping = OaepPublicEncryptingKey::new(PublicEncryptingKey::from_der(&spki).ok()?).ok()?;
-        Some(Self { key, wrapping: Arc::new(wrapping), spki, kid })
+        Some(Self { key, spki, kid })
     }
 
-    /// The key for wrapping with a padding that the library draws.
-    pub(super) fn wrapping(&self) -> &OaepPublicEncryptingKey {
-        &self.wrapping
-    }
-
-    /// The key for wrapping with a given padding.
+    /// The key for the library that seals.
     pub(super) const fn inner(&self) -> &RsaPublicKey {
         &self.key
     }
