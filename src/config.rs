@@ -9,7 +9,6 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::{
-    api::cors::cors,
     domain::host::AllowedHosts,
     error::{Error, Kind, Result},
     store::{DatabaseUrl, Location},
@@ -134,8 +133,8 @@ pub struct Scm {
 }
 
 impl Settings {
-    /// Reads the settings and checks all of them, before anything is made or opened on their word; `flags` are
-    /// `("server.listen", "127.0.0.1:0")` pairs and win.
+    /// Reads the settings and checks them, before anything is made or opened on their word; `flags` are
+    /// `("server.listen", "127.0.0.1:0")` pairs and win. Origins of pages are checked by [`open`](crate::server::open).
     ///
     /// # Errors
     /// [`Kind::Invalid`] with a sentence that names the key.
@@ -161,7 +160,6 @@ impl Settings {
 
     /// What the types do not say. The values are thrown away: whoever needs them reads them again.
     fn check(&self) -> Result<()> {
-        cors(&self.cors.allowed_origins)?;
         AllowedHosts::parse(&self.scm.allowed_origins)?;
         self.location()?;
         Ok(())
@@ -213,7 +211,7 @@ fn check_bounds(settings: &Table) -> Result<()> {
     Ok(())
 }
 
-/// The error's last line says `in `section.key``.
+/// A type error with its key, which the library tells in a line of its own.
 fn mistyped(error: &toml::de::Error) -> Error {
     let text = error.to_string();
     let key = text.lines().find_map(|line| line.strip_prefix("in `")?.strip_suffix('`'));

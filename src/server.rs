@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 use crate::{
     api::{
         self, Options,
+        cors::cors,
         health::{Health, Readiness},
     },
     clock::Clock,
@@ -34,6 +35,7 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
                        such as the output of: openssl rand -hex 32";
         return Err(Error::new(Kind::Invalid, message));
     }
+    cors(&settings.cors.allowed_origins)?;
     let allowed_hosts = AllowedHosts::parse(&settings.scm.allowed_origins)?;
     let location = settings.location()?;
     let directory = DataDir::open(&settings.server.data_dir)?;

@@ -1,7 +1,8 @@
 //! Every log line of a request carries its id; and one line per request, for operators who ask for it (log level
-//! debug). Never a query, a header or a body: each may hold what is nobody's business.
+//! debug). Never a query, a header, a body or a path that is not served: each may hold what is nobody's business.
 use std::{
     convert::Infallible,
+    sync::Arc,
     task::{Context, Poll},
     time::Instant,
 };
@@ -15,6 +16,11 @@ use http::{Request, Response};
 use tower::{Layer, Service};
 use tower_http::request_id::RequestId;
 use tracing::{Instrument, instrument::Instrumented};
+
+use crate::rpc::Method;
+
+/// The paths besides those of methods.
+const PROBES: [&str; 2] = ["/livez", "/readyz"];
 
 /// Logs every request of the services it wraps, and puts what they log under the request's id.
 #[derive(Clone, Copy, Debug)]
@@ -53,12 +59,14 @@ where
         if !tracing::enabled!(tracing::Level::DEBUG) {
             return Either::Left(span.in_scope(|| self.0.call(request)).instrument(span));
         }
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let method = request.method().clone();
+        let probe = PROBES.into_iter().find(|path| *path == request.uri().path());
         let started = Instant::now();
         let answer = span.in_scope(|| self.0.call(request)).inspect_ok(move |response| {
+            let served = response.extensions().get::<Arc<Method>>().map(|method| method.uri.path());
             tracing::debug!(
                 http.method = %method,
-                http.path = path,
+                http.path = served.or(probe).unwrap_or("unknown"),
                 http.status = response.status().as_u16(),
                 duration_us = started.elapsed().as_micros(),
                 "answered"

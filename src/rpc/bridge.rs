@@ -56,7 +56,8 @@ struct Call {
 }
 
 impl<S> Bridge<S> {
-    /// A bridge to `inner` for the given methods; any other path is UNIMPLEMENTED.
+    /// A bridge to `inner` for the given methods; any other path is UNIMPLEMENTED. Answers of methods carry
+    /// their `Arc<Method>` as an extension.
     pub fn new(inner: S, methods: Methods, config: Config) -> Self {
         Self { inner, methods: Arc::new(methods), config }
     }
@@ -73,13 +74,15 @@ where
         let Some(method) = self.methods.get(request.uri().path()).cloned() else {
             return unknown_method(request.headers());
         };
-        let wire = match classify(&request, &method) {
-            Ok(wire) => wire,
-            Err(refusal) => return refusal.into_response(),
+        let mut response = match classify(&request, &method) {
+            Ok(wire) => {
+                let served = self.serve(request, Arc::clone(&method), wire).await;
+                served.unwrap_or_else(|status| wire.refuse(&status))
+            }
+            Err(refusal) => refusal.into_response(),
         };
-        let mut response =
-            self.serve(request, method, wire).await.unwrap_or_else(|status| wire.refuse(&status));
         *response.version_mut() = Version::default();
+        response.extensions_mut().insert(method);
         response
     }
 
