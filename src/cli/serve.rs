@@ -55,12 +55,7 @@ impl Args {
         let flags = [
             ("server.listen", self.listen.map(|address| address.to_string())),
             ("server.data_dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
-<<<<<<< HEAD
-            ("database.url", self.database_url.clone()),
-=======
             ("database.url", self.database_url.as_ref().map(|url| url.expose().to_owned())),
-            ("server.public_url", self.public_url.clone()),
->>>>>>> seal
             ("log.level", self.log.clone()),
         ];
         let flags: Vec<_> = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
