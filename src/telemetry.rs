@@ -78,14 +78,14 @@ mod tests {
     #[test]
     fn no_directive_makes_a_quiet_library_talk() {
         for format in [LogFormat::Text, LogFormat::Json] {
-            let level = "trace,hyper::proto=trace,h2=trace,sqlx::query=info,sealink::store=debug".to_owned();
+            let level = "trace,hyper::proto=trace,h2=trace,sqlx=info,sealink::store=debug".to_owned();
             let memory = Memory::default();
             let writer = memory.clone();
             let subscriber = subscriber(&Log { level, format }, move || writer.clone()).unwrap();
             tracing::subscriber::with_default(subscriber, || {
                 tracing::trace!(target: "hyper::proto::h1", "frame one");
                 tracing::debug!(target: "h2::codec", "frame two");
-                tracing::info!(target: "sqlx::query", "frame three");
+                tracing::info!(target: "sqlx", "frame three");
                 tracing::info!(target: "hyper::proto::h1", "said");
                 tracing::trace!(target: "sealink::api", "traced");
                 tracing::trace!(target: "sealink::store::tx", "frame four");
