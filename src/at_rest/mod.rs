@@ -24,7 +24,8 @@ const KEY_BYTES: usize = 32;
 /// Length of the authentication tag, in bytes.
 const TAG_BYTES: usize = 16;
 
-/// 32 secret bytes: not printable, not comparable, wiped when dropped.
+/// 32 secret bytes, wiped when dropped. They could be printed and compared: every type that holds some writes
+/// its own `Debug`, and none is compared.
 pub(crate) type Key = Zeroizing<[u8; KEY_BYTES]>;
 
 /// HKDF-SHA-256 to 32 bytes. `None` never happens for this length.

@@ -6,7 +6,7 @@ use crate::{
         id::{IntegrationId, RunnerId},
         issuer::IssuerUrl,
         scm::Scm,
-        secret::{Sealed, Secret},
+        secret::{Plaintext, Sealed, Secret},
     },
     error::{Error, Result},
 };
@@ -62,8 +62,8 @@ pub struct Draft {
     pub host: String,
     /// As sent; `None` if absent.
     pub client_id: Option<String>,
-    /// The plaintext as sent, already wrapped; `None` if absent.
-    pub client_secret: Option<zeroize::Zeroizing<String>>,
+    /// As sent; `None` if absent.
+    pub client_secret: Option<Plaintext>,
     /// Whether to allow personal access tokens.
     pub pat: bool,
     /// As sent; `None` or empty if there is none.
@@ -116,10 +116,10 @@ impl Draft {
                 return Err(missing(CLIENT_SECRET, "must be set together with oauth_client_id"));
             }
             (None, Some(_)) => return Err(missing(CLIENT_ID, "must be set together with the client secret")),
-            (Some(client_id), Some(mut secret)) => Some(NewOAuth {
+            (Some(client_id), Some(secret)) => Some(NewOAuth {
                 client_id: parse_client_id(client_id)?,
                 issuer: issuer.clone(),
-                secret: Secret::parse(CLIENT_SECRET, std::mem::take(&mut *secret))?,
+                secret: secret.parse(CLIENT_SECRET)?,
             }),
         };
         if oauth.is_none() && !self.pat {

@@ -1,25 +1,24 @@
 //! What an update of an SCM integration means: absent leaves, empty removes, a value sets.
-use zeroize::Zeroizing;
-
 use crate::{
     domain::{
         integration::{Integration, check_issuer, check_methods, parse_client_id, parse_directory},
         issuer::IssuerUrl,
         scm::Scm,
-        secret::Secret,
+        secret::{Secret, SecretPatch},
     },
     error::{Error, Kind, Result},
 };
 
-const CLIENT_SECRET: &str = "oauth_plaintext_client_secret";
+/// The secret's member of the request.
+pub const CLIENT_SECRET: &str = "oauth_plaintext_client_secret";
 
 /// The members of an update request; `None` is absent or null.
 #[derive(Debug, Default)]
 pub struct Patch {
     /// `""` removes OAuth.
     pub client_id: Option<String>,
-    /// A new secret, to be sealed.
-    pub client_secret: Option<Zeroizing<String>>,
+    /// What becomes of the secret; it goes only together with the rest of OAuth.
+    pub client_secret: SecretPatch,
     /// Whether to allow personal access tokens.
     pub pat: Option<bool>,
     /// `""` clears.
@@ -30,9 +29,9 @@ pub struct Patch {
 
 /// What the integration is to become. Everything it does not name stays.
 #[derive(Debug)]
-pub struct Plan {
+pub struct Plan<'a> {
     /// OAuth afterwards.
-    pub oauth: OAuthPlan,
+    pub oauth: OAuthPlan<'a>,
     /// As [`Integration::pat`].
     pub pat: bool,
     /// As [`Integration::virtual_directory`].
@@ -41,7 +40,7 @@ pub struct Plan {
 
 /// What becomes of OAuth.
 #[derive(Debug)]
-pub enum OAuthPlan {
+pub enum OAuthPlan<'a> {
     /// Nothing changes.
     Keep,
     /// OAuth and its ciphertext go.
@@ -53,7 +52,7 @@ pub enum OAuthPlan {
         /// The app's issuer.
         issuer: Option<IssuerUrl>,
         /// The secret to seal.
-        secret: Secret,
+        secret: &'a Secret,
     },
 }
 
@@ -63,7 +62,7 @@ impl Patch {
     /// # Errors
     /// [`Kind::Invalid`] for a value that breaks a rule; [`Kind::Precondition`] if the client id or the
     /// issuer would change under a kept secret: the ciphertext is bound to both.
-    pub fn plan(&self, current: &Integration) -> Result<Plan> {
+    pub fn plan(&self, current: &Integration) -> Result<Plan<'_>> {
         let scm = Scm::parse(&current.scm_id)?;
         let virtual_directory = match &self.virtual_directory {
             None => current.virtual_directory.clone(),
@@ -73,13 +72,19 @@ impl Patch {
         Ok(Plan { oauth, pat: self.pat.unwrap_or(current.pat), virtual_directory })
     }
 
-    fn plan_oauth(&self, scm: Scm, current: &Integration) -> Result<OAuthPlan> {
+    fn plan_oauth(&self, scm: Scm, current: &Integration) -> Result<OAuthPlan<'_>> {
         let now = current.oauth.as_ref();
         if self.client_id.as_deref() == Some("") {
             return Ok(if now.is_some() { OAuthPlan::Remove } else { OAuthPlan::Keep });
         }
-        let secret = self.client_secret.as_ref().map(|text| Secret::parse(CLIENT_SECRET, text.to_string()));
-        let secret = secret.transpose()?;
+        let secret = match &self.client_secret {
+            SecretPatch::Keep => None,
+            SecretPatch::Set(secret) => Some(secret),
+            SecretPatch::Remove => {
+                let message = "value must not be empty: an empty oauth_client_id removes both";
+                return Err(Error::invalid(CLIENT_SECRET, "sealink.secret", message));
+            }
+        };
         let client_id = self.client_id.clone().map(parse_client_id).transpose()?;
         let issuer = match &self.issuer_url {
             None => now.and_then(|oauth| oauth.issuer.clone()),

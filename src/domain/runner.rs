@@ -7,7 +7,7 @@ use crate::{
         access::RunnerFacts,
         id::{OrganizationId, RunnerId, UserId},
         runner_key::RunnerKey,
-        secret::Sealed,
+        secret::{Sealed, Secret},
         update_window::UpdateWindow,
     },
     error::{Error, Result},
@@ -141,6 +141,43 @@ pub struct Metrics {
     pub verbose: bool,
 }
 
+impl Configuration {
+    /// The members in which `other` differs, by their names on the wire.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<&'static str> {
+        let Self {
+            region,
+            variant,
+            release_channel,
+            auto_update,
+            log_level,
+            devcontainer_image_cache,
+            continuous_profiling,
+            update_window,
+            metrics: Metrics { enabled, url, username, managed, verbose },
+        } = self;
+        let metrics = &other.metrics;
+        [
+            ("region", *region != other.region),
+            ("variant", *variant != other.variant),
+            ("release_channel", *release_channel != other.release_channel),
+            ("auto_update", *auto_update != other.auto_update),
+            ("log_level", *log_level != other.log_level),
+            ("devcontainer_image_cache_enabled", *devcontainer_image_cache != other.devcontainer_image_cache),
+            ("continuous_profiling", *continuous_profiling != other.continuous_profiling),
+            ("update_window", *update_window != other.update_window),
+            ("metrics.enabled", *enabled != metrics.enabled),
+            ("metrics.url", *url != metrics.url),
+            ("metrics.username", *username != metrics.username),
+            ("metrics.managed_metrics_enabled", *managed != metrics.managed),
+            ("metrics.include_verbose_metrics", *verbose != metrics.verbose),
+        ]
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+    }
+}
+
 /// A runner as stored.
 #[derive(Clone, Debug)]
 pub struct Runner {
@@ -160,6 +197,8 @@ pub struct Runner {
     pub configuration: Configuration,
     /// Its Honeycomb API key, sealed to it.
     pub honeycomb_key: Option<Sealed>,
+    /// Whether a metrics password is stored, sealed at rest.
+    pub has_metrics_password: bool,
     /// Its ACTIVE key, if it has one.
     pub active_key: Option<RunnerKey>,
     /// Whether a key of it was ever ACTIVE.
@@ -200,7 +239,7 @@ pub struct NewRunner {
     /// As [`Runner::configuration`].
     pub configuration: Configuration,
     /// The metrics password in clear, to be sealed at rest.
-    pub metrics_password: Option<zeroize::Zeroizing<String>>,
+    pub metrics_password: Option<Secret>,
 }
 
 /// Checks a text that people read: no control characters.

@@ -1,13 +1,8 @@
 //! What an update of a runner means: absent leaves, everything else sets.
-use zeroize::Zeroizing;
-
-use crate::{
-    domain::{
-        runner::{Configuration, LogLevel, Metrics, ReleaseChannel, Runner},
-        secret::Secret,
-        update_window::UpdateWindow,
-    },
-    error::Result,
+use crate::domain::{
+    runner::{Configuration, LogLevel, Metrics, ReleaseChannel, Runner},
+    secret::SecretPatch,
+    update_window::UpdateWindow,
 };
 
 /// The members of an update request; `None` is absent or null.
@@ -29,8 +24,8 @@ pub struct RunnerPatch {
     pub update_window: Option<Option<UpdateWindow>>,
     /// New members of the metrics settings.
     pub metrics: MetricsPatch,
-    /// A new Honeycomb API key, to be sealed to the runner; `""` removes it.
-    pub honeycomb_key: Option<Zeroizing<String>>,
+    /// What becomes of the Honeycomb API key, which is sealed to the runner.
+    pub honeycomb_key: SecretPatch,
 }
 
 /// The metrics members of an update request.
@@ -42,43 +37,29 @@ pub struct MetricsPatch {
     pub url: Option<String>,
     /// As [`Metrics::username`].
     pub username: Option<String>,
-    /// A new password, to be sealed at rest; `""` removes it.
-    pub password: Option<Zeroizing<String>>,
+    /// What becomes of the password, which is sealed at rest.
+    pub password: SecretPatch,
     /// As [`Metrics::managed`].
     pub managed: Option<bool>,
     /// As [`Metrics::verbose`].
     pub verbose: Option<bool>,
 }
 
-/// What a patch does to a secret.
+/// What a runner is to become. Its secrets are the caller's to apply.
 #[derive(Debug)]
-pub enum SecretPatch {
-    /// It stays.
-    Keep,
-    /// It goes.
-    Remove,
-    /// It becomes this.
-    Set(Secret),
-}
-
-impl SecretPatch {
-    /// Reads a secret member: absent keeps, empty removes, anything else must be a valid secret.
-    ///
-    /// # Errors
-    /// As [`Secret::parse`].
-    pub fn parse(field: &str, value: Option<Zeroizing<String>>) -> Result<Self> {
-        match value {
-            None => Ok(Self::Keep),
-            Some(text) if text.is_empty() => Ok(Self::Remove),
-            Some(mut text) => Secret::parse(field, std::mem::take(&mut *text)).map(Self::Set),
-        }
-    }
+pub struct RunnerPlan {
+    /// Its name afterwards.
+    pub name: String,
+    /// Its settings afterwards.
+    pub configuration: Configuration,
+    /// The members that differ, by their names on the wire.
+    pub changed: Vec<&'static str>,
 }
 
 impl RunnerPatch {
-    /// The name and settings `current` has afterwards. Secrets are the caller's to apply.
+    /// Decides what `current` becomes.
     #[must_use]
-    pub fn apply(&self, current: &Runner) -> (String, Configuration) {
+    pub fn plan(&self, current: &Runner) -> RunnerPlan {
         let now = &current.configuration;
         let configuration = Configuration {
             region: now.region.clone(),
@@ -91,7 +72,12 @@ impl RunnerPatch {
             update_window: self.update_window.unwrap_or(now.update_window),
             metrics: self.metrics.apply(&now.metrics),
         };
-        (self.name.clone().unwrap_or_else(|| current.name.clone()), configuration)
+        let name = self.name.clone().unwrap_or_else(|| current.name.clone());
+        let mut changed = now.differences(&configuration);
+        if name != current.name {
+            changed.push("name");
+        }
+        RunnerPlan { name, configuration, changed }
     }
 }
 

@@ -8,6 +8,38 @@ use crate::error::{Error, Result};
 /// The longest secret that can be sealed, in bytes.
 pub const MAX_SECRET_BYTES: usize = 4_096;
 
+/// Secret text as a request sent it, not yet checked. Cannot be cloned, printed or compared; wiped when
+/// dropped.
+pub struct Plaintext(Zeroizing<String>);
+
+impl Plaintext {
+    /// Takes the text over.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Checks it as the secret in a request's `field`.
+    ///
+    /// # Errors
+    /// As [`Secret::parse`].
+    pub fn parse(mut self, field: &str) -> Result<Secret> {
+        Secret::parse(field, std::mem::take(&mut *self.0))
+    }
+}
+
+impl fmt::Debug for Plaintext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Plaintext(..)")
+    }
+}
+
 /// A plaintext secret on its way to be sealed. Cannot be cloned, printed or compared.
 pub struct Secret(Zeroizing<String>);
 
@@ -45,6 +77,32 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
+    }
+}
+
+/// What an update does to a secret.
+#[derive(Debug, Default)]
+pub enum SecretPatch {
+    /// It stays.
+    #[default]
+    Keep,
+    /// It goes.
+    Remove,
+    /// It becomes this.
+    Set(Secret),
+}
+
+impl SecretPatch {
+    /// Reads a secret member: absent keeps, empty removes, anything else must be a valid secret.
+    ///
+    /// # Errors
+    /// As [`Secret::parse`].
+    pub fn parse(field: &str, value: Option<Plaintext>) -> Result<Self> {
+        match value {
+            None => Ok(Self::Keep),
+            Some(text) if text.is_empty() => Ok(Self::Remove),
+            Some(text) => text.parse(field).map(Self::Set),
+        }
     }
 }
 

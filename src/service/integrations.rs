@@ -1,5 +1,5 @@
 //! SCM integrations.
-use super::{Listing, PageAsk, Service, authentication::verify, page_tokens::List};
+use super::{Listing, PageAsk, Service, authentication::verify, page_tokens::List, retry::until_settled};
 use crate::{
     clock::Instant,
     domain::{
@@ -9,7 +9,7 @@ use crate::{
         integration_patch::{OAuthPlan, Patch},
         page::{After, Page, PageRequest, PageSize},
         runner::Runner,
-        secret::Sealed,
+        secret::Secret,
         token::Credential,
     },
     error::{Error, Kind, Result},
@@ -18,8 +18,6 @@ use crate::{
 };
 
 const LIST: &str = "scm_integrations";
-/// How often a change is decided anew when somebody else was faster.
-const ATTEMPTS: u32 = 5;
 
 impl Service {
     /// Configures a host for a runner; the secret is sealed before anything is stored.
@@ -30,12 +28,12 @@ impl Service {
     /// same SCM and host.
     pub async fn create_integration(&self, caller: &Caller, draft: Draft) -> Result<IntegrationId> {
         let id = draft.runner;
-        let mut runner = self.runner_for(caller, id).await?;
+        self.reach_runner(caller, id).await?;
         let new = draft.accept(&self.allowed_hosts)?;
         let now = self.now();
-        let mut integration = Integration {
+        let integration = Integration {
             id: IntegrationId(self.clock.new_id()),
-            runner: runner.id,
+            runner: id,
             scm_id: new.scm.id().to_owned(),
             host: new.host,
             oauth: None,
@@ -45,35 +43,38 @@ impl Service {
             created_at: now,
             updated_at: now,
         };
-        let mut attempt = 1;
-        loop {
-            if let Some(oauth) = &new.oauth {
-                integration.oauth = Some(self.seal_oauth(&runner, &integration, oauth)?);
+        // A conflict: the key was replaced between the look-up and the commit.
+        until_settled(|| async {
+            let runner = self.runner_for(caller, id).await?;
+            let mut integration = integration.clone();
+            if let Some(NewOAuth { client_id, issuer, secret }) = &new.oauth {
+                let app = OAuth { client_id: client_id.clone(), issuer: issuer.clone(), secret: None };
+                integration.oauth = Some(self.seal_oauth(&runner, &integration, app, secret)?);
             }
-            let actor = self.actor(caller);
-            match self.store.create_integration(actor, runner.creator, integration.clone()).await {
-                // The key was replaced between the look-up and the commit.
-                Err(error) if error.kind() == Kind::Conflict && attempt < ATTEMPTS => {
-                    runner = self.runner_for(caller, id).await?;
-                }
-                done => return done.map(|()| integration.id),
-            }
-            attempt += 1;
-        }
+            self.store.create_integration(self.actor(caller), runner.creator, integration).await
+        })
+        .await?;
+        Ok(integration.id)
     }
 
-    fn seal_oauth(&self, runner: &Runner, integration: &Integration, new: &NewOAuth) -> Result<OAuth> {
-        let issuer = new.issuer.as_ref().map_or("", |issuer| issuer.as_str());
+    /// The app with its secret, sealed for the integration.
+    fn seal_oauth(
+        &self,
+        runner: &Runner,
+        integration: &Integration,
+        app: OAuth,
+        secret: &Secret,
+    ) -> Result<OAuth> {
         let place = Place {
             runner: integration.runner,
             sub: integration.id.0,
             field: Field::OauthClientSecret,
             a: integration.host.as_str(),
-            b: issuer,
-            c: &new.client_id,
+            b: app.issuer.as_ref().map_or("", |issuer| issuer.as_str()),
+            c: &app.client_id,
         };
-        let secret: Sealed = self.keys.seal_for(runner, &place, &new.secret)?;
-        Ok(OAuth { client_id: new.client_id.clone(), issuer: new.issuer.clone(), secret: Some(secret) })
+        let secret = self.keys.seal_for(runner, &place, secret)?;
+        Ok(OAuth { secret: Some(secret), ..app })
     }
 
     /// One integration.
@@ -196,16 +197,12 @@ impl Service {
     /// As [`Service::integration`]; [`Kind::Invalid`] and [`Kind::Precondition`] as [`Patch::plan`], and
     /// [`Kind::Precondition`] without a key to seal with; [`Kind::Conflict`] if others keep changing it.
     pub async fn update_integration(&self, caller: &Caller, id: IntegrationId, patch: &Patch) -> Result<()> {
-        let mut attempt = 1;
-        loop {
+        until_settled(|| async {
             let current = self.integration(caller, id).await?;
             let Some(update) = self.decide(caller, &current, patch).await? else { return Ok(()) };
-            match self.store.update_integration(self.actor(caller), update).await {
-                Err(error) if error.kind() == Kind::Conflict && attempt < ATTEMPTS => {}
-                done => return done,
-            }
-            attempt += 1;
-        }
+            self.store.update_integration(self.actor(caller), update).await
+        })
+        .await
     }
 
     /// What the patch makes of the integration; `None` if nothing changes.
@@ -232,7 +229,8 @@ impl Service {
                     changed.push("issuer_url");
                 }
                 let runner = self.runner_for(caller, current.runner).await?;
-                Some(self.seal_oauth(&runner, current, &NewOAuth { client_id, issuer, secret })?)
+                let app = OAuth { client_id, issuer, secret: None };
+                Some(self.seal_oauth(&runner, current, app, secret)?)
             }
         };
         if plan.pat != current.pat {

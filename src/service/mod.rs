@@ -6,6 +6,7 @@ mod authentication;
 mod configuration;
 mod integrations;
 mod page_tokens;
+mod retry;
 mod runner_keys;
 mod runners;
 mod sealing;

@@ -1,25 +1,20 @@
 //! Runners.
 use zeroize::Zeroizing;
 
-use super::{Listing, PageAsk, Service, page_tokens::List};
+use super::{Listing, PageAsk, Service, page_tokens::List, retry::until_settled};
 use crate::{
     at_rest::Location,
     domain::{
         access::Caller,
         id::RunnerId,
         runner::{NewRunner, Runner},
-        runner_patch::{RunnerPatch, SecretPatch},
-        secret::Secret,
+        runner_patch::{RunnerPatch, RunnerPlan},
+        secret::{Sealed, Secret, SecretPatch},
     },
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     seal::{Field, Place},
     store::{NewRunnerRow, RecordUpdate, RunnerFilter, RunnerUpdate},
 };
-
-/// How often a change is decided anew when somebody else was faster.
-const ATTEMPTS: u32 = 5;
-const METRICS_PASSWORD: &str = "spec.configuration.metrics.password";
-const HONEYCOMB_KEY: &str = "spec.configuration.honeycomb_api_key";
 
 /// A runner that was just made, and the token its agent starts with.
 pub struct CreatedRunner {
@@ -33,12 +28,12 @@ impl Service {
     /// Creates a runner and its first exchange token.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`] for a runner.
+    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for a runner.
     pub async fn create_runner(&self, caller: &Caller, new: NewRunner) -> Result<CreatedRunner> {
         let creator = caller.user()?;
         let id = RunnerId(self.clock.new_id());
         let (exchange_token, token) = self.exchange_token_for(id)?;
-        let password = SecretPatch::parse(METRICS_PASSWORD, new.metrics_password)?;
+        let password = new.metrics_password;
         let actor = self.actor(caller);
         let row = NewRunnerRow {
             id,
@@ -47,7 +42,10 @@ impl Service {
             kind: new.kind,
             provider: new.provider,
             configuration: new.configuration.clone(),
-            metrics_password: self.seal_password(id, &password)?,
+            metrics_password: match &password {
+                None => RecordUpdate::Keep,
+                Some(password) => RecordUpdate::Set(self.seal_password(id, password)?),
+            },
             token,
         };
         let now = actor.at;
@@ -61,6 +59,7 @@ impl Service {
             provider: new.provider,
             configuration: new.configuration,
             honeycomb_key: None,
+            has_metrics_password: password.is_some(),
             active_key: None,
             registered: false,
             revision: 1,
@@ -71,24 +70,17 @@ impl Service {
         Ok(CreatedRunner { runner, exchange_token })
     }
 
-    /// What becomes of a metrics password at rest.
-    fn seal_password(&self, id: RunnerId, password: &SecretPatch) -> Result<RecordUpdate> {
-        match password {
-            SecretPatch::Keep => Ok(RecordUpdate::Keep),
-            SecretPatch::Remove => Ok(RecordUpdate::Remove),
-            SecretPatch::Set(secret) => {
-                let id = id.to_string();
-                let location = metrics_password_location(&id);
-                self.keyring.seal(&location, secret.expose().as_bytes()).map(RecordUpdate::Set)
-            }
-        }
+    /// A metrics password as it is stored.
+    fn seal_password(&self, id: RunnerId, password: &Secret) -> Result<Vec<u8>> {
+        let id = id.to_string();
+        self.keyring.seal(&metrics_password_location(&id), password.expose().as_bytes())
     }
 
     /// One runner.
     ///
     /// # Errors
-    /// [`Kind::NotFound`], the same for what never existed and what is another organization's;
-    /// [`Kind::Forbidden`] for one the caller may not use.
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound), the same for what never existed and what is another
+    /// organization's; [`Kind::Forbidden`](crate::error::Kind::Forbidden) for one the caller may not use.
     pub async fn runner(&self, caller: &Caller, id: RunnerId) -> Result<Runner> {
         self.runner_for(caller, id).await
     }
@@ -96,7 +88,7 @@ impl Service {
     /// A page of the runners the caller may see, oldest first.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] for the page.
+    /// [`Kind::Invalid`](crate::error::Kind::Invalid) for the page.
     pub async fn runners(
         &self,
         caller: &Caller,
@@ -113,40 +105,52 @@ impl Service {
     /// Changes a runner as the patch says, all of it or nothing.
     ///
     /// # Errors
-    /// As [`Service::runner`]; [`Kind::Invalid`] for a secret that breaks the rules; [`Kind::Precondition`]
-    /// for a secret that must be sealed to a runner without a key.
+    /// As [`Service::runner`]; [`Kind::Precondition`](crate::error::Kind::Precondition) for a secret that must
+    /// be sealed to a runner without a key; [`Kind::Conflict`](crate::error::Kind::Conflict) if others keep
+    /// changing it.
     pub async fn update_runner(&self, caller: &Caller, id: RunnerId, patch: &RunnerPatch) -> Result<()> {
-        let mut attempt = 1;
-        loop {
+        until_settled(|| async {
             let current = self.runner_for(caller, id).await?;
-            let update = self.decide_runner(&current, patch)?;
-            match self.store.update_runner(self.actor(caller), update).await {
-                Err(error) if error.kind() == Kind::Conflict && attempt < ATTEMPTS => {}
-                done => return done,
-            }
-            attempt += 1;
-        }
+            let Some(update) = self.decide_runner(&current, patch)? else { return Ok(()) };
+            self.store.update_runner(self.actor(caller), update).await
+        })
+        .await
     }
 
-    fn decide_runner(&self, current: &Runner, patch: &RunnerPatch) -> Result<RunnerUpdate> {
-        let (name, configuration) = patch.apply(current);
-        let password = SecretPatch::parse(METRICS_PASSWORD, patch.metrics.password.clone())?;
-        let honeycomb_key = match SecretPatch::parse(HONEYCOMB_KEY, patch.honeycomb_key.clone())? {
+    /// What the patch makes of the runner; `None` if nothing changes.
+    fn decide_runner(&self, current: &Runner, patch: &RunnerPatch) -> Result<Option<RunnerUpdate>> {
+        let RunnerPlan { name, configuration, mut changed } = patch.plan(current);
+        let honeycomb_key = match &patch.honeycomb_key {
             SecretPatch::Keep => current.honeycomb_key.clone(),
             SecretPatch::Remove => None,
-            SecretPatch::Set(key) => Some(self.seal_honeycomb(current, &key)?),
+            SecretPatch::Set(key) => Some(self.seal_honeycomb(current, key)?),
         };
-        Ok(RunnerUpdate {
+        if honeycomb_key != current.honeycomb_key {
+            changed.push("honeycomb_api_key");
+        }
+        let metrics_password = match &patch.metrics.password {
+            SecretPatch::Remove if current.has_metrics_password => RecordUpdate::Remove,
+            SecretPatch::Keep | SecretPatch::Remove => RecordUpdate::Keep,
+            SecretPatch::Set(password) => RecordUpdate::Set(self.seal_password(current.id, password)?),
+        };
+        if !matches!(metrics_password, RecordUpdate::Keep) {
+            changed.push("metrics.password");
+        }
+        if changed.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(RunnerUpdate {
             id: current.id,
             expected_version: current.version,
             name,
             configuration,
             honeycomb_key,
-            metrics_password: self.seal_password(current.id, &password)?,
-        })
+            metrics_password,
+            changed,
+        }))
     }
 
-    fn seal_honeycomb(&self, runner: &Runner, key: &Secret) -> Result<crate::domain::secret::Sealed> {
+    fn seal_honeycomb(&self, runner: &Runner, key: &Secret) -> Result<Sealed> {
         let field = Field::RunnerHoneycombApiKey;
         let place = Place { runner: runner.id, sub: runner.id.0, field, a: "", b: "", c: "" };
         self.keys.seal_for(runner, &place, key)

@@ -58,6 +58,8 @@ pub struct Update {
     pub honeycomb_key: Option<Sealed>,
     /// The metrics password afterwards.
     pub metrics_password: RecordUpdate,
+    /// What changed, for the audit log: names of fields, never values.
+    pub changed: Vec<&'static str>,
 }
 
 /// What becomes of a record that is sealed at rest.
@@ -102,6 +104,7 @@ struct RunnerRow {
     configuration: String,
     honeycomb_key: Option<Vec<u8>>,
     honeycomb_kid: Option<Kid>,
+    has_metrics_password: bool,
     registered: bool,
     revision: i64,
     version: i64,
@@ -125,6 +128,7 @@ impl RunnerRow {
             kind: self.kind,
             provider: self.provider,
             honeycomb_key,
+            has_metrics_password: self.has_metrics_password,
             active_key: self.key.key(),
             registered: self.registered,
             revision: self.revision.unsigned_abs(),
@@ -139,7 +143,7 @@ macro_rules! select_runner {
     ($where:literal) => {
         concat!(
             "SELECT r.id, r.organization_id, r.creator_id, r.name, r.kind, r.provider, r.configuration, \
-             r.honeycomb_key, r.honeycomb_kid, r.registered, r.revision, r.version, r.created_at, r.updated_at, \
+             r.honeycomb_key, r.honeycomb_kid, r.metrics_password IS NOT NULL AS has_metrics_password, r.registered, r.revision, r.version, r.created_at, r.updated_at, \
              k.kid AS key_kid, k.runner_id AS key_runner_id, k.state AS key_state, \
              k.algorithm AS key_algorithm, k.bits AS key_bits, k.public_key AS key_public_key, \
              k.created_at AS key_created_at, k.activated_at AS key_activated_at, \
@@ -282,7 +286,8 @@ impl Store {
                     execute!(tx, PASSWORD, update.id, update.metrics_password.record())?;
                 }
                 retire_unused_keys(tx, update.id).await?;
-                log_audit(tx, actor, &Entry::new("runner.update", &update.id)).await
+                let entry = Entry::new("runner.update", &update.id).with("changed", update.changed.clone());
+                log_audit(tx, actor, &entry).await
             })
         })
         .await

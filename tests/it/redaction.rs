@@ -5,6 +5,7 @@ use clap::{Args, FromArgMatches};
 use sealink::{
     cli::serve,
     config::Settings,
+    domain::{integration::Draft, integration_patch::Patch, runner::NewRunner, runner_patch::RunnerPatch},
     pb::{gitpod::v1 as gitpod, sealink::v1 as own},
 };
 
@@ -139,6 +140,35 @@ fn key_registration() {
         ..Default::default()
     };
     hides("CompleteKeyRegistrationRequest", &request);
+}
+
+#[test]
+fn what_requests_become() {
+    use gitpod::update_runner_request::{MetricsConfiguration, RunnerConfiguration, Spec};
+    let request = gitpod::CreateScmIntegrationRequest {
+        runner_id: "0198a7c0-0000-7000-8000-000000000001".into(),
+        oauth_plaintext_client_secret: Some(text()),
+        ..Default::default()
+    };
+    hides("Plaintext", &Draft::try_from(request).unwrap());
+    let oauth_plaintext_client_secret = Some(text());
+    let request = gitpod::UpdateScmIntegrationRequest { oauth_plaintext_client_secret, ..Default::default() };
+    hides("Secret", &Patch::try_from(request).unwrap());
+
+    let metrics = gitpod::MetricsConfiguration { password: text(), ..Default::default() };
+    let configuration = gitpod::RunnerConfiguration { metrics: Some(metrics), ..Default::default() };
+    let spec = gitpod::RunnerSpec { configuration: Some(configuration), ..Default::default() };
+    let request = gitpod::CreateRunnerRequest { spec: Some(spec), ..Default::default() };
+    hides("Secret", &NewRunner::try_from(request).unwrap());
+
+    let metrics = MetricsConfiguration { password: Some(text()), ..Default::default() };
+    let configuration =
+        RunnerConfiguration { metrics: Some(metrics), honeycomb_api_key: Some(text()), ..Default::default() };
+    let spec = Some(Spec { configuration: Some(configuration), ..Default::default() });
+    hides(
+        "Secret",
+        &RunnerPatch::try_from(gitpod::UpdateRunnerRequest { spec, ..Default::default() }).unwrap(),
+    );
 }
 
 #[test]

@@ -123,6 +123,34 @@ async fn update_windows(server: &TestServer) {
     assert_eq!(admin.runner(&id).await["spec"]["configuration"].get("updateWindow"), None);
 }
 
+async fn an_update_that_changes_nothing_writes_nothing(server: &TestServer) {
+    let admin = server.admin();
+    let agent = admin.register().await;
+    let update = async |spec: Value| {
+        admin.update_runner(&agent.runner, &json!({ "configuration": spec })).await.ok();
+        let written = "SELECT count(*) FROM audit_entry WHERE action = 'runner.update'";
+        server.database().count(written).await
+    };
+    let revision = async || agent.configuration().await["revision"].clone();
+    let before = revision().await;
+    for same in [
+        json!({}),
+        json!({ "autoUpdate": false, "metrics": { "url": "" } }),
+        json!({ "honeycombApiKey": "", "metrics": { "password": "" } }),
+    ] {
+        assert_eq!(update(same.clone()).await, 0, "{same}");
+    }
+    assert_eq!(revision().await, before);
+    let canary = json!({ "autoUpdate": true, "metrics": { "url": "https://canary", "password": "canary" } });
+    assert_eq!(update(canary).await, 1);
+    assert_ne!(revision().await, before);
+    let told = "SELECT count(*) FROM audit_entry WHERE action = 'runner.update' AND details LIKE \
+        '%\"changed\":[\"auto_update\",\"metrics.url\",\"metrics.password\"]%' AND details NOT LIKE '%canary%'";
+    assert_eq!(server.database().count(told).await, 1);
+    assert_eq!(update(json!({ "autoUpdate": true })).await, 1);
+    assert_eq!(update(json!({ "metrics": { "password": "" } })).await, 2);
+}
+
 async fn the_metrics_password_never_comes_back(server: &TestServer) {
     let admin = server.admin();
     let agent = admin.register().await;
@@ -226,6 +254,7 @@ on_both_stores!(
     kind_follows_from_provider,
     settings_are_kept_and_changed_member_by_member,
     update_windows,
+    an_update_that_changes_nothing_writes_nothing,
     the_metrics_password_never_comes_back,
     the_honeycomb_key_is_sealed_to_the_runner,
     deletion_is_immediate_and_takes_everything,

@@ -1,12 +1,11 @@
 //! SCM integrations.
-use zeroize::Zeroizing;
-
 use crate::{
     domain::{
         id::RunnerId,
         integration::{Draft, Integration},
-        integration_patch::Patch,
+        integration_patch::{CLIENT_SECRET, Patch},
         runner::Runner,
+        secret::{Plaintext, SecretPatch},
     },
     error::{Error, Result},
     pb::{
@@ -38,7 +37,7 @@ impl TryFrom<CreateScmIntegrationRequest> for Draft {
             scm_id,
             host,
             client_id: oauth_client_id,
-            client_secret: oauth_plaintext_client_secret.map(Zeroizing::new),
+            client_secret: oauth_plaintext_client_secret.map(Plaintext::new),
             pat,
             issuer_url,
             virtual_directory,
@@ -46,8 +45,10 @@ impl TryFrom<CreateScmIntegrationRequest> for Draft {
     }
 }
 
-impl From<UpdateScmIntegrationRequest> for Patch {
-    fn from(request: UpdateScmIntegrationRequest) -> Self {
+impl TryFrom<UpdateScmIntegrationRequest> for Patch {
+    type Error = Error;
+
+    fn try_from(request: UpdateScmIntegrationRequest) -> Result<Self> {
         let UpdateScmIntegrationRequest {
             id: _,
             oauth_client_id,
@@ -56,13 +57,16 @@ impl From<UpdateScmIntegrationRequest> for Patch {
             issuer_url,
             virtual_directory,
         } = request;
-        Self {
+        Ok(Self {
             client_id: oauth_client_id,
-            client_secret: oauth_plaintext_client_secret.map(Zeroizing::new),
+            client_secret: SecretPatch::parse(
+                CLIENT_SECRET,
+                oauth_plaintext_client_secret.map(Plaintext::new),
+            )?,
             pat,
             issuer_url,
             virtual_directory,
-        }
+        })
     }
 }
 

@@ -1,7 +1,5 @@
 //! Runners.
 #![expect(deprecated, reason = "kinds and providers that the public API calls deprecated are still served")]
-use zeroize::Zeroizing;
-
 use super::timestamp;
 use crate::{
     domain::{
@@ -10,6 +8,7 @@ use crate::{
             Configuration, LogLevel, Metrics, NewRunner, ReleaseChannel, Runner, RunnerKind, RunnerPhase,
             RunnerProvider, Variant, plain_text,
         },
+        secret::{Plaintext, Secret},
         update_window::UpdateWindow,
     },
     error::{Error, Result},
@@ -85,7 +84,7 @@ fn provider(field: &str, provider: i32) -> Result<RunnerProvider> {
 }
 
 /// The settings of a new runner, and its metrics password.
-fn spec(spec: pb::RunnerSpec) -> Result<(Configuration, Option<Zeroizing<String>>)> {
+fn spec(spec: pb::RunnerSpec) -> Result<(Configuration, Option<Secret>)> {
     match pb::RunnerPhase::try_from(spec.desired_phase) {
         Ok(pb::RunnerPhase::Unspecified | pb::RunnerPhase::Active) => {}
         _ => return refuse("spec.desired_phase", "value must be RUNNER_PHASE_ACTIVE or not set"),
@@ -103,7 +102,8 @@ fn spec(spec: pb::RunnerSpec) -> Result<(Configuration, Option<Zeroizing<String>
         None => None,
         Some(window) => UpdateWindow::parse(&field("update_window"), window.start_hour, window.end_hour)?,
     };
-    let password = Some(metrics.password).filter(|password| !password.is_empty()).map(Zeroizing::new);
+    let password = Some(Plaintext::new(metrics.password)).filter(|password| !password.is_empty());
+    let password = password.map(|password| password.parse(&field("metrics.password"))).transpose()?;
     let settings = Configuration {
         region: plain_text(&field("region"), configuration.region, 127)?,
         variant: variant(spec.variant)?,

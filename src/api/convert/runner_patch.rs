@@ -1,11 +1,10 @@
 //! Updates of runners.
-use zeroize::Zeroizing;
-
 use super::runner::{CONFIGURATION, log_level, release_channel};
 use crate::{
     domain::{
         runner::plain_text,
         runner_patch::{MetricsPatch, RunnerPatch},
+        secret::{Plaintext, SecretPatch},
         update_window::UpdateWindow,
     },
     error::{Error, Result},
@@ -47,9 +46,13 @@ impl TryFrom<UpdateRunnerRequest> for RunnerPatch {
             continuous_profiling,
             update_window: update_window.map(window).transpose()?,
             metrics: metrics_patch(metrics.unwrap_or_default())?,
-            honeycomb_key: honeycomb_api_key.map(Zeroizing::new),
+            honeycomb_key: secret("honeycomb_api_key", honeycomb_api_key)?,
         })
     }
+}
+
+fn secret(member: &str, sent: Option<String>) -> Result<SecretPatch> {
+    SecretPatch::parse(&format!("{CONFIGURATION}.{member}"), sent.map(Plaintext::new))
 }
 
 fn metrics_patch(metrics: pb::MetricsConfiguration) -> Result<MetricsPatch> {
@@ -68,7 +71,7 @@ fn metrics_patch(metrics: pb::MetricsConfiguration) -> Result<MetricsPatch> {
         enabled,
         url: text("url", url, 2_048)?,
         username: text("username", username, 255)?,
-        password: password.map(Zeroizing::new),
+        password: secret("metrics.password", password)?,
         managed: managed_metrics_enabled,
         verbose: include_verbose_metrics,
     })

@@ -73,7 +73,9 @@ impl RunnerConfigurationService for Api {
     ) -> Reply<UpdateScmIntegrationResponse> {
         let (caller, request) = parts(request, Audience::Users)?;
         let id = IntegrationId::parse("id", &request.id)?;
-        self.service.update_integration(&caller, id, &Patch::from(request)).await?;
+        // Who may not see the integration learns nothing about its request.
+        self.service.integration(&caller, id).await?;
+        self.service.update_integration(&caller, id, &Patch::try_from(request)?).await?;
         Ok(Response::new(UpdateScmIntegrationResponse {}))
     }
 

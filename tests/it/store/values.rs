@@ -10,7 +10,7 @@ use sealink::{
         issuer::IssuerUrl,
         page::After,
         runner::plain_text,
-        secret::{Kid, Sealed, Secret},
+        secret::{Kid, Plaintext, Sealed, Secret},
         token::{Credential, TokenKind},
         user::{NewUser, Role},
     },
@@ -129,7 +129,7 @@ pub(super) async fn nul_is_refused_before_the_store(_: Arc<World>) {
     draft(|_| ()).unwrap();
     let github = |draft: &mut Draft| {
         (draft.scm_id, draft.virtual_directory) = ("github".into(), None);
-        (draft.client_id, draft.client_secret) = (Some("c".into()), Some(String::from("s").into()));
+        (draft.client_id, draft.client_secret) = (Some("c".into()), Some(Plaintext::new("s".into())));
     };
     draft(github).unwrap();
     let new_user = |name: &str, email: &str, full: &str| {
@@ -142,11 +142,11 @@ pub(super) async fn nul_is_refused_before_the_store(_: Arc<World>) {
         draft(|draft| draft.virtual_directory = Some(format!("/{NUL}"))),
         draft(|draft| {
             (draft.scm_id, draft.virtual_directory) = ("github".into(), None);
-            (draft.client_id, draft.client_secret) = (Some(NUL.into()), Some(String::from("s").into()));
+            (draft.client_id, draft.client_secret) = (Some(NUL.into()), Some(Plaintext::new("s".into())));
         }),
         draft(|draft| {
             (draft.scm_id, draft.virtual_directory) = ("github".into(), None);
-            (draft.client_id, draft.client_secret) = (Some("c".into()), Some(NUL.to_owned().into()));
+            (draft.client_id, draft.client_secret) = (Some("c".into()), Some(Plaintext::new(NUL.into())));
         }),
         Host::parse(NUL.into(), false, &AllowedHosts::default()).map(|_| ()),
         IssuerUrl::parse(format!("https://{NUL}")).map(|_| ()),

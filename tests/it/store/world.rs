@@ -205,6 +205,7 @@ impl World {
             configuration: runner.configuration,
             honeycomb_key: runner.honeycomb_key,
             metrics_password: RecordUpdate::Keep,
+            changed: vec!["name"],
         }
     }
 
