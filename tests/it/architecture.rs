@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 use crate::source::{condensed, sources};
 
 /// A layer and what it must not name: modules of the crate, or crates.
-const FORBIDDEN: [(&str, &[&str]); 19] = [
+const FORBIDDEN: [(&str, &[&str]); 20] = [
     (
         "agent",
         &[
@@ -20,6 +20,13 @@ const FORBIDDEN: [(&str, &[&str]); 19] = [
         ],
     ),
     ("server", &["agent", "cli", "client", "sqlx", "tonic", "axum", "reqwest"]),
+    (
+        "data_dir",
+        &[
+            "agent", "api", "cli", "client", "config", "listener", "pb", "rpc", "server", "store", "sqlx",
+            "tonic", "axum",
+        ],
+    ),
     (
         "config",
         &[
