@@ -227,6 +227,17 @@ impl Runner {
     }
 }
 
+/// What a list of runners is narrowed to; empty lists narrow nothing.
+#[derive(Clone, Debug, Default)]
+pub struct RunnerFilter {
+    /// Created by one of these, at most 25.
+    pub creators: Vec<UserId>,
+    /// Of one of these kinds; `None` is a kind that no runner here has.
+    pub kinds: Vec<Option<RunnerKind>>,
+    /// On one of these; `None` is a provider that no runner here has.
+    pub providers: Vec<Option<RunnerProvider>>,
+}
+
 /// A runner to be created, its members checked.
 #[derive(Debug)]
 pub struct NewRunner {

@@ -5,7 +5,13 @@
 use std::{fmt, time::Duration};
 
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 use zeroize::Zeroizing;
+
+use crate::{
+    clock::Instant,
+    domain::id::{RunnerId, UserId},
+};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const ID_LENGTH: usize = 12;
@@ -63,6 +69,33 @@ impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// A token as lists show it.
+#[derive(Clone, Debug)]
+pub struct ApiToken {
+    /// Its public id.
+    pub id: TokenId,
+    /// Its place in lists.
+    pub order: Uuid,
+    /// What it is for.
+    pub kind: TokenKind,
+    /// The user it acts as.
+    pub member: Option<UserId>,
+    /// The runner it acts as.
+    pub runner: Option<RunnerId>,
+    /// What its creator says it is for.
+    pub description: String,
+    /// Whether it only reads.
+    pub read_only: bool,
+    /// When it was created.
+    pub created_at: Instant,
+    /// When it ends.
+    pub expires_at: Option<Instant>,
+    /// When it was last used, exact to an hour.
+    pub last_used_at: Option<Instant>,
+    /// When it was revoked.
+    pub revoked_at: Option<Instant>,
 }
 
 /// SHA-256 of a token's secret: what is stored and compared.

@@ -7,13 +7,13 @@ use crate::{
     domain::{
         access::Caller,
         id::RunnerId,
-        runner::{NewRunner, Runner},
+        runner::{NewRunner, Runner, RunnerFilter},
         runner_patch::{RunnerPatch, RunnerPlan},
         secret::{Sealed, Secret, SecretPatch},
     },
     error::{Error, Result},
     seal::{Field, Place},
-    store::{NewRunnerRow, RecordUpdate, RunnerFilter, RunnerUpdate},
+    store::{NewRunnerRow, RecordUpdate, RunnerUpdate},
 };
 
 /// A runner that was just made, and the token its agent starts with.

@@ -9,11 +9,11 @@ use crate::{
         access::Caller,
         id::{RunnerId, UserId},
         runner::plain_text,
-        token::{EXCHANGE_LIFE, PERSONAL_LIFE, PERSONAL_LIFE_MAX, TokenId, TokenKind},
+        token::{ApiToken, EXCHANGE_LIFE, PERSONAL_LIFE, PERSONAL_LIFE_MAX, TokenId, TokenKind},
         user::User,
     },
     error::{Error, Kind, Result},
-    store::{NewTokenRow, TokenOwner, TokenRow},
+    store::{NewTokenRow, TokenOwner},
 };
 
 /// What a new personal access token is to be.
@@ -34,7 +34,7 @@ pub struct IssuedToken {
     /// What the client sends.
     pub text: Zeroizing<String>,
     /// What lists show of it.
-    pub row: TokenRow,
+    pub row: ApiToken,
 }
 
 impl Service {
@@ -69,12 +69,12 @@ impl Service {
             read_only: request.read_only,
             expires_at: Some(actor.at.plus(life)),
         };
-        let row = TokenRow {
-            token_id: new.token_id.clone(),
-            id: new.id,
+        let row = ApiToken {
+            id: new.token_id.clone(),
+            order: new.id,
             kind: new.kind,
-            member_id: new.member,
-            runner_id: None,
+            member: new.member,
+            runner: None,
             description: new.description.clone(),
             read_only: new.read_only,
             created_at: actor.at,
@@ -105,7 +105,7 @@ impl Service {
         caller: &Caller,
         of: Option<UserId>,
         ask: &PageAsk,
-    ) -> Result<Listing<TokenRow>> {
+    ) -> Result<Listing<ApiToken>> {
         let own = caller.user()?;
         if let Some(of) = of.filter(|of| *of != own) {
             let known = self.store.user(caller.organization, of).await?;

@@ -39,8 +39,8 @@ pub use self::{
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
-    runners::{NewRow as NewRunnerRow, RecordUpdate, RunnerFilter, Update as RunnerUpdate},
-    tokens::{NewTokenRow, StoredToken, TokenOwner, TokenRow},
+    runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
+    tokens::{NewTokenRow, StoredToken, TokenOwner},
     url::DatabaseUrl,
 };
 use self::{combine::Combiner, tokens::TokenLookup, writer::Writer};

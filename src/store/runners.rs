@@ -16,7 +16,7 @@ use crate::{
         audit::{Actor, Entry},
         id::{OrganizationId, RunnerId, UserId},
         page::{Page, PageRequest},
-        runner::{Configuration, Runner, RunnerKind, RunnerProvider},
+        runner::{Configuration, Runner, RunnerFilter, RunnerKind, RunnerProvider},
         secret::{Kid, Sealed},
     },
     error::{Error, Kind, Result},
@@ -80,17 +80,6 @@ impl RecordUpdate {
             Self::Set(record) => Some(record),
         }
     }
-}
-
-/// What a list of runners is narrowed to; empty lists narrow nothing.
-#[derive(Clone, Debug, Default)]
-pub struct RunnerFilter {
-    /// Created by one of these, at most 25.
-    pub creators: Vec<UserId>,
-    /// Of one of these kinds; `None` is a kind that no runner here has.
-    pub kinds: Vec<Option<RunnerKind>>,
-    /// On one of these; `None` is a provider that no runner here has.
-    pub providers: Vec<Option<RunnerProvider>>,
 }
 
 #[derive(FromRow)]

@@ -17,7 +17,7 @@ use crate::{
         audit::{Actor, Entry},
         id::{OrganizationId, RunnerId, UserId},
         page::{Page, PageRequest},
-        token::{TokenHash, TokenId, TokenKind},
+        token::{ApiToken, TokenHash, TokenId, TokenKind},
         user::Role,
     },
     error::{Error, Result},
@@ -62,31 +62,50 @@ pub struct StoredToken {
     pub last_used_at: Option<Instant>,
 }
 
-/// A token as lists show it.
-#[derive(Clone, Debug, FromRow)]
-pub struct TokenRow {
-    /// Its public id.
-    pub token_id: TokenId,
-    /// Orders the list.
-    pub id: Uuid,
-    /// What it is for.
-    pub kind: TokenKind,
-    /// The user it acts as.
-    pub member_id: Option<UserId>,
-    /// The runner it acts as.
-    pub runner_id: Option<RunnerId>,
-    /// What its creator says it is for.
-    pub description: String,
-    /// Whether it only reads.
-    pub read_only: bool,
-    /// When it was created.
-    pub created_at: Instant,
-    /// When it ends.
-    pub expires_at: Option<Instant>,
-    /// When it was last used, exact to an hour.
-    pub last_used_at: Option<Instant>,
-    /// When it was revoked.
-    pub revoked_at: Option<Instant>,
+#[derive(FromRow)]
+struct ListedRow {
+    token_id: TokenId,
+    id: Uuid,
+    kind: TokenKind,
+    member_id: Option<UserId>,
+    runner_id: Option<RunnerId>,
+    description: String,
+    read_only: bool,
+    created_at: Instant,
+    expires_at: Option<Instant>,
+    last_used_at: Option<Instant>,
+    revoked_at: Option<Instant>,
+}
+
+impl From<ListedRow> for ApiToken {
+    fn from(row: ListedRow) -> Self {
+        let ListedRow {
+            token_id,
+            id,
+            kind,
+            member_id,
+            runner_id,
+            description,
+            read_only,
+            created_at,
+            expires_at,
+            last_used_at,
+            revoked_at,
+        } = row;
+        Self {
+            id: token_id,
+            order: id,
+            kind,
+            member: member_id,
+            runner: runner_id,
+            description,
+            read_only,
+            created_at,
+            expires_at,
+            last_used_at,
+            revoked_at,
+        }
+    }
 }
 
 /// The question of a combined look-up.
@@ -342,15 +361,16 @@ impl Store {
         organization: OrganizationId,
         owner: Option<UserId>,
         page: PageRequest,
-    ) -> Result<Page<TokenRow>> {
+    ) -> Result<Page<ApiToken>> {
         let sql = if owner.is_some() { OF_MEMBER } else { ALL };
-        let rows: Vec<TokenRow> = on!(self, pool => {
+        let rows: Vec<ListedRow> = on!(self, pool => {
             let query = sqlx::query_as(sql).bind(organization).bind(page.after.0).bind(page.size.with_lookahead());
             match owner {
                 Some(owner) => query.bind(owner).fetch_all(pool).await,
                 None => query.fetch_all(pool).await,
             }
         })?;
-        Ok(Page::cut(rows, page.size, |row| row.id))
+        let tokens = rows.into_iter().map(ApiToken::from).collect();
+        Ok(Page::cut(tokens, page.size, |token: &ApiToken| token.order))
     }
 }

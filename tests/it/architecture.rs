@@ -41,7 +41,7 @@ const FORBIDDEN: [(&str, &[&str]); 20] = [
             "service", "store", "sqlx", "tonic", "axum", "reqwest",
         ],
     ),
-    ("api", &["agent", "at_rest", "cli", "client", "config", "server", "sqlx", "reqwest"]),
+    ("api", &["agent", "at_rest", "cli", "client", "config", "server", "store", "sqlx", "reqwest"]),
     (
         "service",
         &[

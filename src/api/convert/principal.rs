@@ -3,7 +3,7 @@ use super::timestamp;
 use crate::{
     domain::{
         access::Principal,
-        token::TokenKind,
+        token::{ApiToken, TokenKind},
         user::{Role, User},
     },
     error::{Error, Result},
@@ -11,7 +11,6 @@ use crate::{
         gitpod::v1::{self as gitpod, Subject},
         sealink::v1 as pb,
     },
-    store::TokenRow,
 };
 
 /// Who a token acts as.
@@ -52,16 +51,16 @@ pub(crate) fn user(user: User) -> pb::User {
 }
 
 /// A token as lists show it.
-pub(crate) fn api_token(token: TokenRow) -> pb::ApiToken {
+pub(crate) fn api_token(token: ApiToken) -> pb::ApiToken {
     let kind = match token.kind {
         TokenKind::Admin => pb::TokenKind::Admin,
         TokenKind::Personal => pb::TokenKind::Personal,
         TokenKind::Runner => pb::TokenKind::Runner,
         TokenKind::Exchange => pb::TokenKind::Exchange,
     };
-    let subject = token.member_id.map(|id| id.0).or(token.runner_id.map(|id| id.0)).unwrap_or_default();
+    let subject = token.member.map(|id| id.0).or(token.runner.map(|id| id.0)).unwrap_or_default();
     pb::ApiToken {
-        id: token.token_id.0,
+        id: token.id.0,
         kind: kind.into(),
         subject_id: subject.to_string(),
         description: token.description,

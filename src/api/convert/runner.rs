@@ -5,15 +5,14 @@ use crate::{
     domain::{
         id::UserId,
         runner::{
-            Configuration, LogLevel, Metrics, NewRunner, ReleaseChannel, Runner, RunnerKind, RunnerPhase,
-            RunnerProvider, Variant, plain_text,
+            Configuration, LogLevel, Metrics, NewRunner, ReleaseChannel, Runner, RunnerFilter, RunnerKind,
+            RunnerPhase, RunnerProvider, Variant, plain_text,
         },
         secret::{Plaintext, Secret},
         update_window::UpdateWindow,
     },
     error::{Error, Result},
     pb::gitpod::v1 as pb,
-    store::RunnerFilter,
 };
 
 pub(super) const CONFIGURATION: &str = "spec.configuration";

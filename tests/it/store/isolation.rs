@@ -5,10 +5,11 @@ use sealink::{
     domain::{
         access::Visible,
         page::After,
+        runner::RunnerFilter,
         token::{TokenId, TokenKind},
     },
     error::Kind,
-    store::{IntegrationScope, IntegrationUpdate, RunnerFilter},
+    store::{IntegrationScope, IntegrationUpdate},
 };
 
 use super::world::{World, integration, page, registration, token};

@@ -14,9 +14,10 @@ use sealink::{
         audit::Actor,
         id::{IntegrationId, RegistrationId, RunnerId, UserId},
         page::{After, Page, PageRequest},
+        runner::RunnerFilter,
         token::{TokenId, TokenKind},
     },
-    store::{IntegrationScope, RunnerFilter, RunnerPageQuery},
+    store::{IntegrationScope, RunnerPageQuery},
 };
 use uuid::Uuid;
 
@@ -189,7 +190,7 @@ pub(super) async fn tokens_of_a_user(world: Arc<World>) {
 
 async fn tokens(world: &World, owner: Option<UserId>) {
     let fetch = |page| async move {
-        ids(&world.store.tokens(world.organization, owner, page).await.unwrap(), |row| row.id)
+        ids(&world.store.tokens(world.organization, owner, page).await.unwrap(), |row| row.order)
     };
     walk_all(false, fetch, |id| world.token_at(id), |id| world.forget("token", id)).await;
 }

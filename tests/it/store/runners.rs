@@ -7,12 +7,12 @@ use sealink::{
         access::Visible,
         id::{RunnerId, UserId},
         page::After,
-        runner::{LogLevel, RunnerKind, RunnerProvider},
+        runner::{LogLevel, RunnerFilter, RunnerKind, RunnerProvider},
         secret::Sealed,
         token::TokenKind,
     },
     error::Kind,
-    store::{RecordUpdate, RunnerFilter},
+    store::RecordUpdate,
 };
 
 use super::world::{World, integration, new_id, page, registration, token, user};

@@ -58,8 +58,8 @@ pub(super) async fn the_longest_values_come_back(world: Arc<World>) {
     world.store.create_token(world.actor(), longest.clone(), "token.create").await.unwrap();
     let listed = world.store.tokens(world.organization, Some(id), page(1, After::START)).await.unwrap();
     let stored = &listed.rows[0];
-    assert_eq!((&stored.description, &stored.token_id), (&longest.description, &longest.token_id));
-    assert_eq!((stored.member_id, stored.runner_id, stored.kind), (Some(id), None, longest.kind));
+    assert_eq!((&stored.description, &stored.id), (&longest.description, &longest.token_id));
+    assert_eq!((stored.member, stored.runner, stored.kind), (Some(id), None, longest.kind));
     assert_eq!((stored.expires_at, stored.revoked_at), (longest.expires_at, None));
 }
 
