@@ -10,6 +10,7 @@ use crate::{
 
 mod agent;
 mod context;
+mod cure;
 mod exit;
 mod humane;
 mod input;
@@ -115,7 +116,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
 
 /// Runs a command that uses the caller's own token.
 fn ask(context: &Context, work: impl Future<Output = Result<()>>) -> Result<()> {
-    wait(work).map_err(|error| context.explain(error))
+    wait(work).map_err(|error| cure::cure(context.explain(error)))
 }
 
 /// A client has little to do at once: one thread is enough.

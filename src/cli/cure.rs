@@ -1,0 +1,70 @@
+//! The server's refusals in the words of the command line: flags for fields, and what to do next.
+use crate::error::Error;
+
+/// Fields of requests, and how the command line calls them. Longer names first: one holds another.
+const FLAGS: [(&str, &str); 9] = [
+    ("oauth_plaintext_client_secret", "--client-secret-file"),
+    ("oauth_client_id", "--client-id"),
+    ("virtual_directory", "--virtual-directory"),
+    ("filter.runner_ids", "--runner"),
+    ("issuer_url", "--issuer-url"),
+    ("runner_id", "the runner's id"),
+    ("valid_for", "--expires-in"),
+    ("scm_id", "--scm"),
+    ("pat must be true", "--pat must be given"),
+];
+
+/// What the server says, and what helps.
+const CURES: [(&str, &str); 8] = [
+    ("runner does not have a public key", "run `sealink agent register` on the runner first"),
+    ("runner not found", "`sealink runner list` shows those you may use"),
+    ("SCM integration not found", "`sealink integration list` shows those you may see"),
+    ("user not found", "`sealink user list` shows them"),
+    ("user already exists", "choose another name"),
+    ("token not found", "`sealink token list` shows them"),
+    ("key not found", "`sealink runner key list RUNNER` shows them"),
+    ("you may not use this runner", "ask its creator or an administrator"),
+];
+
+/// The same error in the words of the command line.
+pub(super) fn cure(error: Error) -> Error {
+    let mut message =
+        error.message().strip_prefix("validation error: ").unwrap_or(error.message()).to_owned();
+    for violation in error.violations() {
+        message = message.replace(&format!(" [{}]", violation.rule), "");
+    }
+    for (field, flag) in FLAGS {
+        message = message.replace(field, flag);
+    }
+    if let Some((_, help)) = CURES.iter().find(|(said, _)| message == *said) {
+        message = format!("{message}: {help}");
+    }
+    if message == error.message() { error } else { Error::new(error.kind(), message) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cure;
+    use crate::error::{Error, Kind};
+
+    #[test]
+    fn fields_become_flags_and_refusals_get_a_cure() {
+        let said = |error| cure(error).message().to_owned();
+        assert_eq!(
+            said(Error::new(
+                Kind::Precondition,
+                "oauth_plaintext_client_secret must be set when issuer_url changes"
+            )),
+            "--client-secret-file must be set when --issuer-url changes"
+        );
+        assert_eq!(
+            said(Error::invalid("valid_for", "sealink.token_life", "value must be at most 90 days")),
+            "--expires-in: value must be at most 90 days"
+        );
+        assert_eq!(
+            said(Error::new(Kind::Precondition, "runner does not have a public key")),
+            "runner does not have a public key: run `sealink agent register` on the runner first"
+        );
+        assert_eq!(said(Error::new(Kind::Conflict, "as it is")), "as it is");
+    }
+}
