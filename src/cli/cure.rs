@@ -28,11 +28,8 @@ const CURES: [(&str, &str); 8] = [
 
 /// The same error in the words of the command line.
 pub(super) fn cure(error: Error) -> Error {
-    let mut message =
-        error.message().strip_prefix("validation error: ").unwrap_or(error.message()).to_owned();
-    for violation in error.violations() {
-        message = message.replace(&format!(" [{}]", violation.rule), "");
-    }
+    let said = error.message().strip_prefix("validation error: ").unwrap_or(error.message());
+    let mut message = said.split("; ").map(without_rule).collect::<Vec<_>>().join("; ");
     for (field, flag) in FLAGS {
         message = message.replace(field, flag);
     }
@@ -40,6 +37,12 @@ pub(super) fn cure(error: Error) -> Error {
         message = format!("{message}: {help}");
     }
     if message == error.message() { error } else { Error::new(error.kind(), message) }
+}
+
+/// A rule's id is for programs: `--host: value must be .. [sealink.host]`.
+fn without_rule(part: &str) -> &str {
+    let rule = part.strip_suffix(']').and_then(|open| open.rsplit_once(" ["));
+    rule.map_or(part, |(sentence, _)| sentence)
 }
 
 #[cfg(test)]
