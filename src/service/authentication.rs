@@ -30,9 +30,8 @@ impl Service {
     /// unknown, wrong, revoked, expired, of a disabled user or meant for exchange only.
     pub async fn authenticate(&self, credential: &Credential) -> Result<Caller> {
         let stored = self.store.token(credential.id.clone()).await?;
-        let caller = match verify(stored.as_ref(), credential, self.now()) {
-            Ok(caller) => caller,
-            Err(_) => return self.authenticate_preset(credential).await,
+        let Ok(caller) = verify(stored.as_ref(), credential, self.now()) else {
+            return self.authenticate_preset(credential).await;
         };
         self.touch(stored.as_ref());
         Ok(caller)

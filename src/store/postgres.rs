@@ -41,7 +41,7 @@ pub(super) async fn open(url: &str) -> Result<Store> {
 
 /// Why the database cannot be had at the start, with a cure.
 fn unreachable(error: sqlx::Error) -> Error {
-    let code = error.as_database_error().and_then(|database| database.code());
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     let (kind, message) = match code.as_deref() {
         Some("3D000") => (Kind::Precondition, "the PostgreSQL database does not exist: create it first"),
         Some(code) if code.starts_with("28") => {
