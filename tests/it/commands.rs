@@ -111,8 +111,8 @@ fn runners_are_made_listed_shown_and_deleted() {
     assert!(labelled.contains("exchange token") && labelled.contains("sealink_exc_"), "{labelled}");
     assert_eq!(site.json("runner list --provider gcp")[0]["name"], "build-2");
     site.ok(&format!("runner delete {runner}"));
-    site.run(&format!("runner show {runner}")).failed(1, &["runner not found"]);
-    site.run("runner show nonsense").failed(64, &["runner_id", "UUID"]);
+    site.run(&format!("runner show {runner}")).failed(1, &["runner not found: `sealink runner list` shows"]);
+    site.run("runner show nonsense").failed(64, &["the runner's id", "UUID"]);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_secret_goes_in_by_the_command_line_and_out_by_the_agent() {
     assert_eq!((ended.code, integration["clientSecret"].as_str()), (0, Some("canary-1")), "{integration}");
 
     site.run(&format!("integration update {id} --client-id c-2"))
-        .failed(1, &["oauth_plaintext_client_secret"]);
+        .failed(1, &["--client-secret-file must be set"]);
     site.write("secret", "canary-2");
     site.ok(&format!("integration update {id} --client-id c-2 --client-secret-file secret --pat"));
     let integration = site.opened().1;
