@@ -43,7 +43,8 @@ Exit codes: 0 done, 64 wrong usage or value, 69 server not reachable,
 
 /// Keeps your source-control integrations; only the runner that uses a secret can open it.
 #[derive(Debug, Parser)]
-#[command(name = "sealink", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
+// Wrapped examples do not survive being pasted, so nothing is wrapped.
+#[command(name = "sealink", version, about, after_help = EXAMPLES, disable_help_subcommand = true, term_width = 0)]
 struct Cli {
     #[command(flatten)]
     global: Global,
