@@ -11,7 +11,7 @@ use super::{
     combine::Answer,
     failure::failure,
     on, record, sqlite,
-    tokens::{Columns, StoredToken, token_columns, token_joins},
+    token_lookup::{Columns, StoredToken, token_columns, token_joins},
 };
 use crate::{
     domain::{

@@ -22,6 +22,7 @@ mod runners;
 mod sqlite;
 #[cfg(test)]
 mod steps;
+mod token_lookup;
 mod tokens;
 mod tx;
 mod url;
@@ -40,11 +41,12 @@ pub use self::{
     keyring::StoredSeed,
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
-    tokens::{NewTokenRow, StoredToken, TokenOwner},
+    token_lookup::{StoredToken, TokenOwner},
+    tokens::NewTokenRow,
     url::DatabaseUrl,
 };
-use self::{combine::Combiner, tokens::TokenLookup, writer::Writer};
-use crate::error::Result;
+use self::{combine::Combiner, writer::Writer};
+use crate::{domain::token::TokenId, error::Result};
 
 /// Where the data is.
 #[derive(Clone, Debug)]
@@ -85,7 +87,7 @@ pub(crate) use on;
 /// The open database.
 pub struct Store {
     database: Database,
-    tokens: Combiner<TokenLookup, Option<StoredToken>>,
+    tokens: Combiner<TokenId, Option<StoredToken>>,
     runner_pages: Combiner<RunnerPageQuery, RunnerPage>,
 }
 

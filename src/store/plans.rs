@@ -3,7 +3,7 @@
 use sqlx::{AssertSqlSafe, Row, SqlitePool, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
-use super::{Location, Store, integration_pages, runner_keys, runners, tokens, users};
+use super::{Location, Store, integration_pages, runner_keys, runners, token_lookup, tokens, users};
 
 /// A query, and the index its outermost loop has to use.
 const LISTS: [(&str, &str); 9] = [
@@ -64,7 +64,7 @@ async fn every_list_walks_its_own_index() {
 async fn combined_reads_search_for_every_question() {
     let plans = Plans::new().await;
     for (sql, searches) in [
-        (tokens::SQLITE_TOKENS, ["SEARCH t USING", "SEARCH m USING"].as_slice()),
+        (token_lookup::SQLITE_TOKENS, ["SEARCH t USING", "SEARCH m USING"].as_slice()),
         (
             integration_pages::SQLITE_PAGES,
             &[

@@ -9,7 +9,7 @@ use sqlx::{
 
 use super::{
     Database, Store, combine::Combiner, failure::failure, integration_pages::PostgresRunnerPages, migrate,
-    tokens::PostgresTokens, tx::Tx,
+    token_lookup::PostgresTokens, tx::Tx,
 };
 use crate::error::{Error, Kind, Result};
 

@@ -16,7 +16,7 @@ use sqlx::{
 
 use super::{
     Database, Lanes, Store, combine::Combiner, failure::failure, integration_pages::SqliteRunnerPages,
-    migrate, tokens::SqliteTokens, writer::Writer,
+    migrate, token_lookup::SqliteTokens, writer::Writer,
 };
 use crate::error::{Error, Kind, Result};
 
