@@ -6,7 +6,7 @@ use prost_reflect::DescriptorPool;
 use crate::names;
 
 /// Clear-text secrets on the wire. Ciphertext may be printed.
-const SECRETS: [&str; 26] = [
+const SECRETS: [&str; 27] = [
     "gitpod.v1.CreateSCMIntegrationRequest.oauth_plaintext_client_secret",
     "gitpod.v1.UpdateSCMIntegrationRequest.oauth_plaintext_client_secret",
     "gitpod.v1.ValidateRunnerConfigurationRequest.ValidateSCMIntegration.oauth_plaintext_client_secret",
@@ -33,6 +33,7 @@ const SECRETS: [&str; 26] = [
     "sealink.v1.BeginKeyRegistrationResponse.challenge_old",
     "sealink.v1.CompleteKeyRegistrationRequest.answer_new",
     "sealink.v1.CompleteKeyRegistrationRequest.answer_old",
+    "sealink.v1.CompleteOAuthCall.code",
 ];
 
 /// The messages that must not derive `Debug`, as prost names them: `.gitpod.v1.ExchangeTokenRequest`.

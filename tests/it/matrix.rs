@@ -189,11 +189,15 @@ async fn every_cell_is_as_written() {
 /// The answer's code. A stream has none before its end, so its first message counts.
 async fn ask(actor: &Actor, service: &str, method: &str, body: &Value) -> String {
     let path = format!("/{service}/{method}");
-    if method == "Watch" {
+    if ["Watch", "WatchConfiguration", "WatchRequests"].contains(&method) {
         let envelope = crate::transport::envelope(0, body.to_string().as_bytes());
         let sent = actor.post(&path).header("content-type", "application/connect+json").body(envelope);
         let first = sent.send().await.expect("an answer").chunk().await.expect("a chunk").expect("a message");
-        return if first[0] == 0 { "OK".to_owned() } else { format!("{first:?}") };
+        if first[0] == 0 {
+            return "OK".to_owned();
+        }
+        let end: Value = serde_json::from_slice(&first[5..]).expect("the end of a stream");
+        return end["error"]["code"].as_str().expect("a code").to_uppercase();
     }
     let sent = actor.post(&path).header("content-type", "application/json").body(body.to_string());
     crate::support::Answer::of(sent.send().await.expect("an answer")).await.code()

@@ -7,8 +7,9 @@ mod runner_key;
 mod token;
 mod user;
 
-use std::sync::Arc;
+use std::{pin::Pin, sync::Arc};
 
+use futures_util::Stream;
 use tonic::{Status, service::Routes};
 
 use crate::{
@@ -55,6 +56,9 @@ impl Api {
     }
 }
 
+/// What a server-streaming method answers.
+type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
 /// The answer of a method that is known but not served yet.
 fn not_yet() -> Status {
     Error::new(Kind::Unimplemented, "this method is not served yet").into()
@@ -62,7 +66,7 @@ fn not_yet() -> Status {
 
 /// Answers for methods that come later: the token was checked before.
 macro_rules! later {
-    ($($method:ident($request:ident) -> $response:ident;)*) => {$(
+    ($($method:ident($request:ident) -> $response:ty;)*) => {$(
         fn $method<'a, 'f>(
             &'a self,
             _: tonic::Request<$request>,

@@ -1,7 +1,7 @@
 //! `sealink.v1.RunnerAgentService`.
 use tonic::{Request, Response};
 
-use super::Api;
+use super::{Api, Events, later};
 use crate::{
     api::{
         convert,
@@ -9,7 +9,10 @@ use crate::{
     },
     domain::access::Audience,
     pb::sealink::v1::{
-        GetConfigurationRequest, GetConfigurationResponse, runner_agent_service_server::RunnerAgentService,
+        GetConfigurationRequest, GetConfigurationResponse, HeartbeatRequest, HeartbeatResponse,
+        SendResponseRequest, SendResponseResponse, UpdateStatusRequest, UpdateStatusResponse,
+        WatchConfigurationRequest, WatchConfigurationResponse, WatchRequestsRequest, WatchRequestsResponse,
+        runner_agent_service_server::RunnerAgentService,
     },
     service::{Content, KnownConfiguration},
 };
@@ -41,5 +44,16 @@ impl RunnerAgentService for Api {
                 honeycomb_kid: runner.honeycomb_key.map(|sealed| sealed.kid.0).unwrap_or_default(),
             },
         }))
+    }
+
+    type WatchConfigurationStream = Events<WatchConfigurationResponse>;
+    type WatchRequestsStream = Events<WatchRequestsResponse>;
+
+    later! {
+        heartbeat(HeartbeatRequest) -> HeartbeatResponse;
+        update_status(UpdateStatusRequest) -> UpdateStatusResponse;
+        watch_configuration(WatchConfigurationRequest) -> Events<WatchConfigurationResponse>;
+        watch_requests(WatchRequestsRequest) -> Events<WatchRequestsResponse>;
+        send_response(SendResponseRequest) -> SendResponseResponse;
     }
 }
