@@ -9,6 +9,7 @@ mod cli;
 mod commands;
 mod concurrency;
 mod configuration;
+mod context_url;
 mod cors;
 mod docs;
 mod fake_server;
