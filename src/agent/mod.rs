@@ -7,6 +7,9 @@
 //! ```
 pub mod attempts;
 pub mod dir;
+pub mod egress;
 pub mod fetch;
+pub mod forge;
+pub mod http;
 pub mod keys;
 pub mod register;

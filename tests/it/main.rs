@@ -14,6 +14,7 @@ mod cors;
 mod docs;
 mod fake_server;
 mod first_requests;
+mod forges;
 mod harden;
 mod identity;
 mod integration_rules;
