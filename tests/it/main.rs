@@ -23,6 +23,7 @@ mod json;
 mod json_codec;
 mod key_policy;
 mod keys;
+mod live_agent;
 mod logs;
 mod matrix;
 mod memory;

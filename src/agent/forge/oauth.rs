@@ -205,15 +205,19 @@ impl<'a> App<'a> {
         }
     }
 
+    fn form(&self, secret: &Secret, more: &[(&str, &str)]) -> Zeroizing<String> {
+        let mut form = url::form_urlencoded::Serializer::new(String::new());
+        form.append_pair("client_id", self.client_id).append_pair("client_secret", secret.expose());
+        form.extend_pairs(more);
+        Zeroizing::new(form.finish())
+    }
+
     async fn ask(&self, http: &Http, secret: &Secret, more: &[(&str, &str)]) -> Result<Grant, OAuthError> {
         let url = self.origin.at(match self.scm {
             Scm::GitLab => &["oauth", "token"],
             _ => &["login", "oauth", "access_token"],
         });
-        let mut form = url::form_urlencoded::Serializer::new(String::new());
-        form.append_pair("client_id", self.client_id).append_pair("client_secret", secret.expose());
-        form.extend_pairs(more);
-        let form = Some(Zeroizing::new(form.finish()));
+        let form = Some(self.form(secret, more));
         let headers = [accept_json()];
         let question = Question { method: Method::POST, url, headers: &headers, form };
         let answer = http.ask(&self.origin, question).await?;
