@@ -48,6 +48,8 @@ id! {
     RunnerId;
     /// A runner's SCM integration.
     IntegrationId;
+    /// One process of a runner's agents.
+    AgentId;
     /// An attempt to register a key.
     RegistrationId;
 }

@@ -6,6 +6,7 @@ pub mod id;
 pub mod integration;
 pub mod integration_patch;
 pub mod issuer;
+pub mod liveness;
 pub mod page;
 pub mod runner;
 pub mod runner_key;

@@ -5,6 +5,7 @@
 mod authentication;
 mod configuration;
 mod integrations;
+mod liveness;
 mod page_tokens;
 mod retry;
 mod runner_keys;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
+    liveness::{Pulse, StatusUpdate},
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,

@@ -11,6 +11,7 @@ mod failure;
 mod integration_pages;
 mod integrations;
 mod keyring;
+mod liveness;
 mod migrate;
 #[cfg(test)]
 mod plans;
@@ -39,6 +40,7 @@ pub use self::{
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
+    liveness::{Agent, StreamChange},
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
     token_lookup::{StoredToken, TokenOwner},

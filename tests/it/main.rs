@@ -21,6 +21,7 @@ mod json;
 mod json_codec;
 mod key_policy;
 mod keys;
+mod liveness;
 mod logs;
 mod matrix;
 mod memory;

@@ -4,12 +4,14 @@ mod key;
 mod principal;
 mod runner;
 mod runner_patch;
+mod status;
 
 pub(super) use self::{
     integration::{configured, integration},
     key::{key_state, runner_key},
     principal::{api_token, subject, user, user_role},
     runner::{runner, runner_filter, runner_spec},
+    status::phase,
 };
 use crate::{clock::Instant, wkt::Timestamp};
 

@@ -28,7 +28,7 @@ impl RunnerService for Api {
         let (caller, request) = parts(request, Audience::Users)?;
         let created = self.service.create_runner(&caller, request.try_into()?).await?;
         Ok(Response::new(CreateRunnerResponse {
-            runner: Some(convert::runner(&created.runner)),
+            runner: Some(convert::runner(&created.runner, self.service.moment())),
             exchange_token: created.exchange_token.to_string(),
             ..CreateRunnerResponse::default()
         }))
@@ -37,16 +37,17 @@ impl RunnerService for Api {
     async fn get_runner(&self, request: Request<GetRunnerRequest>) -> Reply<GetRunnerResponse> {
         let (caller, request) = parts(request, Audience::Everyone)?;
         let runner = self.service.runner(&caller, RunnerId::parse("runner_id", &request.runner_id)?).await?;
-        Ok(Response::new(GetRunnerResponse { runner: Some(convert::runner(&runner)) }))
+        Ok(Response::new(GetRunnerResponse { runner: Some(convert::runner(&runner, self.service.moment())) }))
     }
 
     async fn list_runners(&self, request: Request<ListRunnersRequest>) -> Reply<ListRunnersResponse> {
         let (caller, request) = parts(request, Audience::Everyone)?;
         let filter = convert::runner_filter(request.filter)?;
         let listing = self.service.runners(&caller, filter, &page_ask(request.pagination)).await?;
+        let now = self.service.moment();
         Ok(Response::new(ListRunnersResponse {
             pagination: Some(page_answer(listing.next_token)),
-            runners: listing.rows.iter().map(convert::runner).collect(),
+            runners: listing.rows.iter().map(|runner| convert::runner(runner, now)).collect(),
         }))
     }
 

@@ -7,7 +7,7 @@ use crate::{
         convert,
         request::{Reply, parts},
     },
-    domain::access::Audience,
+    domain::{access::Audience, id::AgentId, liveness::HEARTBEAT},
     pb::sealink::v1::{
         GetConfigurationRequest, GetConfigurationResponse, HeartbeatRequest, HeartbeatResponse,
         SendResponseRequest, SendResponseResponse, UpdateStatusRequest, UpdateStatusResponse,
@@ -46,12 +46,28 @@ impl RunnerAgentService for Api {
         }))
     }
 
+    async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Reply<HeartbeatResponse> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let agent = AgentId::parse("agent_id", &request.agent_id)?;
+        let pulse = self.service.heartbeat(&caller, agent).await?;
+        Ok(Response::new(HeartbeatResponse {
+            phase: convert::phase(pulse.phase).into(),
+            revision: pulse.runner.revision,
+            active_kid: pulse.runner.active_key.map(|key| key.kid.0).unwrap_or_default(),
+            interval: Some(HEARTBEAT.into()),
+        }))
+    }
+
+    async fn update_status(&self, request: Request<UpdateStatusRequest>) -> Reply<UpdateStatusResponse> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        self.service.update_status(&caller, request.try_into()?).await?;
+        Ok(Response::new(UpdateStatusResponse {}))
+    }
+
     type WatchConfigurationStream = Events<WatchConfigurationResponse>;
     type WatchRequestsStream = Events<WatchRequestsResponse>;
 
     later! {
-        heartbeat(HeartbeatRequest) -> HeartbeatResponse;
-        update_status(UpdateStatusRequest) -> UpdateStatusResponse;
         watch_configuration(WatchConfigurationRequest) -> Events<WatchConfigurationResponse>;
         watch_requests(WatchRequestsRequest) -> Events<WatchRequestsResponse>;
         send_response(SendResponseRequest) -> SendResponseResponse;

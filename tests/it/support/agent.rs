@@ -92,6 +92,18 @@ impl Agent {
         self.register(&PrivateKey::generate_x25519().expect("a key")).await.0
     }
 
+    /// `Heartbeat`, as the agent `id`.
+    pub(crate) async fn beat(&self, id: &str) -> Answer {
+        self.actor.call("RunnerAgentService/Heartbeat", &json!({ "agentId": id })).await
+    }
+
+    /// `UpdateStatus`, as the agent `id`.
+    pub(crate) async fn report(&self, id: &str, report: &Value) -> Answer {
+        let mut body = report.clone();
+        body["agentId"] = json!(id);
+        self.actor.call("RunnerAgentService/UpdateStatus", &body).await
+    }
+
     /// Its configuration.
     pub(crate) async fn configuration(&self) -> Value {
         self.actor.call("RunnerAgentService/GetConfiguration", &json!({})).await.ok()

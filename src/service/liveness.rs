@@ -1,0 +1,79 @@
+//! Whether a runner's agents live, and what they say of it.
+use super::Service;
+use crate::{
+    clock::Instant,
+    domain::{
+        access::{Caller, Principal},
+        id::{AgentId, RunnerId},
+        liveness::{ReportPatch, SecretReport},
+        runner::{Runner, RunnerPhase},
+    },
+    error::{Error, Kind, Result},
+    store::Agent,
+};
+
+/// What an agent learns from its heartbeat: the runner, and its phase now.
+#[derive(Debug)]
+pub struct Pulse {
+    /// The runner, this heartbeat counted.
+    pub runner: Runner,
+    /// Its phase.
+    pub phase: RunnerPhase,
+}
+
+/// What an agent reports.
+#[derive(Debug)]
+pub struct StatusUpdate {
+    /// Which agent.
+    pub agent: AgentId,
+    /// What it says of the runner.
+    pub report: ReportPatch,
+    /// What is wrong with the agent; empty if nothing is any more.
+    pub degradation: Option<String>,
+    /// What came of opening its secrets.
+    pub secrets: Vec<SecretReport>,
+}
+
+impl Service {
+    /// The runner whose agent is calling.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] for anybody but a runner.
+    pub(super) fn calling_runner(caller: &Caller) -> Result<RunnerId> {
+        match caller.principal {
+            Principal::Runner { id } => Ok(id),
+            Principal::User { .. } => {
+                Err(Error::new(Kind::Forbidden, "only the runner's own token may do this"))
+            }
+        }
+    }
+
+    /// Counts an agent's sign of life.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] for anybody but a runner, [`Kind::Exhausted`] if it has too many agents.
+    pub async fn heartbeat(&self, caller: &Caller, agent: AgentId) -> Result<Pulse> {
+        let id = Self::calling_runner(caller)?;
+        let now = self.now();
+        self.store.heartbeat(Agent { runner: id, id: agent, now }).await?;
+        let runner = self.store.runner(caller.organization, id).await?;
+        let runner = runner.ok_or_else(|| Error::not_found("runner"))?;
+        Ok(Pulse { phase: runner.phase(now), runner })
+    }
+
+    /// Stores what an agent reports.
+    ///
+    /// # Errors
+    /// As [`Service::heartbeat`]; [`Kind::Invalid`] as [`ReportPatch::apply`].
+    pub async fn update_status(&self, caller: &Caller, update: StatusUpdate) -> Result<()> {
+        let runner = Self::calling_runner(caller)?;
+        let agent = Agent { runner, id: update.agent, now: self.now() };
+        self.store.update_status(agent, update.report, update.degradation, update.secrets).await
+    }
+
+    /// The moment at which an answer says how a runner is.
+    #[must_use]
+    pub fn moment(&self) -> Instant {
+        self.now()
+    }
+}
