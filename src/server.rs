@@ -76,6 +76,7 @@ pub async fn run(
         connections_per_ip: settings.limits.connections_per_ip,
         ..listener::Limits::default()
     };
+    let jobs = service.start_jobs();
     health.set(Readiness::Ready);
     let probe = tokio::spawn(watch_database(Arc::clone(&service), health.clone()));
     let stopping = async {
@@ -84,6 +85,7 @@ pub async fn run(
     };
     let served = listener::serve(listener, app, limits, stopping).await;
     probe.abort();
+    jobs.stop().await;
     service.close().await;
     let (writes, commits) = service.write_counts();
     tracing::info!(writes, commits, "the database is closed");

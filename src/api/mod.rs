@@ -10,6 +10,7 @@ pub mod reflection;
 mod request;
 pub mod rules;
 mod status;
+mod streams;
 
 use std::sync::Arc;
 
@@ -58,7 +59,7 @@ pub struct Options {
 /// # Errors
 /// [`Kind::Invalid`](crate::error::Kind::Invalid) for an origin that is none.
 pub fn app(service: Arc<Service>, health: &Health, options: &Options) -> Result<impl App> {
-    let mut services = Api::new(Arc::clone(&service)).routes().add_service(health.grpc());
+    let mut services = Api::new(Arc::clone(&service), health.clone()).routes().add_service(health.grpc());
     let mut methods = Methods::default().with(pb::DESCRIPTORS, true).map_err(Error::internal)?;
     if options.reflection {
         (services, methods) = reflection::add(services, methods, pb::DESCRIPTORS).map_err(Error::internal)?;

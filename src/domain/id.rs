@@ -50,6 +50,8 @@ id! {
     IntegrationId;
     /// One process of a runner's agents.
     AgentId;
+    /// A question to a runner's live agents.
+    CallId;
     /// An attempt to register a key.
     RegistrationId;
 }

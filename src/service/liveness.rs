@@ -3,12 +3,12 @@ use super::Service;
 use crate::{
     clock::Instant,
     domain::{
-        access::{Caller, Principal},
-        id::{AgentId, RunnerId},
+        access::Caller,
+        id::AgentId,
         liveness::{ReportPatch, SecretReport},
         runner::{Runner, RunnerPhase},
     },
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     store::Agent,
 };
 
@@ -35,25 +35,13 @@ pub struct StatusUpdate {
 }
 
 impl Service {
-    /// The runner whose agent is calling.
-    ///
-    /// # Errors
-    /// [`Kind::Forbidden`] for anybody but a runner.
-    pub(super) fn calling_runner(caller: &Caller) -> Result<RunnerId> {
-        match caller.principal {
-            Principal::Runner { id } => Ok(id),
-            Principal::User { .. } => {
-                Err(Error::new(Kind::Forbidden, "only the runner's own token may do this"))
-            }
-        }
-    }
-
     /// Counts an agent's sign of life.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`] for anybody but a runner, [`Kind::Exhausted`] if it has too many agents.
+    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner,
+    /// [`Kind::Exhausted`](crate::error::Kind::Exhausted) if it has too many agents.
     pub async fn heartbeat(&self, caller: &Caller, agent: AgentId) -> Result<Pulse> {
-        let id = Self::calling_runner(caller)?;
+        let id = caller.runner()?;
         let now = self.now();
         self.store.heartbeat(Agent { runner: id, id: agent, now }).await?;
         let runner = self.store.runner(caller.organization, id).await?;
@@ -64,9 +52,9 @@ impl Service {
     /// Stores what an agent reports.
     ///
     /// # Errors
-    /// As [`Service::heartbeat`]; [`Kind::Invalid`] as [`ReportPatch::apply`].
+    /// As [`Service::heartbeat`]; [`Kind::Invalid`](crate::error::Kind::Invalid) as [`ReportPatch::apply`].
     pub async fn update_status(&self, caller: &Caller, update: StatusUpdate) -> Result<()> {
-        let runner = Self::calling_runner(caller)?;
+        let runner = caller.runner()?;
         let agent = Agent { runner, id: update.agent, now: self.now() };
         self.store.update_status(agent, update.report, update.degradation, update.secrets).await
     }

@@ -5,6 +5,7 @@
 mod authentication;
 mod configuration;
 mod integrations;
+mod jobs;
 mod liveness;
 mod page_tokens;
 mod retry;
@@ -14,6 +15,7 @@ mod sealing;
 mod start;
 mod tokens;
 mod users;
+mod watch;
 
 use std::sync::Arc;
 
@@ -21,14 +23,16 @@ use uuid::Uuid;
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
+    jobs::Jobs,
     liveness::{Pulse, StatusUpdate},
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest},
+    watch::{Event, Gone, Object, Seen, Step, Watch},
 };
-use self::{page_tokens::PageTokens, sealing::KeyCache};
+use self::{page_tokens::PageTokens, sealing::KeyCache, watch::Hub};
 use crate::{
     at_rest::Keyring,
     clock::{Clock, Instant},
@@ -54,6 +58,7 @@ pub struct Service {
     keys: KeyCache,
     allowed_hosts: AllowedHosts,
     epoch: Uuid,
+    hub: Hub,
 }
 
 impl Service {

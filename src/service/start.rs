@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{PageTokens, Service, new_token, runners::metrics_password_location, sealing::KeyCache};
+use super::{
+    PageTokens, Service, new_token, runners::metrics_password_location, sealing::KeyCache, watch::Hub,
+};
 use crate::{
     at_rest::{Keyring, KeyringRow, RootKey, SeedState},
     clock::Clock,
@@ -80,7 +82,16 @@ impl Start {
         let epoch = store.epoch().await?;
         let pages = PageTokens::new(&keyring)?;
         let store = Arc::new(store);
-        Ok(Service { store, clock, keyring, pages, keys: KeyCache::default(), allowed_hosts, epoch })
+        Ok(Service {
+            store,
+            clock,
+            keyring,
+            pages,
+            keys: KeyCache::default(),
+            allowed_hosts,
+            epoch,
+            hub: Hub::default(),
+        })
     }
 }
 

@@ -1,7 +1,10 @@
 //! The change log of a runner and the audit log: rows written inside the change's own transaction.
 use uuid::Uuid;
 
-use super::tx::{Tx, dialect, execute, on_tx};
+use super::{
+    signals::Signal,
+    tx::{Tx, dialect, execute, on_tx},
+};
 use crate::{
     domain::{
         audit::{Actor, Entry},
@@ -40,10 +43,11 @@ pub(super) async fn log_change(
         Operation::Delete => "DELETE",
     };
     let sql = dialect(tx, SQLITE, POSTGRES);
-    match execute!(tx, sql, runner, actor.organization, actor.at, operation, kind, object)? {
-        0 => Err(Error::not_found("runner")),
-        _ => Ok(()),
+    if execute!(tx, sql, runner, actor.organization, actor.at, operation, kind, object)? == 0 {
+        return Err(Error::not_found("runner"));
     }
+    tx.signals.push(Signal::Changed(runner));
+    Ok(())
 }
 
 /// Locks a runner's row until the transaction ends, for a step that must look before it changes anything.

@@ -4,6 +4,7 @@
 //! PostgreSQL share; where they differ, both texts stand side by side in the file that needs them.
 //! Reads run on whichever pool is open (`on!`); writes are steps given to `Store::write`.
 mod bootstrap;
+mod change_log;
 mod changes;
 mod combine;
 mod configuration;
@@ -20,6 +21,7 @@ mod record;
 mod registrations;
 mod runner_keys;
 mod runners;
+mod signals;
 mod sqlite;
 #[cfg(test)]
 mod steps;
@@ -30,12 +32,13 @@ mod url;
 mod users;
 mod writer;
 
-use std::{fs::File, path::PathBuf};
+use std::{fs::File, path::PathBuf, sync::Arc};
 
 use sqlx::{PgPool, SqlitePool};
 
 pub use self::{
     bootstrap::FirstAdmin,
+    change_log::Change,
     configuration::Configured,
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
@@ -43,11 +46,12 @@ pub use self::{
     liveness::{Agent, StreamChange},
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
+    signals::Signal,
     token_lookup::{StoredToken, TokenOwner},
     tokens::NewTokenRow,
     url::DatabaseUrl,
 };
-use self::{combine::Combiner, writer::Writer};
+use self::{combine::Combiner, signals::Signals, writer::Writer};
 use crate::{domain::token::TokenId, error::Result};
 
 /// Where the data is.
@@ -91,6 +95,7 @@ pub struct Store {
     database: Database,
     tokens: Combiner<TokenId, Option<StoredToken>>,
     runner_pages: Combiner<RunnerPageQuery, RunnerPage>,
+    signals: Arc<Signals>,
 }
 
 impl Store {
@@ -111,6 +116,7 @@ impl Store {
     /// Ends every connection; what was queued is finished first. SQLite's last connection empties the
     /// write-ahead log into the file, and the last one is the writer's.
     pub async fn close(&self) {
+        self.signals.close();
         self.tokens.close().await;
         self.runner_pages.close().await;
         match &self.database {
@@ -131,6 +137,17 @@ impl Store {
     /// Whatever it answers instead.
     pub async fn ping(&self) -> Result<()> {
         on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(|_| ()))
+    }
+
+    /// Hints from now on that something changed.
+    pub fn signals(&self) -> tokio::sync::broadcast::Receiver<Signal> {
+        self.signals.subscribe()
+    }
+
+    /// Whether other servers may work on the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.database, Database::Postgres(_))
     }
 
     /// How many writes were acknowledged and how many COMMITs that took: (writes, commits). PostgreSQL

@@ -113,7 +113,9 @@ fn request(method: &str, scene: &Scene) -> Value {
         "CompleteKeyRegistration" => scene.registration.clone(),
         "ApproveKey" => json!({ "kid": scene.pending }),
         "RevokeKey" => json!({ "kid": scene.pending, "reason": "lost" }),
-        "Heartbeat" | "UpdateStatus" => json!({ "agentId": new_id().to_string() }),
+        "Heartbeat" | "UpdateStatus" | "WatchConfiguration" | "WatchRequests" => {
+            json!({ "agentId": new_id().to_string() })
+        }
         "RevokeToken" => json!({ "tokenId": scene.token }),
         "CreateUser" => json!({ "name": unique("new"), "email": "new@example.com" }),
         "DisableUser" => json!({ "userId": scene.user }),

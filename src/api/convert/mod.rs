@@ -5,6 +5,7 @@ mod principal;
 mod runner;
 mod runner_patch;
 mod status;
+mod watch;
 
 pub(super) use self::{
     integration::{configured, integration},
@@ -12,6 +13,7 @@ pub(super) use self::{
     principal::{api_token, subject, user, user_role},
     runner::{runner, runner_filter, runner_spec},
     status::phase,
+    watch::watched,
 };
 use crate::{clock::Instant, wkt::Timestamp};
 

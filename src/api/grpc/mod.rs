@@ -7,11 +7,11 @@ mod runner_key;
 mod token;
 mod user;
 
-use std::{pin::Pin, sync::Arc};
+use std::sync::Arc;
 
-use futures_util::Stream;
 use tonic::{Status, service::Routes};
 
+use super::{health::Health, streams::Lane};
 use crate::{
     error::{Error, Kind},
     pb::{
@@ -33,13 +33,15 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Api {
     service: Arc<Service>,
+    health: Health,
+    lane: Lane,
 }
 
 impl Api {
-    /// Serves the use cases of `service`.
+    /// Serves the use cases of `service`; streams end when `health` says that the process stops.
     #[must_use]
-    pub(super) fn new(service: Arc<Service>) -> Self {
-        Self { service }
+    pub(super) fn new(service: Arc<Service>, health: Health) -> Self {
+        Self { service, health, lane: Lane::default() }
     }
 
     /// tonic's routes for all of them.
@@ -55,9 +57,6 @@ impl Api {
             .add_service(TokenServiceServer::new(self.clone()))
     }
 }
-
-/// What a server-streaming method answers.
-type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The answer of a method that is known but not served yet.
 fn not_yet() -> Status {

@@ -1,21 +1,32 @@
 //! `sealink.v1.RunnerAgentService`.
+use futures_util::future::BoxFuture;
 use tonic::{Request, Response};
 
-use super::{Api, Events, later};
+use super::{Api, later};
 use crate::{
     api::{
         convert,
         request::{Reply, parts},
+        streams::{Events, Source, events},
     },
     domain::{access::Audience, id::AgentId, liveness::HEARTBEAT},
+    error::Result,
     pb::sealink::v1::{
         GetConfigurationRequest, GetConfigurationResponse, HeartbeatRequest, HeartbeatResponse,
         SendResponseRequest, SendResponseResponse, UpdateStatusRequest, UpdateStatusResponse,
         WatchConfigurationRequest, WatchConfigurationResponse, WatchRequestsRequest, WatchRequestsResponse,
         runner_agent_service_server::RunnerAgentService,
     },
-    service::{Content, KnownConfiguration},
+    service::{Content, KnownConfiguration, Watch},
 };
+
+impl Source for Watch {
+    type Item = WatchConfigurationResponse;
+
+    fn next(&mut self) -> BoxFuture<'_, Result<Self::Item>> {
+        Box::pin(async move { Ok(convert::watched(self.epoch, &Watch::next(self).await?)) })
+    }
+}
 
 #[tonic::async_trait]
 impl RunnerAgentService for Api {
@@ -67,8 +78,18 @@ impl RunnerAgentService for Api {
     type WatchConfigurationStream = Events<WatchConfigurationResponse>;
     type WatchRequestsStream = Events<WatchRequestsResponse>;
 
+    async fn watch_configuration(
+        &self,
+        request: Request<WatchConfigurationRequest>,
+    ) -> Reply<Self::WatchConfigurationStream> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let place = self.lane.enter((caller.runner()?, AgentId::parse("agent_id", &request.agent_id)?))?;
+        let known = KnownConfiguration { epoch: request.epoch, revision: request.after_revision };
+        let watch = self.service.watch_configuration(&caller, &known).await?;
+        Ok(Response::new(events(watch, place, &self.health)))
+    }
+
     later! {
-        watch_configuration(WatchConfigurationRequest) -> Events<WatchConfigurationResponse>;
         watch_requests(WatchRequestsRequest) -> Events<WatchRequestsResponse>;
         send_response(SendResponseRequest) -> SendResponseResponse;
     }

@@ -9,7 +9,7 @@ use prost::Message;
 use sealink::api::rules::Rpc;
 use serde_json::Value;
 
-use super::Answer;
+use super::{Answer, EventStream};
 
 /// Whoever holds one token, or none.
 #[derive(Clone, Debug)]
@@ -73,6 +73,13 @@ impl Actor {
         let heard = (method.to_owned(), answer.status.is_success(), text);
         self.transcript.lock().unwrap_or_else(PoisonError::into_inner).push(heard);
         answer
+    }
+
+    /// A server-streaming `Service/Method`, by Connect with JSON.
+    pub(crate) async fn stream(&self, method: &str, body: &Value) -> EventStream {
+        let body = crate::transport::envelope(0, body.to_string().as_bytes());
+        let sent = self.post(&path_of(method)).header(CONTENT_TYPE, "application/connect+json").body(body);
+        EventStream::new(sent.send().await.expect("an answer"))
     }
 
     /// What was answered to this caller and to everybody derived from it.

@@ -13,13 +13,15 @@ use sealink::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Actor, Answer};
+use super::{Actor, Answer, EventStream, new_id};
 
 /// An agent that has signed in.
 pub(crate) struct Agent {
     pub(crate) actor: Actor,
     pub(crate) runner: String,
     keys: Vec<String>,
+    /// The process's own id.
+    pub(crate) id: String,
 }
 
 /// A registration that was begun: everything its completion needs.
@@ -35,7 +37,7 @@ impl Agent {
         let body = json!({ "exchangeToken": exchange });
         let token = through.call("IdentityService/ExchangeToken", &body).await.ok();
         let actor = through.with_token(token["accessToken"].as_str().expect("a token")).known_as(runner);
-        Self { actor, runner: runner.to_owned(), keys: Vec::new() }
+        Self { actor, runner: runner.to_owned(), keys: Vec::new(), id: new_id().to_string() }
     }
 
     fn ring(&self) -> KeyRing {
@@ -102,6 +104,12 @@ impl Agent {
         let mut body = report.clone();
         body["agentId"] = json!(id);
         self.actor.call("RunnerAgentService/UpdateStatus", &body).await
+    }
+
+    /// `WatchConfiguration` from what an agent has.
+    pub(crate) async fn watch(&self, epoch: &str, after: u64) -> EventStream {
+        let body = json!({ "agentId": self.id, "epoch": epoch, "afterRevision": after.to_string() });
+        self.actor.stream("RunnerAgentService/WatchConfiguration", &body).await
     }
 
     /// Its configuration.

@@ -53,6 +53,14 @@ impl Database {
         }
     }
 
+    /// The pool of a PostgreSQL database.
+    pub(crate) fn pool(&self) -> &PgPool {
+        match self {
+            Self::Postgres { pool, .. } => pool,
+            Self::Sqlite(_) => panic!("not on PostgreSQL"),
+        }
+    }
+
     /// The number that a query without parameters answers.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
         each!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await).expect("a number")

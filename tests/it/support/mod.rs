@@ -10,6 +10,7 @@ mod agent;
 mod answer;
 mod database;
 mod server;
+mod stream;
 mod verbs;
 
 pub(crate) use self::{
@@ -18,6 +19,7 @@ pub(crate) use self::{
     answer::Answer,
     database::Database,
     server::{TestServer, postgres_url},
+    stream::EventStream,
 };
 
 /// An id that nothing else has.

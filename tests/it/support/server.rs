@@ -1,5 +1,5 @@
 //! `sealink serve` without the process.
-use std::{fs, net::SocketAddr};
+use std::{fs, net::SocketAddr, os::unix::fs::DirBuilderExt};
 
 use sealink::{config::Settings, server};
 use tempfile::TempDir;
@@ -13,7 +13,8 @@ pub(crate) struct TestServer {
     pub(crate) http: reqwest::Client,
     database: Database,
     admin: String,
-    _directory: TempDir,
+    directory: TempDir,
+    settings: Vec<(String, String)>,
     stop: Option<oneshot::Sender<()>>,
     done: JoinHandle<()>,
 }
@@ -33,9 +34,10 @@ impl TestServer {
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("data/sealink.db");
-        let served = serve(&directory, settings).await;
+        let settings = owned(settings);
+        let served = serve(&directory, &settings).await;
         let database = Database::sqlite(&path).await;
-        Self::new(directory, served, database)
+        Self::new(directory, settings, served, database)
     }
 
     /// A server on a fresh PostgreSQL database.
@@ -43,12 +45,32 @@ impl TestServer {
         let directory = tempfile::tempdir().expect("a directory");
         let name = format!("sealink_test_{}", new_id().simple());
         let url = Database::create_postgres(&postgres_url(), &name).await;
-        let served = serve(&directory, &[("database.url", &url)]).await;
+        let settings = owned(&[("database.url", &url)]);
+        let served = serve(&directory, &settings).await;
         let database = Database::postgres(&url, name).await;
-        Self::new(directory, served, database)
+        Self::new(directory, settings, served, database)
     }
 
-    fn new(directory: TempDir, served: Served, database: Database) -> Self {
+    /// Another server on the same PostgreSQL database, with the same root key. Dropping it stops it.
+    pub(crate) async fn start_replica(&self) -> Replica {
+        let directory = tempfile::tempdir().expect("a directory");
+        let data = directory.path().join("data");
+        fs::DirBuilder::new().mode(0o700).create(&data).expect("a data directory");
+        fs::copy(self.directory.path().join("data/root.key"), data.join("root.key")).expect("the root key");
+        let Served { address, stop, .. } = serve(&directory, &self.settings).await;
+        let admin = Actor::new(self.http.clone(), address, Some(self.admin.clone()));
+        Replica { admin, _directory: directory, _stop: stop }
+    }
+
+    /// Stops the server and starts it again on the same data, on another port.
+    pub(crate) async fn restart(&mut self) {
+        drop(self.stop.take());
+        (&mut self.done).await.expect("no panic");
+        let Served { address, stop, done } = serve(&self.directory, &self.settings).await;
+        (self.address, self.stop, self.done) = (address, Some(stop), done);
+    }
+
+    fn new(directory: TempDir, settings: Vec<(String, String)>, served: Served, database: Database) -> Self {
         let token = fs::read_to_string(directory.path().join("data/admin-token")).expect("an admin token");
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
         let Served { address, stop, done } = served;
@@ -57,7 +79,8 @@ impl TestServer {
             http,
             database,
             admin: token.trim().to_owned(),
-            _directory: directory,
+            directory,
+            settings,
             stop: Some(stop),
             done,
         }
@@ -106,16 +129,28 @@ impl TestServer {
     }
 }
 
+/// A second server on a test server's database.
+pub(crate) struct Replica {
+    /// The administrator, through it.
+    pub(crate) admin: Actor,
+    _directory: TempDir,
+    _stop: oneshot::Sender<()>,
+}
+
+fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
 struct Served {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     done: JoinHandle<()>,
 }
 
-async fn serve(directory: &TempDir, more: &[(&str, &str)]) -> Served {
+async fn serve(directory: &TempDir, more: &[(String, String)]) -> Served {
     let data = directory.path().join("data").display().to_string();
     let mut flags = vec![("server.data_dir", data), ("server.listen", "127.0.0.1:0".to_owned())];
-    flags.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
+    flags.extend(more.iter().map(|(key, value)| (key.as_str(), value.clone())));
     let settings = Settings::load(None, &flags).expect("settings");
     let (service, lock) = server::open(&settings, None).await.expect("a server that starts");
     let listener = TcpListener::bind(settings.server.listen).await.expect("a free port");
