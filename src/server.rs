@@ -41,7 +41,8 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
     let directory = DataDir::open(&settings.server.data_dir)?;
     let store = Store::open(&location).await?;
     let root_key = directory.root_key(Start::has_keyring(&store).await?)?;
-    let start = Start { store, clock: Clock::System, root_key, allowed_hosts };
+    let public_url = settings.public_url(settings.server.listen)?;
+    let start = Start { store, clock: Clock::System, root_key, allowed_hosts, public_url };
     let admin = match preset {
         Some(token) => Admin::Preset(token),
         None => Admin::Generated(&directory),
@@ -69,7 +70,8 @@ pub async fn run(
         origins: settings.cors.allowed_origins.clone(),
         reflection: settings.reflection(),
     };
-    let service = Arc::new(service);
+    let address = listener.local_addr().map_err(Error::internal)?;
+    let service = Arc::new(service.reached_at(settings.public_url(address)?));
     let app = api::app(Arc::clone(&service), &health, &options)?;
     let limits = listener::Limits {
         connections: settings.limits.connections,

@@ -31,6 +31,10 @@ impl Service {
         jobs.spawn(async move { service.hub.run(Arc::clone(&service.store)).await });
         let service = Arc::clone(self);
         jobs.spawn(async move { service.forget_changes().await });
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.offer_calls().await });
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.forget_calls().await });
         Jobs(jobs)
     }
 

@@ -6,6 +6,7 @@ use crate::{
         access::Caller,
         id::AgentId,
         liveness::{ReportPatch, SecretReport},
+        public_url::PublicUrl,
         runner::{Runner, RunnerPhase},
     },
     error::{Error, Result},
@@ -19,6 +20,15 @@ pub struct Pulse {
     pub runner: Runner,
     /// Its phase.
     pub phase: RunnerPhase,
+}
+
+/// When and from where a runner is looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// When.
+    pub now: Instant,
+    /// Where the server is.
+    pub public_url: &'a PublicUrl,
 }
 
 /// What an agent reports.
@@ -59,9 +69,9 @@ impl Service {
         self.store.update_status(agent, update.report, update.degradation, update.secrets).await
     }
 
-    /// The moment at which an answer says how a runner is.
+    /// What an answer needs to say how a runner is.
     #[must_use]
-    pub fn moment(&self) -> Instant {
-        self.now()
+    pub fn view(&self) -> View<'_> {
+        View { now: self.now(), public_url: &self.public_url }
     }
 }

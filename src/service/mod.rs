@@ -6,33 +6,38 @@ mod authentication;
 mod configuration;
 mod integrations;
 mod jobs;
+mod live;
 mod liveness;
 mod page_tokens;
 mod retry;
 mod runner_keys;
+mod runner_logs;
 mod runners;
 mod sealing;
 mod start;
 mod tokens;
 mod users;
+mod validation;
 mod watch;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
     jobs::Jobs,
-    liveness::{Pulse, StatusUpdate},
+    live::{Asked, LiveHost, Request, Requests},
+    liveness::{Pulse, StatusUpdate, View},
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest},
+    validation::TrialCall,
     watch::{Event, Gone, Object, Seen, Step, Watch},
 };
-use self::{page_tokens::PageTokens, sealing::KeyCache, watch::Hub};
+use self::{live::Desk, page_tokens::PageTokens, sealing::KeyCache, watch::Hub};
 use crate::{
     at_rest::Keyring,
     clock::{Clock, Instant},
@@ -41,6 +46,7 @@ use crate::{
         audit::Actor,
         host::AllowedHosts,
         id::RunnerId,
+        public_url::PublicUrl,
         runner::Runner,
         token::{NewToken, TokenKind},
     },
@@ -59,12 +65,23 @@ pub struct Service {
     allowed_hosts: AllowedHosts,
     epoch: Uuid,
     hub: Hub,
+    desk: Desk,
+    public_url: PublicUrl,
 }
+
+/// How long a stream is silent at most.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 impl Service {
     /// The present moment.
     fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// The same, reached by browsers and forges at `public_url`.
+    #[must_use]
+    pub fn reached_at(self, public_url: PublicUrl) -> Self {
+        Self { public_url, ..self }
     }
 
     /// The caller, about to make one change.

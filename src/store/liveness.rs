@@ -1,6 +1,8 @@
 //! The agents of a runner: whether they live, and what they report.
 //!
 //! Every step first locks the runner's row in `runner_status`, so that its sums are of one moment.
+use std::time::Duration;
+
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -22,8 +24,8 @@ use crate::{
 const MOST_AGENTS: i64 = 4_096;
 /// How many faulty secrets of one runner are remembered.
 const MOST_REPORTS: i64 = 10_000;
-/// How long an agent is remembered: a day, in microseconds.
-const REMEMBERED: i64 = 86_400_000_000;
+/// How long an agent is remembered.
+const REMEMBERED: Duration = Duration::from_hours(24);
 
 /// One agent at one moment.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +83,7 @@ impl Store {
         self.write(agent, |tx, agent| {
             Box::pin(async move {
                 lock(tx, agent).await?;
+                meet(tx, agent).await?;
                 hear(tx, agent).await?;
                 sum(tx, agent).await
             })
@@ -105,7 +108,7 @@ impl Store {
         self.write((agent, patch, degradation, secrets), |tx, (agent, patch, degradation, secrets)| {
             Box::pin(async move {
                 lock(tx, agent).await?;
-                hear(tx, agent).await?;
+                meet(tx, agent).await?;
                 let stored: String = on_tx!(tx, conn => sqlx::query_scalar(READ)
                     .bind(agent.runner).fetch_one(conn).await)?;
                 let report = patch.apply(parse(&stored)?)?;
@@ -137,7 +140,7 @@ impl Store {
                 lock(tx, agent).await?;
                 match change {
                     StreamChange::Open => {
-                        hear(tx, agent).await?;
+                        meet(tx, agent).await?;
                         execute!(tx, OPEN, agent.runner, agent.id, *stream, agent.now)?;
                     }
                     StreamChange::Closed => drop(execute!(tx, CLOSE, agent.runner, agent.id, *stream)?),
@@ -177,18 +180,27 @@ fn gone(error: Error) -> Error {
     if error.kind() == Kind::NotFound { Error::not_found("runner") } else { error }
 }
 
-/// A sign of life.
+/// A sign of life of an agent that has been met.
 async fn hear(tx: &mut Tx, agent: &Agent) -> Result<()> {
-    const UPDATE: &str = "UPDATE agent SET heartbeat_at = $3 WHERE runner_id = $1 AND agent_id = $2";
-    const FORGET: &str = "DELETE FROM agent WHERE runner_id = $1 AND heartbeat_at < $2";
+    const SQL: &str = "UPDATE agent SET heartbeat_at = $3 WHERE runner_id = $1 AND agent_id = $2";
+    execute!(tx, SQL, agent.runner, agent.id, agent.now).map(|_| ())
+}
+
+/// Makes sure the agent has a row; for a new one, those of agents long gone make room.
+async fn meet(tx: &mut Tx, agent: &Agent) -> Result<()> {
+    const FIND: &str = "SELECT heartbeat_at FROM agent WHERE runner_id = $1 AND agent_id = $2";
+    const FORGET: &str =
+        "DELETE FROM agent WHERE runner_id = $1 AND heartbeat_at < $2 AND stream_seen_at < $2";
     const INSERT: &str = "INSERT INTO agent \
         (runner_id, agent_id, heartbeat_at, stream_id, stream_seen_at, degradation) \
-        SELECT $1, $2, $3, NULL, 0, '' WHERE (SELECT count(*) FROM agent WHERE runner_id = $1) < $4";
-    if execute!(tx, UPDATE, agent.runner, agent.id, agent.now)? > 0 {
+        SELECT $1, $2, 0, NULL, 0, '' WHERE (SELECT count(*) FROM agent WHERE runner_id = $1) < $3";
+    let found = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(FIND)
+        .bind(agent.runner).bind(agent.id).fetch_optional(conn).await)?;
+    if found.is_some() {
         return Ok(());
     }
-    execute!(tx, FORGET, agent.runner, agent.now.0.saturating_sub(REMEMBERED))?;
-    if execute!(tx, INSERT, agent.runner, agent.id, agent.now, MOST_AGENTS)? == 0 {
+    execute!(tx, FORGET, agent.runner, agent.now.minus(REMEMBERED))?;
+    if execute!(tx, INSERT, agent.runner, agent.id, MOST_AGENTS)? == 0 {
         return Err(Error::new(Kind::Exhausted, "the runner has too many agents"));
     }
     Ok(())

@@ -12,8 +12,10 @@ mod failure;
 mod integration_pages;
 mod integrations;
 mod keyring;
+mod live_calls;
 mod liveness;
 mod migrate;
+mod notes;
 #[cfg(test)]
 mod plans;
 mod postgres;
@@ -43,6 +45,7 @@ pub use self::{
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
+    live_calls::{NewCallRow, Progress},
     liveness::{Agent, StreamChange},
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},

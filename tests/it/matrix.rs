@@ -104,7 +104,9 @@ fn request(method: &str, scene: &Scene) -> Value {
         "GetSCMIntegration" | "DeleteSCMIntegration" => json!({ "id": scene.integration }),
         "CreateRunner" => json!({ "name": "another", "kind": "RUNNER_KIND_REMOTE" }),
         "UpdateRunner" => json!({ "runnerId": runner, "name": "renamed" }),
-        "GetRunner" | "DeleteRunner" | "CreateRunnerToken" | "ListKeys" => json!({ "runnerId": runner }),
+        "GetRunner" | "DeleteRunner" | "CreateRunnerToken" | "ListKeys" | "CreateRunnerLogsToken" => {
+            json!({ "runnerId": runner })
+        }
         "ExchangeToken" => json!({ "exchangeToken": scene.exchange }),
         "BeginKeyRegistration" => {
             let key = PrivateKey::generate_x25519().expect("a key");
@@ -116,6 +118,17 @@ fn request(method: &str, scene: &Scene) -> Value {
         "Heartbeat" | "UpdateStatus" | "WatchConfiguration" | "WatchRequests" => {
             json!({ "agentId": new_id().to_string() })
         }
+        "SendResponse" => json!({
+            "agentId": new_id().to_string(), "requestId": new_id().to_string(), "tailLog": {},
+        }),
+        // Nobody answers: the runner of the scene has no live agent.
+        "ParseContextURL" | "CheckRepositoryAccess" | "SearchRepositories" => json!({
+            "runnerId": runner, "contextUrl": "https://github.com/a/b", "repositoryUrl": "https://github.com/a/b",
+        }),
+        "ValidateRunnerConfiguration" => json!({ "runnerId": runner, "scmIntegration": {} }),
+        "CheckAuthenticationForHost" | "ListSCMOrganizations" => json!({
+            "runnerId": runner, "host": "github.com", "scmHost": "github.com",
+        }),
         "RevokeToken" => json!({ "tokenId": scene.token }),
         "CreateUser" => json!({ "name": unique("new"), "email": "new@example.com" }),
         "DisableUser" => json!({ "userId": scene.user }),

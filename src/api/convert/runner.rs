@@ -2,7 +2,6 @@
 #![expect(deprecated, reason = "kinds and providers that the public API calls deprecated are still served")]
 use super::{status::status, timestamp};
 use crate::{
-    clock::Instant,
     domain::{
         id::UserId,
         runner::{
@@ -14,6 +13,7 @@ use crate::{
     },
     error::{Error, Result},
     pb::gitpod::v1 as pb,
+    service::View,
 };
 
 pub(super) const CONFIGURATION: &str = "spec.configuration";
@@ -185,7 +185,7 @@ fn stored_provider(provider: i32) -> Result<Option<RunnerProvider>> {
 }
 
 /// A runner as those see it who may use it. Its metrics password is in no answer.
-pub(crate) fn runner(runner: &Runner, now: Instant) -> pb::Runner {
+pub(crate) fn runner(runner: &Runner, view: View<'_>) -> pb::Runner {
     let creator = pb::Subject { id: runner.creator.to_string(), principal: pb::Principal::User.into() };
     pb::Runner {
         runner_id: runner.id.to_string(),
@@ -193,7 +193,7 @@ pub(crate) fn runner(runner: &Runner, now: Instant) -> pb::Runner {
         updated_at: Some(timestamp(runner.updated_at)),
         name: runner.name.clone(),
         spec: Some(runner_spec(runner)),
-        status: Some(status(runner, now)),
+        status: Some(status(runner, view)),
         creator: Some(creator),
         kind: match runner.kind {
             RunnerKind::Local => pb::RunnerKind::Local,

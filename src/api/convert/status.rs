@@ -1,7 +1,6 @@
 //! What a runner's agents say of it.
 use super::timestamp;
 use crate::{
-    clock::Instant,
     domain::{
         id::{AgentId, parse_uuid},
         liveness::{ReportPatch, SecretFault, SecretReport},
@@ -10,7 +9,7 @@ use crate::{
     },
     error::{Error, Result},
     pb::{gitpod::v1 as pb, sealink::v1 as sealink},
-    service::StatusUpdate,
+    service::{StatusUpdate, View},
 };
 
 /// The longest text that goes into a status, in characters; shorter ones have their own rule.
@@ -26,8 +25,9 @@ pub(crate) fn phase(phase: RunnerPhase) -> pb::RunnerPhase {
     }
 }
 
-/// A runner's status at `now`.
-pub(super) fn status(runner: &Runner, now: Instant) -> pb::RunnerStatus {
+/// A runner's status.
+pub(super) fn status(runner: &Runner, view: View<'_>) -> pb::RunnerStatus {
+    let now = view.now;
     let liveness = &runner.liveness;
     let report = &liveness.report;
     let region = if report.region.is_empty() { &runner.configuration.region } else { &report.region };
@@ -37,6 +37,7 @@ pub(super) fn status(runner: &Runner, now: Instant) -> pb::RunnerStatus {
         version: report.version.clone(),
         system_details: report.system_details.clone(),
         phase: phase(runner.phase(now)).into(),
+        log_url: view.public_url.join(&format!("/runners/{}/logs", runner.id)),
         message: liveness.degradation(now).to_owned(),
         region: region.clone(),
         additional_info: info

@@ -1,11 +1,16 @@
 //! The service traits that tonic generates, one file each: convert, call, convert.
 mod identity;
+mod live;
 mod runner;
 mod runner_agent;
 mod runner_configuration;
 mod runner_key;
+mod runner_live;
 mod token;
 mod user;
+mod validation;
+
+pub(super) use self::live::mismatched;
 
 use std::sync::Arc;
 
@@ -32,7 +37,7 @@ use crate::{
 /// The one implementation of every service; clones share it.
 #[derive(Clone)]
 pub(super) struct Api {
-    service: Arc<Service>,
+    pub(super) service: Arc<Service>,
     health: Health,
     lane: Lane,
 }

@@ -1,15 +1,20 @@
 //! `sealink.v1.RunnerAgentService`.
 use futures_util::future::BoxFuture;
+use prost::Message;
 use tonic::{Request, Response};
 
-use super::{Api, later};
+use super::Api;
 use crate::{
     api::{
         convert,
         request::{Reply, parts},
         streams::{Events, Source, events},
     },
-    domain::{access::Audience, id::AgentId, liveness::HEARTBEAT},
+    domain::{
+        access::Audience,
+        id::{AgentId, CallId},
+        liveness::HEARTBEAT,
+    },
     error::Result,
     pb::sealink::v1::{
         GetConfigurationRequest, GetConfigurationResponse, HeartbeatRequest, HeartbeatResponse,
@@ -17,7 +22,7 @@ use crate::{
         WatchConfigurationRequest, WatchConfigurationResponse, WatchRequestsRequest, WatchRequestsResponse,
         runner_agent_service_server::RunnerAgentService,
     },
-    service::{Content, KnownConfiguration, Watch},
+    service::{Content, KnownConfiguration, Requests, Watch},
 };
 
 impl Source for Watch {
@@ -25,6 +30,14 @@ impl Source for Watch {
 
     fn next(&mut self) -> BoxFuture<'_, Result<Self::Item>> {
         Box::pin(async move { Ok(convert::watched(self.epoch, &Watch::next(self).await?)) })
+    }
+}
+
+impl Source for Requests {
+    type Item = WatchRequestsResponse;
+
+    fn next(&mut self) -> BoxFuture<'_, Result<Self::Item>> {
+        Box::pin(async move { convert::request(Requests::next(self).await?) })
     }
 }
 
@@ -89,8 +102,22 @@ impl RunnerAgentService for Api {
         Ok(Response::new(events(watch, place, &self.health)))
     }
 
-    later! {
-        watch_requests(WatchRequestsRequest) -> Events<WatchRequestsResponse>;
-        send_response(SendResponseRequest) -> SendResponseResponse;
+    async fn watch_requests(
+        &self,
+        request: Request<WatchRequestsRequest>,
+    ) -> Reply<Self::WatchRequestsStream> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let agent = AgentId::parse("agent_id", &request.agent_id)?;
+        let place = self.lane.enter((caller.runner()?, agent))?;
+        let requests = self.service.watch_requests(&caller, agent, request.capacity).await?;
+        Ok(Response::new(events(requests, place, &self.health)))
+    }
+
+    async fn send_response(&self, request: Request<SendResponseRequest>) -> Reply<SendResponseResponse> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let id = CallId::parse("request_id", &request.request_id)?;
+        let kind = convert::kind_of_answer(request.result.as_ref())?;
+        self.service.send_response(&caller, id, kind, request.encode_to_vec()).await?;
+        Ok(Response::new(SendResponseResponse {}))
     }
 }

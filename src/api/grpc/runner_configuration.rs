@@ -88,6 +88,13 @@ impl RunnerConfigurationService for Api {
         Ok(Response::new(DeleteScmIntegrationResponse {}))
     }
 
+    async fn validate_runner_configuration(
+        &self,
+        request: Request<ValidateRunnerConfigurationRequest>,
+    ) -> Reply<ValidateRunnerConfigurationResponse> {
+        self.validate(request).await
+    }
+
     later! {
         create_host_authentication_token(CreateHostAuthenticationTokenRequest)
             -> CreateHostAuthenticationTokenResponse;
@@ -104,7 +111,6 @@ impl RunnerConfigurationService for Api {
         get_environment_class(GetEnvironmentClassRequest) -> GetEnvironmentClassResponse;
         list_environment_classes(ListEnvironmentClassesRequest) -> ListEnvironmentClassesResponse;
         update_environment_class(UpdateEnvironmentClassRequest) -> UpdateEnvironmentClassResponse;
-        validate_runner_configuration(ValidateRunnerConfigurationRequest) -> ValidateRunnerConfigurationResponse;
         create_llm_integration(CreateLlmIntegrationRequest) -> CreateLlmIntegrationResponse;
         get_llm_integration(GetLlmIntegrationRequest) -> GetLlmIntegrationResponse;
         list_llm_integrations(ListLlmIntegrationsRequest) -> ListLlmIntegrationsResponse;

@@ -19,7 +19,7 @@ use uuid::Uuid;
 pub use self::events::{Event, Gone, Object, Seen};
 pub(super) use self::hub::Hub;
 use self::{events::resolve, tail::Tail};
-use super::{KnownConfiguration, Service};
+use super::{KEEP_ALIVE, KnownConfiguration, Service, live::require_token};
 use crate::{
     domain::{
         access::Caller,
@@ -30,8 +30,6 @@ use crate::{
     store::{Configured, Store},
 };
 
-/// How long a watcher hears nothing at most.
-pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// How many missed changes are read at once.
 const CHUNK: u32 = 256;
 /// When one who was cut off may come back.
@@ -130,7 +128,7 @@ impl Watch {
                 biased;
                 event = self.live.recv() => event,
                 () = tokio::time::sleep_until(self.keep_alive) => {
-                    self.require_token().await?;
+                    require_token(&self.store, &self.token).await?;
                     self.keep_alive = Instant::now() + KEEP_ALIVE;
                     return Ok(Step::KeepAlive(self.last));
                 }
@@ -161,15 +159,6 @@ impl Watch {
         }
         self.ready.extend(events.into_iter().map(|event| Step::Change(Arc::new(event))));
         Ok(())
-    }
-
-    async fn require_token(&self) -> Result<()> {
-        let token = self.store.token(self.token.clone()).await?;
-        if token.is_some_and(|token| token.revoked_at.is_none()) {
-            Ok(())
-        } else {
-            Err(Error::unauthenticated())
-        }
     }
 }
 

@@ -16,10 +16,11 @@ use uuid::Uuid;
 use super::{Actor, Answer, EventStream, new_id};
 
 /// An agent that has signed in.
+#[derive(Clone)]
 pub(crate) struct Agent {
     pub(crate) actor: Actor,
     pub(crate) runner: String,
-    keys: Vec<String>,
+    pub(super) keys: Vec<String>,
     /// The process's own id.
     pub(crate) id: String,
 }
@@ -40,11 +41,13 @@ impl Agent {
         Self { actor, runner: runner.to_owned(), keys: Vec::new(), id: new_id().to_string() }
     }
 
-    fn ring(&self) -> KeyRing {
+    /// Its private keys.
+    pub(crate) fn ring(&self) -> KeyRing {
         KeyRing::new(self.keys.iter().map(|pem| PrivateKey::from_pem(pem).expect("a key")))
     }
 
-    fn runner_id(&self) -> RunnerId {
+    /// Its runner.
+    pub(crate) fn runner_id(&self) -> RunnerId {
         RunnerId(Uuid::try_parse(&self.runner).expect("an id"))
     }
 

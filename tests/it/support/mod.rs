@@ -9,6 +9,7 @@ mod actor;
 mod agent;
 mod answer;
 mod database;
+mod scripted;
 mod server;
 mod stream;
 mod verbs;
@@ -18,6 +19,7 @@ pub(crate) use self::{
     agent::{Agent, Begun},
     answer::Answer,
     database::Database,
+    scripted::LiveAgent,
     server::{TestServer, postgres_url},
     stream::EventStream,
 };
