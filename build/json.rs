@@ -1,7 +1,8 @@
-//! Makes the generated JSON name some fields even when they are empty.
+//! Changes the generated JSON: some fields are named even when they are empty, and base64 is written unscanned.
 //!
 //! proto3 JSON leaves out empty values, and so does pbjson; but the response types of one family of clients
-//! require these fields and fail, or iterate over nothing, without them.
+//! require these fields and fail, or iterate over nothing, without them. Base64 has nothing to escape, and
+//! ciphertexts are most of what the hottest answers consist of.
 use std::{error::Error, fs, path::Path};
 
 use prost_reflect::{DescriptorPool, Kind};
@@ -35,14 +36,14 @@ const ALWAYS: [&str; 22] = [
 ];
 
 /// Rewrites pbjson's files in `out`. Fails where its output is not what this module expects.
-pub(crate) fn always_emit(pool: &DescriptorPool, out: &Path) -> Result<(), Box<dyn Error>> {
+pub(crate) fn adapt(pool: &DescriptorPool, out: &Path) -> Result<(), Box<dyn Error>> {
     for package in ["gitpod.v1", "sealink.v1"] {
         let file = out.join(format!("{package}.serde.rs"));
         let mut source = fs::read_to_string(&file)?;
         for path in ALWAYS.iter().filter(|path| path.starts_with(package)) {
             source = emit(pool, &source, path).ok_or_else(|| format!("pbjson's code for {path} is new"))?;
         }
-        fs::write(&file, source)?;
+        fs::write(&file, unscanned(&source).ok_or("pbjson's code for bytes is new")?)?;
     }
     Ok(())
 }
@@ -69,6 +70,19 @@ fn emit(pool: &DescriptorPool, source: &str, path: &str) -> Option<String> {
         swap(&counted, &format!("if let Some(v) = self.{name}.as_ref() {{"), &default, 1)?
     };
     Some([head, &body, tail].concat())
+}
+
+/// Base64 by `pb::Base64` instead of as any string.
+fn unscanned(source: &str) -> Option<String> {
+    const ENCODE: &str = "pbjson::private::base64::encode(";
+    let mut pieces = source.split(ENCODE);
+    let mut out = pieces.next()?.to_owned();
+    for piece in pieces {
+        let (value, rest) = piece.split_once(").as_str()")?;
+        out.push_str(&format!("&crate::pb::Base64({value})"));
+        out.push_str(rest);
+    }
+    Some(out)
 }
 
 /// Replaces `from` by `to` if it occurs exactly `times` times.

@@ -5,6 +5,10 @@
 //! written even when empty (`build/json.rs`).
 #![allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::all)]
 
+mod base64_json;
+
+use base64_json::Base64;
+
 /// Every descriptor of `proto/`, with its options: for reflection and the method table.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

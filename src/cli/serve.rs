@@ -15,6 +15,7 @@ use crate::{
     server,
     store::DatabaseUrl,
     telemetry,
+    trim::trim,
 };
 
 /// Presets the administrator's token.
@@ -99,6 +100,9 @@ async fn serve(settings: Settings, preset: Option<Zeroizing<String>>) -> Result<
     let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
     // This line says "ready", to people and to scripts: no log level hides it.
     eprintln!("listening on http://{}", listener.local_addr().map_err(Error::internal)?);
+    if let Err(error) = trim() {
+        tracing::debug!(%error, "the memory of the start stays");
+    }
     let told = async move {
         next(&mut terminate, &mut interrupt).await;
         tracing::info!("draining; a second signal ends at once");

@@ -6,8 +6,8 @@ use std::{
 };
 
 use sqlx::{
-    ConnectOptions, Connection, FromRow, Row, Sqlite, SqliteConnection,
-    query::QueryAs,
+    ConnectOptions, Connection, Row, Sqlite, SqliteConnection,
+    query::Query,
     sqlite::{
         SqliteArguments, SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
         SqliteRow, SqliteSynchronous,
@@ -24,6 +24,9 @@ use crate::error::{Error, Kind, Result};
 const APPLICATION_ID: i32 = 0x5365_616c;
 /// Readers besides the two that answer combined reads.
 const READERS: u32 = 2;
+/// Bytes of a page in a new file: most rows with their ciphertext fit several times, so that a page of a list is a
+/// few reads.
+const PAGE: u32 = 8_192;
 /// Pages of one connection's cache: 512 KiB.
 const CACHE: &str = "-512";
 
@@ -104,14 +107,11 @@ async fn look(options: &SqliteConnectOptions) -> Result<(i64, i64)> {
 
 /// The rows of a combined query, one per question. A lone one is taken without waiting for the end of the
 /// statement, which would wake this thread once more.
-pub(super) async fn rows<T>(
+pub(super) async fn rows(
     connection: &mut SqliteConnection,
-    query: QueryAs<'_, Sqlite, T, SqliteArguments>,
+    query: Query<'_, Sqlite, SqliteArguments>,
     questions: usize,
-) -> Result<Vec<T>>
-where
-    T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-{
+) -> Result<Vec<SqliteRow>> {
     let found = match questions {
         1 => query.fetch_optional(connection).await.map(|row| row.into_iter().collect()),
         _ => query.fetch_all(connection).await,
@@ -128,6 +128,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
+        .page_size(PAGE)
         .auto_vacuum(SqliteAutoVacuum::None)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)
