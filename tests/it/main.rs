@@ -5,6 +5,7 @@ mod abuse_list;
 mod agent;
 mod architecture;
 mod at_rest;
+mod cancellation;
 mod cli;
 mod commands;
 mod concurrency;

@@ -51,6 +51,11 @@ impl Actor {
         Self { id: id.to_owned(), ..self }
     }
 
+    /// The same caller on other connections.
+    pub(crate) fn through(&self, http: &reqwest::Client) -> Self {
+        Self { http: http.clone(), ..self.clone() }
+    }
+
     /// A request to be sent, with this caller's token.
     pub(crate) fn post(&self, path_and_query: &str) -> reqwest::RequestBuilder {
         let request = self.http.post(format!("http://{}{path_and_query}", self.address));

@@ -58,6 +58,12 @@ impl Database {
         each!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await).expect("a number")
     }
 
+    /// The same for a query that is put together.
+    pub(crate) async fn count_of(&self, sql: String) -> i64 {
+        let sql = AssertSqlSafe(sql);
+        each!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await).expect("a number")
+    }
+
     /// Runs a statement without parameters; how many rows it changed.
     pub(crate) async fn execute(&self, sql: &'static str) -> u64 {
         each!(self, pool => sqlx::query(sql).execute(pool).await.expect("a statement").rows_affected())

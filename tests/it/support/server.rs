@@ -40,10 +40,16 @@ impl TestServer {
 
     /// A server on a fresh PostgreSQL database.
     pub(crate) async fn start_on_postgres() -> Self {
+        Self::start_on_postgres_with(&[]).await
+    }
+
+    /// As [`start_on_postgres`](Self::start_on_postgres), with these settings besides.
+    pub(crate) async fn start_on_postgres_with(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let name = format!("sealink_test_{}", new_id().simple());
         let url = Database::create_postgres(&postgres_url(), &name).await;
-        let served = serve(&directory, &[("database.url", &url)]).await;
+        let settings = [&[("database.url", url.as_str())], settings].concat();
+        let served = serve(&directory, &settings).await;
         let database = Database::postgres(&url, name).await;
         Self::new(directory, served, database)
     }
