@@ -19,6 +19,8 @@ const FEW: usize = 300;
 const ABREAST: usize = 20;
 /// Open connections that the server allows: many fewer than are broken off, a few more than are ever open.
 const CONNECTIONS: usize = 2 * ABREAST;
+/// Longer than any answer takes.
+const ANSWER: Duration = Duration::from_secs(30);
 const SERVICE: &str = "RunnerConfigurationService";
 
 fn below(limit: usize) -> usize {
@@ -126,7 +128,9 @@ async fn a37_callers_that_hang_up(server: &TestServer) {
     let many = many.expect("a client");
     let (mut left, mut answered, mut round) = (0, 0, 0);
     while left < count {
-        let ids = admin.listed(&json!({ "pagination": { "pageSize": 100 } })).await;
+        let listing = json!({ "pagination": { "pageSize": 100 } });
+        // With no connection left, or none to the database, it would wait for ever.
+        let ids = timeout(ANSWER, admin.listed(&listing)).await.expect("a server that still answers");
         let changes = (0..ABREAST).map(|at| Change::random(&agent, &ids, &format!("c{round}-{at}")));
         let changes: Vec<_> = changes.collect();
         for gone in join_all(changes.iter().map(|change| change.abandon(server, &many))).await {
@@ -223,7 +227,7 @@ async fn nothing_is_left_open(server: &TestServer, agent: &Agent) {
         actor.integrate_pat(&agent.runner, &format!("after-{at}.example.com")).await;
     };
     let all = join_all(fresh.iter().enumerate().map(|(at, actor)| create(at, actor)));
-    timeout(Duration::from_secs(30), all).await.expect("an answer on every connection");
+    timeout(ANSWER, all).await.expect("an answer on every connection");
     println!("{} new connections were served in {:?}", fresh.len(), began.elapsed());
     if let Database::Postgres { .. } = server.database() {
         let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \

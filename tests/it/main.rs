@@ -1,10 +1,12 @@
 //! Tests of the whole, one module per behaviour.
 mod abuse_connections;
+mod abuse_floods;
 mod abuse_framing;
 mod abuse_list;
 mod agent;
 mod architecture;
 mod at_rest;
+mod bombs;
 mod cancellation;
 mod cli;
 mod commands;
