@@ -2,15 +2,16 @@
 use std::{
     fs::{self, File},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-use crate::support::Actor;
+use crate::support::{Actor, Watch, files};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sealink");
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -18,6 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A running server and everything it writes. Dropping it kills it.
 pub(crate) struct Process {
     pub(crate) address: SocketAddr,
+    pub(crate) watch: Arc<Watch>,
     child: Child,
     directory: TempDir,
 }
@@ -53,7 +55,7 @@ impl Process {
             .stderr(file("stderr"))
             .spawn()
             .expect("the built binary");
-        let mut process = Self { address: ([127, 0, 0, 1], 0).into(), child, directory };
+        let mut process = Self { address: ([127, 0, 0, 1], 0).into(), watch: Watch::new(), child, directory };
         process.address = process.wait_until_ready();
         process
     }
@@ -110,26 +112,12 @@ impl Process {
     /// Whoever holds `token`.
     pub(crate) fn bearer(&self, token: &str) -> Actor {
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
-        Actor::new(http, self.address, Some(token.to_owned()))
+        Actor::new(http, self.address, Some(token.to_owned()), &self.watch)
     }
 
     /// Everything it has written: what it said, and the files of its data directory.
     pub(crate) fn written(&self) -> Vec<(String, Vec<u8>)> {
-        let mut found = Vec::new();
-        collect(self.directory.path(), &mut found);
-        found
-    }
-}
-
-fn collect(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
-    for entry in fs::read_dir(folder).expect("readable") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            collect(&path, found);
-        } else {
-            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-            found.push((name, fs::read(&path).expect("readable")));
-        }
+        files(self.directory.path())
     }
 }
 
@@ -137,5 +125,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        self.watch.end(&self.written());
     }
 }

@@ -8,16 +8,20 @@
 mod actor;
 mod agent;
 mod answer;
+mod canary;
 mod database;
 mod server;
 mod verbs;
+mod watch;
 
 pub(crate) use self::{
     actor::Actor,
     agent::{Agent, Begun},
     answer::Answer,
+    canary::{Canary, hex},
     database::Database,
     server::{TestServer, postgres_url},
+    watch::{Heard, Watch, files},
 };
 
 /// An id that nothing else has.

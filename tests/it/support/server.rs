@@ -1,21 +1,22 @@
 //! `sealink serve` without the process.
-use std::{fs, net::SocketAddr};
+use std::{fs, net::SocketAddr, sync::Arc};
 
 use sealink::{config::Settings, server};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use super::{Actor, Database, new_id};
+use super::{Actor, Database, Watch, files, new_id};
 
 /// A running server. Dropping it stops it; [`TestServer::stop`] also waits, and drops its PostgreSQL database.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
-    database: Database,
+    database: Option<Database>,
     admin: String,
-    _directory: TempDir,
+    pub(crate) watch: Arc<Watch>,
+    directory: TempDir,
     stop: Option<oneshot::Sender<()>>,
-    done: JoinHandle<()>,
+    done: Option<JoinHandle<()>>,
 }
 
 /// Where the tests on PostgreSQL make their databases.
@@ -33,9 +34,10 @@ impl TestServer {
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("data/sealink.db");
+        let watch = Watch::new();
         let served = serve(&directory, settings).await;
         let database = Database::sqlite(&path).await;
-        Self::new(directory, served, database)
+        Self::new(directory, served, database, watch)
     }
 
     /// A server on a fresh PostgreSQL database.
@@ -49,29 +51,33 @@ impl TestServer {
         let name = format!("sealink_test_{}", new_id().simple());
         let url = Database::create_postgres(&postgres_url(), &name).await;
         let settings = [&[("database.url", url.as_str())], settings].concat();
+        let watch = Watch::new();
         let served = serve(&directory, &settings).await;
         let database = Database::postgres(&url, name).await;
-        Self::new(directory, served, database)
+        Self::new(directory, served, database, watch)
     }
 
-    fn new(directory: TempDir, served: Served, database: Database) -> Self {
+    fn new(directory: TempDir, served: Served, database: Database, watch: Arc<Watch>) -> Self {
         let token = fs::read_to_string(directory.path().join("data/admin-token")).expect("an admin token");
+        let root = fs::read_to_string(directory.path().join("data/root.key")).expect("a root key");
+        watch.keep_secret("the root key", root.trim().as_bytes());
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
         let Served { address, stop, done } = served;
         Self {
             address,
             http,
-            database,
+            database: Some(database),
             admin: token.trim().to_owned(),
-            _directory: directory,
+            watch,
+            directory,
             stop: Some(stop),
-            done,
+            done: Some(done),
         }
     }
 
     /// What SQL says about the server's database.
     pub(crate) fn database(&self) -> &Database {
-        &self.database
+        self.database.as_ref().expect("a server that runs")
     }
 
     /// The administrator of the first start.
@@ -81,12 +87,12 @@ impl TestServer {
 
     /// Whoever holds `token`.
     pub(crate) fn bearer(&self, token: &str) -> Actor {
-        Actor::new(self.http.clone(), self.address, Some(token.to_owned()))
+        Actor::new(self.http.clone(), self.address, Some(token.to_owned()), &self.watch)
     }
 
     /// Somebody without a token.
     pub(crate) fn nobody(&self) -> Actor {
-        Actor::new(self.http.clone(), self.address, None)
+        Actor::new(self.http.clone(), self.address, None, &self.watch)
     }
 
     /// A new member of the organization.
@@ -101,14 +107,27 @@ impl TestServer {
 
     /// The administrator of another organization. No RPC makes organizations, so SQL does.
     pub(crate) async fn other_organization(&self) -> Actor {
-        self.bearer(&self.database.insert_organization().await)
+        self.bearer(&self.database().insert_organization().await)
     }
 
-    /// Stops the server and removes its database.
+    /// Everything that is in the server's files.
+    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        files(self.directory.path())
+    }
+
+    /// Stops the server and removes its database, after a last look into both.
     pub(crate) async fn stop(mut self) {
         drop(self.stop.take());
-        (&mut self.done).await.expect("no panic");
-        self.database.remove().await;
+        self.done.take().expect("running").await.expect("no panic");
+        let database = self.database.take().expect("a server that runs");
+        self.watch.end(&database.dump().await);
+        database.remove().await;
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.watch.end(&self.files());
     }
 }
 
