@@ -8,8 +8,8 @@ use sqlx::{
 };
 
 use super::{
-    Database, Store, combine::Combiner, failure::failure, integration_pages::PostgresRunnerPages, migrate,
-    token_lookup::PostgresTokens, tx::Tx,
+    Database, Store, StoredSeed, combine::Combiner, failure::failure, integration_pages::PostgresRunnerPages,
+    keyring::postgres_seeds, migrate, token_lookup::PostgresTokens, tx::Tx,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -19,7 +19,7 @@ const CONNECTIONS: u32 = 16;
 /// How long a request waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(2);
 
-pub(super) async fn open(url: &str) -> Result<Store> {
+pub(super) async fn open(url: &str, fits: impl FnOnce(Vec<StoredSeed>) -> Result<()>) -> Result<Store> {
     let bad_url = |error| Error::new(Kind::Invalid, "database.url is not a PostgreSQL URL").caused_by(error);
     let options: PgConnectOptions = url.parse().map_err(bad_url)?;
     // A pool would try again until its time is up, and then not say why.
@@ -31,6 +31,7 @@ pub(super) async fn open(url: &str) -> Result<Store> {
         .connect_with(options.application_name("sealink").disable_statement_logging())
         .await
         .map_err(failure)?;
+    fits(postgres_seeds(&pool).await?)?;
     migrate::postgres(&pool).await?;
     Ok(Store {
         tokens: Combiner::start(PostgresTokens(pool.clone())),

@@ -15,8 +15,9 @@ use sqlx::{
 };
 
 use super::{
-    Database, Lanes, Store, combine::Combiner, failure::failure, integration_pages::SqliteRunnerPages,
-    migrate, token_lookup::SqliteTokens, writer::Writer,
+    Database, Lanes, Store, StoredSeed, combine::Combiner, failure::failure,
+    integration_pages::SqliteRunnerPages, keyring::sqlite_seeds, migrate, token_lookup::SqliteTokens,
+    writer::Writer,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -45,7 +46,7 @@ const REQUIRED: [(&str, &str); 11] = [
     ("temp_store", "2"),
 ];
 
-pub(super) async fn open(path: &Path) -> Result<Store> {
+pub(super) async fn open(path: &Path, fits: impl FnOnce(Vec<StoredSeed>) -> Result<()>) -> Result<Store> {
     refuse_network_file_system(path)?;
     refuse_foreign(path).await?;
     let lock = lock(path)?;
@@ -53,6 +54,7 @@ pub(super) async fn open(path: &Path) -> Result<Store> {
     let options = options(path);
     let mut writer = options.connect().await.map_err(failure)?;
     verify(&mut writer).await?;
+    fits(sqlite_seeds(&mut writer).await?)?;
     migrate::sqlite(&mut writer, APPLICATION_ID).await?;
 
     let reading = options.pragma("query_only", "1");
