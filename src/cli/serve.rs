@@ -53,6 +53,11 @@ pub struct Args {
 
 impl Args {
     fn settings(&self) -> Result<Settings> {
+        if self.database_url.as_ref().is_some_and(DatabaseUrl::has_password) {
+            let message = "--database-url: arguments can be read by everybody on this machine, so a password must not \
+                           be one: put the whole URL into SEALINK_DATABASE_URL";
+            return Err(Error::new(Kind::Invalid, message));
+        }
         let flags = [
             ("server.listen", self.listen.map(|address| address.to_string())),
             ("server.data_dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
