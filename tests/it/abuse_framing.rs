@@ -65,6 +65,7 @@ async fn a5_oversize_is_exhausted_without_advice_to_retry() {
         let answer = call.send(server.address).await;
         let code = rpc_error(&answer);
         assert!(matches!(code.as_str(), "8" | "429 resource_exhausted"), "{code}");
+        assert_eq!(answer.headers.contains_key("x-should-retry"), code.starts_with("429"), "{answer:?}");
         assert!(!answer.headers.contains_key("grpc-status-details-bin"));
         assert!(!String::from_utf8_lossy(&answer.body).contains("details"));
     }
