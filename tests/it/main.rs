@@ -25,6 +25,7 @@ mod json;
 mod json_codec;
 mod key_policy;
 mod keys;
+mod later;
 mod logs;
 mod matrix;
 mod memory;
