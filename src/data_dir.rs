@@ -99,10 +99,10 @@ impl TokenDelivery for DataDir {
 
 /// Nobody else may enter. A directory with other things in it may be shared for a reason, so that one is refused.
 fn keep_private(path: &Path) -> Result<()> {
-    let mode = private_file::mode(path).unwrap_or_default();
-    if mode & 0o077 == 0 {
+    if !private_file::is_open_to_others(path).unwrap_or(true) {
         return Ok(());
     }
+    let mode = private_file::mode(path).unwrap_or_default();
     let shown = path.display();
     let empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
     if (path.join(LOCK).exists() || empty()) && private_file::narrow_dir(path).is_ok() {

@@ -40,9 +40,11 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
     let location = settings.location()?;
     let directory = DataDir::open(&settings.server.data_dir)?;
     // Before the schema is touched: with another root key this is not the server's database.
-    let fits = |seeds: Vec<StoredSeed>| match seeds.is_empty() {
-        true => Ok(()),
-        false => Start::unlock(&directory.root_key(true)?, seeds).map(drop),
+    let fits = |seeds: Vec<StoredSeed>| {
+        if seeds.is_empty() {
+            return Ok(());
+        }
+        Start::unlock(&directory.root_key(true)?, seeds).map(drop)
     };
     let store = Store::open_if(&location, fits).await?;
     let root_key = directory.root_key(Start::has_keyring(&store).await?)?;

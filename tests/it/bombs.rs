@@ -1,7 +1,10 @@
 //! A6: what is small on the wire and large when unpacked.
 use std::io::Read as _;
 
-use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE},
+};
 use flate2::{Compression, write::GzEncoder};
 use http::Method;
 
@@ -86,5 +89,5 @@ async fn a6_gzip_bombs_stay_small() {
     let process = Process::start_quietly("bombs-admin-2f0c5a1be94d7738a0ff0", &limit);
     let grown = growth(&process, &bombs).await;
     // Each thread's allocator keeps some buffers of that size, compressed and not: the limit counts, not the bomb.
-    assert!(grown < 8 * (1 + 4) << 20, "{grown} bytes more with the limit of 4 MiB");
+    assert!(grown < (8 * (1 + 4)) << 20, "{grown} bytes more with the limit of 4 MiB");
 }

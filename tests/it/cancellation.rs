@@ -68,11 +68,11 @@ impl Change {
             0 => self.leave(admin.through(many)).await,
             1 => {
                 let whole = self.bytes(&admin);
-                self.hang_up(server, &whole[..below(whole.len())]).await;
+                hang_up(server, &whole[..below(whole.len())]).await;
                 true
             }
             2 => {
-                self.hang_up(server, &self.bytes(&admin)).await;
+                hang_up(server, &self.bytes(&admin)).await;
                 true
             }
             _ => self.leave(admin).await,
@@ -97,17 +97,6 @@ impl Change {
         assert!(code == "OK" || code == "ABORTED" || gone, "{}: {answer:?}", self.method);
     }
 
-    /// HTTP/1.1 by hand: the connection ends after `bytes`, without an answer or in the middle of it.
-    async fn hang_up(&self, server: &TestServer, bytes: &[u8]) {
-        let mut stream = TcpStream::connect(server.address).await.expect("connect");
-        stream.write_all(bytes).await.expect("send");
-        tokio::time::sleep(patience()).await;
-        if below(2) == 0 {
-            // A reset, not an orderly end.
-            stream.set_zero_linger().expect("an option");
-        }
-    }
-
     fn bytes(&self, admin: &Actor) -> Vec<u8> {
         let (method, body) = (self.method, self.body.to_string());
         let (token, length) = (admin.token.as_deref().expect("a token"), body.len());
@@ -116,6 +105,17 @@ impl Change {
              content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
         )
         .into_bytes()
+    }
+}
+
+/// HTTP/1.1 by hand: the connection ends after `bytes`, without an answer or in the middle of it.
+async fn hang_up(server: &TestServer, bytes: &[u8]) {
+    let mut stream = TcpStream::connect(server.address).await.expect("connect");
+    stream.write_all(bytes).await.expect("send");
+    tokio::time::sleep(patience()).await;
+    if below(2) == 0 {
+        // A reset, not an orderly end.
+        stream.set_zero_linger().expect("an option");
     }
 }
 

@@ -224,7 +224,7 @@ async fn over_grpc(server: &TestServer, actor: &Actor, path: &str, body: &Value)
         'A'..='Z' if at > 0 => format!("_{letter}"),
         letter => letter.to_ascii_uppercase().to_string(),
     });
-    if code == "Ok" { "OK".to_owned() } else { words.collect() }
+    if code == "Ok" { "OK".to_owned() } else { words.collect::<Vec<_>>().concat() }
 }
 
 /// Calls on one thing by its id, and the id of one that never was.
