@@ -83,8 +83,7 @@ fn unscanned(source: &str) -> Option<String> {
     let mut out = pieces.next()?.to_owned();
     for piece in pieces {
         let (value, rest) = piece.split_once(").as_str()")?;
-        out.push_str(&format!("&crate::pb::Base64({value})"));
-        out.push_str(rest);
+        out.extend(["&crate::pb::Base64(", value, ")", rest]);
     }
     Some(out)
 }
