@@ -60,6 +60,7 @@ pub mod server;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+#[cfg(target_os = "linux")]
 pub mod trim;
 pub mod wkt;
 pub mod zero_alloc;

@@ -4,9 +4,8 @@
 //! comes from `build/redact.rs`. Their JSON is canonical proto3 JSON, save that some members of answers are
 //! written even when empty, and that enums and integers are read by types of our own (`build/json.rs`).
 #![allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::all)]
-mod number;
-
 mod base64_json;
+mod number;
 
 use base64_json::Base64;
 

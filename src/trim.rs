@@ -1,10 +1,10 @@
-//! Gives back the memory that only the start needed.
+//! Gives back the memory that only the start, or a rare request, needed.
 //!
 //! Command line, configuration, migrations and the dynamic linker touch two thirds of the program's pages once.
 //! The kernel keeps them for the process until memory is short, and monitoring counts them as its own. Those
 //! that are still needed come back from the page cache with the next access.
 #![expect(unsafe_code, reason = "madvise cannot be called without; it drops only what the files still hold")]
-use std::{fs, io};
+use std::{fs, io, time::Duration};
 
 use rustix::mm::{Advice, madvise};
 
@@ -15,11 +15,21 @@ struct Range {
     length: usize,
 }
 
+/// How often a running server trims itself. What its requests need is back after a few hundred soft faults.
+const PAUSE: Duration = Duration::from_mins(1);
+
+/// Trims the process now and every minute. Best effort: a failure ends it.
+pub async fn keep_trim() {
+    while let Ok(()) = trim() {
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// Drops the resident pages of the program and its libraries that are exactly as in their files.
 ///
 /// # Errors
 /// What the kernel said; nothing is lost then.
-pub fn trim() -> io::Result<()> {
+fn trim() -> io::Result<()> {
     for Range { start, length } in clean_files(&fs::read_to_string("/proc/self/smaps")?) {
         // SAFETY: no page of the range was ever written to, and none can be: each is read from its file again.
         unsafe { madvise(std::ptr::with_exposed_provenance_mut(start), length, Advice::LinuxDontNeed)? };

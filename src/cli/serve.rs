@@ -9,13 +9,14 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::exit;
+#[cfg(target_os = "linux")]
+use crate::trim;
 use crate::{
     config::Settings,
     error::{Error, Kind, Result},
     server,
     store::DatabaseUrl,
     telemetry,
-    trim::trim,
 };
 
 /// Presets the administrator's token.
@@ -105,9 +106,8 @@ async fn serve(settings: Settings, preset: Option<Zeroizing<String>>) -> Result<
     let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
     // This line says "ready", to people and to scripts: no log level hides it.
     eprintln!("listening on http://{}", listener.local_addr().map_err(Error::internal)?);
-    if let Err(error) = trim() {
-        tracing::debug!(%error, "the memory of the start stays");
-    }
+    #[cfg(target_os = "linux")]
+    tokio::spawn(trim::keep_trim());
     let told = async move {
         next(&mut terminate, &mut interrupt).await;
         tracing::info!("draining; a second signal ends at once");

@@ -66,9 +66,7 @@ pub(super) async fn open(path: &Path, fits: impl FnOnce(Vec<StoredSeed>) -> Resu
                 verify_reader(connection).await.map_err(|error| sqlx::Error::Configuration(error.into()))
             })
         })
-        .connect_with(reading.clone())
-        .await
-        .map_err(failure)?;
+        .connect_lazy_with(reading.clone());
     let mut tokens = reading.connect().await.map_err(failure)?;
     verify_reader(&mut tokens).await?;
     let mut pages = reading.connect().await.map_err(failure)?;
