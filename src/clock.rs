@@ -7,11 +7,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde::Deserialize;
 use uuid::{ContextV7, Timestamp, Uuid};
 
 /// Microseconds since 1970-01-01T00:00:00Z: the precision both databases keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, Deserialize)]
 #[sqlx(transparent)]
+#[serde(transparent)]
 pub struct Instant(pub i64);
 
 impl Instant {

@@ -18,7 +18,7 @@ use crate::{
     listener,
     rpc::Config,
     service::{Admin, Service, Start},
-    store::Store,
+    store::{Store, StoredSeed},
 };
 
 /// How often the database is asked whether it still answers.
@@ -39,7 +39,14 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
     let allowed_hosts = AllowedHosts::parse(&settings.scm.allowed_origins)?;
     let location = settings.location()?;
     let directory = DataDir::open(&settings.server.data_dir)?;
-    let store = Store::open(&location).await?;
+    // Before the schema is touched: with another root key this is not the server's database.
+    let fits = |seeds: Vec<StoredSeed>| {
+        if seeds.is_empty() {
+            return Ok(());
+        }
+        Start::unlock(&directory.root_key(true)?, seeds).map(drop)
+    };
+    let store = Store::open_if(&location, fits).await?;
     let root_key = directory.root_key(Start::has_keyring(&store).await?)?;
     let public_url = settings.public_url(settings.server.listen)?;
     let start = Start { store, clock: Clock::System, root_key, allowed_hosts, public_url };

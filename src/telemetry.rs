@@ -32,7 +32,11 @@ pub fn start(log: &Log) -> Result<()> {
     subscriber(log, std::io::stderr)?.try_init().map_err(|error| Error::internal(error.to_string()))
 }
 
-fn subscriber<W>(log: &Log, writer: W) -> Result<impl Subscriber + Send + Sync>
+/// What [`start`] starts, with another writer than stderr.
+///
+/// # Errors
+/// [`Kind::Invalid`] for a filter that cannot be read.
+pub fn subscriber<W>(log: &Log, writer: W) -> Result<impl Subscriber + Send + Sync>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {

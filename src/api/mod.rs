@@ -5,6 +5,7 @@ mod convert;
 pub mod cors;
 mod grpc;
 pub mod health;
+mod later;
 pub mod layers;
 mod logs;
 pub mod reflection;

@@ -9,6 +9,8 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::exit;
+#[cfg(target_os = "linux")]
+use crate::trim;
 use crate::{
     config::Settings,
     error::{Error, Kind, Result},
@@ -55,6 +57,11 @@ pub struct Args {
 
 impl Args {
     fn settings(&self) -> Result<Settings> {
+        if self.database_url.as_ref().is_some_and(DatabaseUrl::has_password) {
+            let message = "--database-url: arguments can be read by everybody on this machine, so a password must not \
+                           be one: put the whole URL into SEALINK_DATABASE_URL";
+            return Err(Error::new(Kind::Invalid, message));
+        }
         let flags = [
             ("server.listen", self.listen.map(|address| address.to_string())),
             ("server.public_url", self.public_url.clone()),
@@ -103,6 +110,8 @@ async fn serve(settings: Settings, preset: Option<Zeroizing<String>>) -> Result<
     let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
     // This line says "ready", to people and to scripts: no log level hides it.
     eprintln!("listening on http://{}", listener.local_addr().map_err(Error::internal)?);
+    #[cfg(target_os = "linux")]
+    tokio::spawn(trim::keep_trim());
     let told = async move {
         next(&mut terminate, &mut interrupt).await;
         tracing::info!("draining; a second signal ends at once");

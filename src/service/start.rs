@@ -72,6 +72,16 @@ impl Start {
         Ok(!store.seeds().await?.is_empty())
     }
 
+    /// Opens a database's keyring with its root key.
+    ///
+    /// # Errors
+    /// [`Kind::DataLoss`] if the root key is another one, or the keyring is damaged.
+    pub fn unlock(root_key: &RootKey, seeds: Vec<StoredSeed>) -> Result<Keyring> {
+        let rows = seeds.into_iter().map(keyring_row).collect::<Result<Vec<_>>>()?;
+        Keyring::unlock(root_key, &rows)
+            .map_err(|error| Error::new(Kind::DataLoss, format!("the keyring stays closed: {error}")))
+    }
+
     /// Opens the keyring, proves that it opens what is stored, and makes the first administrator.
     ///
     /// # Errors
@@ -113,9 +123,7 @@ async fn open_keyring(store: &Store, clock: &Clock, root_key: &RootKey) -> Resul
         };
         store.first_seed(seed).await?;
     }
-    let rows = store.seeds().await?.into_iter().map(keyring_row).collect::<Result<Vec<_>>>()?;
-    Keyring::unlock(root_key, &rows)
-        .map_err(|error| Error::new(Kind::DataLoss, format!("the keyring stays closed: {error}")))
+    Start::unlock(root_key, store.seeds().await?)
 }
 
 fn keyring_row(seed: StoredSeed) -> Result<KeyringRow> {

@@ -110,9 +110,21 @@ impl Store {
     /// [`Kind::Precondition`](crate::error::Kind::Precondition) if it is of a newer release or on a network
     /// file system.
     pub async fn open(location: &Location) -> Result<Self> {
+        Self::open_if(location, |_| Ok(())).await
+    }
+
+    /// The same, if `fits` finds nothing wrong with the keyring, which is empty if there is none yet. Until then
+    /// nothing is written: the schema may still be that of an older release.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and those of `fits`.
+    pub async fn open_if(
+        location: &Location,
+        fits: impl FnOnce(Vec<StoredSeed>) -> Result<()> + Send,
+    ) -> Result<Self> {
         match location {
-            Location::Sqlite(path) => sqlite::open(path).await,
-            Location::Postgres(url) => postgres::open(url.expose()).await,
+            Location::Sqlite(path) => sqlite::open(path, fits).await,
+            Location::Postgres(url) => postgres::open(url.expose(), fits).await,
         }
     }
 

@@ -8,10 +8,11 @@ use sqlx::{
 };
 
 use super::{
-    Database, Store,
+    Database, Store, StoredSeed,
     combine::Combiner,
     failure::failure,
     integration_pages::PostgresRunnerPages,
+    keyring::postgres_seeds,
     migrate,
     signals::Signals,
     token_lookup::PostgresTokens,
@@ -25,7 +26,7 @@ const CONNECTIONS: u32 = 16;
 /// How long a request waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(2);
 
-pub(super) async fn open(url: &str) -> Result<Store> {
+pub(super) async fn open(url: &str, fits: impl FnOnce(Vec<StoredSeed>) -> Result<()>) -> Result<Store> {
     let bad_url = |error| Error::new(Kind::Invalid, "database.url is not a PostgreSQL URL").caused_by(error);
     let options: PgConnectOptions = url.parse().map_err(bad_url)?;
     // A pool would try again until its time is up, and then not say why.
@@ -38,6 +39,7 @@ pub(super) async fn open(url: &str) -> Result<Store> {
         .connect_with(options.clone())
         .await
         .map_err(failure)?;
+    fits(postgres_seeds(&pool).await?)?;
     migrate::postgres(&pool).await?;
     Ok(Store {
         signals: Arc::new(Signals::shared(options).await?),

@@ -95,6 +95,21 @@ impl Drop for Site {
     }
 }
 
+/// A token that nobody has used yet may be in it.
+#[test]
+fn files_that_are_there_are_not_overwritten() {
+    let site = Site::start();
+    site.write("mine", "precious");
+    for line in ["runner create build-1 --exchange-token-file mine", "token create --output mine"] {
+        let ended = site.run(line);
+        ended.failed(ended.code, &["cannot write mine", "it exists already"]);
+        assert_ne!(ended.code, 0, "{line}");
+    }
+    assert_eq!(fs::read_to_string(site.shell.path().join("mine")).unwrap(), "precious");
+    assert_eq!(site.json("runner list"), serde_json::json!([]), "nothing was made whose token is lost");
+    assert_eq!(site.json("token list").as_array().map(Vec::len), Some(1));
+}
+
 #[test]
 fn runners_are_made_listed_shown_and_deleted() {
     let site = Site::start();

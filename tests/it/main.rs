@@ -1,16 +1,20 @@
 //! Tests of the whole, one module per behaviour.
 mod abuse_connections;
+mod abuse_floods;
 mod abuse_framing;
 mod abuse_list;
 mod agent;
 mod architecture;
 mod at_rest;
+mod bombs;
+mod cancellation;
 mod cli;
 mod commands;
 mod concurrency;
 mod configuration;
 mod cors;
 mod docs;
+mod enums;
 mod fake_server;
 mod first_requests;
 mod harden;
@@ -21,6 +25,7 @@ mod json;
 mod json_codec;
 mod key_policy;
 mod keys;
+mod later;
 mod live_calls;
 mod liveness;
 mod logs;

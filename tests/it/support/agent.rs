@@ -53,7 +53,11 @@ impl Agent {
 
     /// Puts a key into the agent's key directory.
     pub(crate) fn keep(&mut self, key: &PrivateKey) {
-        self.keys.push(key.to_pem().expect("a PEM").to_string());
+        let pem = key.to_pem().expect("a PEM").to_string();
+        for line in pem.lines().filter(|line| !line.starts_with('-')) {
+            self.actor.watch.keep_secret("a private key", line.as_bytes());
+        }
+        self.keys.push(pem);
     }
 
     /// `BeginKeyRegistration`, whatever comes of it.

@@ -61,8 +61,28 @@ impl Database {
         }
     }
 
+    /// Everything in the tables of PostgreSQL; of SQLite the file says it all.
+    pub(crate) async fn dump(&self) -> Vec<(String, Vec<u8>)> {
+        const TABLES: &str = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
+        let Self::Postgres { pool, .. } = self else { return Vec::new() };
+        let tables: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(pool).await.expect("tables");
+        let mut dump = Vec::new();
+        for table in tables {
+            let sql = AssertSqlSafe(format!("SELECT coalesce(string_agg(t::text, ' '), '') FROM {table} t"));
+            let text: String = sqlx::query_scalar(sql).fetch_one(pool).await.expect("rows");
+            dump.push((table, text.into_bytes()));
+        }
+        dump
+    }
+
     /// The number that a query without parameters answers.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        each!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await).expect("a number")
+    }
+
+    /// The same for a query that is put together.
+    pub(crate) async fn count_of(&self, sql: String) -> i64 {
+        let sql = AssertSqlSafe(sql);
         each!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await).expect("a number")
     }
 

@@ -71,7 +71,7 @@ impl Actor {
     pub(crate) async fn try_integrate(&self, runner: &str, over: &Value) -> Answer {
         let base = json!({
             "runnerId": runner, "scmId": "github", "host": "github.com",
-            "oauthClientId": "client_id", "oauthPlaintextClientSecret": "client_secret",
+            "oauthClientId": "client_id", "oauthPlaintextClientSecret": "canary-client-secret-4711",
         });
         self.call("RunnerConfigurationService/CreateSCMIntegration", &merged(base, over)).await
     }
