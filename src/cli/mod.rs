@@ -12,6 +12,7 @@ mod agent;
 mod context;
 mod cure;
 mod exit;
+mod host_token;
 mod humane;
 mod input;
 mod integration;
@@ -65,6 +66,9 @@ enum Command {
     /// A runner's SCM integrations
     #[command(subcommand)]
     Integration(integration::Command),
+    /// Users' credentials at forges
+    #[command(subcommand)]
+    HostToken(host_token::Command),
     /// People of the organization
     #[command(subcommand)]
     User(user::Command),
@@ -109,6 +113,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Agent(command) => wait(agent::run(context, command))?,
         Command::Runner(command) => ask(context, runner::run(context, command))?,
         Command::Integration(command) => ask(context, integration::run(context, command))?,
+        Command::HostToken(command) => ask(context, host_token::run(context, command))?,
         Command::User(command) => ask(context, user::run(context, command))?,
         Command::Token(command) => ask(context, token::run(context, command))?,
     }

@@ -41,6 +41,14 @@ calls! {
         gitpod UpdateScmIntegrationRequest -> UpdateScmIntegrationResponse;
     "/gitpod.v1.RunnerConfigurationService/DeleteSCMIntegration":
         gitpod DeleteScmIntegrationRequest -> DeleteScmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/CreateHostAuthenticationToken":
+        gitpod CreateHostAuthenticationTokenRequest -> CreateHostAuthenticationTokenResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetHostAuthenticationToken":
+        gitpod GetHostAuthenticationTokenRequest -> GetHostAuthenticationTokenResponse;
+    "/gitpod.v1.RunnerConfigurationService/ListHostAuthenticationTokens":
+        gitpod ListHostAuthenticationTokensRequest -> ListHostAuthenticationTokensResponse;
+    "/gitpod.v1.RunnerConfigurationService/DeleteHostAuthenticationToken":
+        gitpod DeleteHostAuthenticationTokenRequest -> DeleteHostAuthenticationTokenResponse;
     "/sealink.v1.RunnerAgentService/GetConfiguration":
         sealink GetConfigurationRequest -> GetConfigurationResponse;
     "/sealink.v1.RunnerKeyService/BeginKeyRegistration":

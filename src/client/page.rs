@@ -38,6 +38,7 @@ macro_rules! paged {
 
 paged! {
     gitpod ListRunnersRequest: runners Runner;
+    gitpod ListHostAuthenticationTokensRequest: tokens HostAuthenticationToken;
     gitpod ListScmIntegrationsRequest: integrations ScmIntegration;
     sealink ListKeysRequest: keys RunnerKey;
     sealink ListTokensRequest: tokens ApiToken;

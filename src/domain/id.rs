@@ -48,6 +48,8 @@ id! {
     RunnerId;
     /// A runner's SCM integration.
     IntegrationId;
+    /// A stored credential of one subject for one runner and host.
+    HostTokenId;
     /// An attempt to register a key.
     RegistrationId;
 }

@@ -2,6 +2,7 @@
 pub mod access;
 pub mod audit;
 pub mod host;
+pub mod host_token;
 pub mod id;
 pub mod integration;
 pub mod integration_patch;
@@ -12,6 +13,7 @@ pub mod runner_key;
 pub mod runner_patch;
 pub mod scm;
 pub mod secret;
+pub mod secret_field;
 pub mod token;
 pub mod update_window;
 pub mod user;

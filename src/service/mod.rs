@@ -4,6 +4,7 @@
 //! what a method still decides is whether the thing named is the caller's to see and to change.
 mod authentication;
 mod configuration;
+mod host_tokens;
 mod integrations;
 mod page_tokens;
 mod retry;

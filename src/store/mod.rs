@@ -8,6 +8,8 @@ mod changes;
 mod combine;
 mod configuration;
 mod failure;
+mod host_token_pages;
+mod host_tokens;
 mod integration_pages;
 mod integrations;
 mod keyring;
@@ -19,6 +21,7 @@ mod record;
 mod registrations;
 mod runner_keys;
 mod runners;
+mod sealed_secrets;
 mod sqlite;
 #[cfg(test)]
 mod steps;
@@ -27,6 +30,7 @@ mod tokens;
 mod tx;
 mod url;
 mod users;
+mod wipe;
 mod writer;
 
 use std::{fs::File, path::PathBuf};
@@ -36,11 +40,13 @@ use sqlx::{PgPool, SqlitePool};
 pub use self::{
     bootstrap::FirstAdmin,
     configuration::Configured,
+    host_tokens::{NewHostTokenRow, Update as HostTokenUpdate},
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
+    sealed_secrets::{NewSecret, SecretChange},
     token_lookup::{StoredToken, TokenOwner},
     tokens::NewTokenRow,
     url::DatabaseUrl,

@@ -14,6 +14,7 @@ struct Scene {
     creator: Actor,
     agent: Agent,
     integration: String,
+    host_token: String,
     pending: String,
     registration: Value,
     /// A token of `creator` besides the one it uses.
@@ -78,6 +79,7 @@ impl Cast {
         let user = self.server.admin().create_user(&unique("user"), "ORGANIZATION_ROLE_MEMBER").await;
         Scene {
             integration: creator.integrate(&agent.runner, &json!({})).await,
+            host_token: creator.store_token(&agent.runner, &json!({})).await,
             pending,
             registration: json!({ "registrationId": begun.id, "answerNew": begun.answer_new }),
             token: creator.create_token(&json!({})).await.1,
@@ -102,6 +104,12 @@ fn request(method: &str, scene: &Scene) -> Value {
         }),
         "UpdateSCMIntegration" => json!({ "id": scene.integration, "pat": true }),
         "GetSCMIntegration" | "DeleteSCMIntegration" => json!({ "id": scene.integration }),
+        "CreateHostAuthenticationToken" => json!({
+            "runnerId": runner, "host": "gitlab.example.com", "token": "a token",
+            "source": "HOST_AUTHENTICATION_TOKEN_SOURCE_PAT", "userId": scene.user,
+        }),
+        "UpdateHostAuthenticationToken" => json!({ "id": scene.host_token, "token": "another" }),
+        "GetHostAuthenticationToken" | "DeleteHostAuthenticationToken" => json!({ "id": scene.host_token }),
         "CreateRunner" => json!({ "name": "another", "kind": "RUNNER_KIND_REMOTE" }),
         "UpdateRunner" => json!({ "runnerId": runner, "name": "renamed" }),
         "GetRunner" | "DeleteRunner" | "CreateRunnerToken" | "ListKeys" => json!({ "runnerId": runner }),
@@ -208,6 +216,10 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("RunnerConfigurationService/UpdateSCMIntegration", "id"),
         ("RunnerConfigurationService/DeleteSCMIntegration", "id"),
         ("RunnerConfigurationService/CreateSCMIntegration", "runnerId"),
+        ("RunnerConfigurationService/GetHostAuthenticationToken", "id"),
+        ("RunnerConfigurationService/UpdateHostAuthenticationToken", "id"),
+        ("RunnerConfigurationService/DeleteHostAuthenticationToken", "id"),
+        ("RunnerConfigurationService/CreateHostAuthenticationToken", "runnerId"),
         ("RunnerService/GetRunner", "runnerId"),
         ("RunnerService/UpdateRunner", "runnerId"),
         ("RunnerService/DeleteRunner", "runnerId"),
