@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod agent;
+mod agent_rotate;
 mod context;
 mod cure;
 mod exit;
@@ -19,6 +20,7 @@ mod integration;
 mod output;
 mod runner;
 mod runner_key;
+mod runner_secrets;
 pub mod serve;
 mod token;
 mod user;

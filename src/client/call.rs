@@ -58,6 +58,10 @@ calls! {
     "/sealink.v1.RunnerKeyService/ListKeys": sealink ListKeysRequest -> ListKeysResponse;
     "/sealink.v1.RunnerKeyService/ApproveKey": sealink ApproveKeyRequest -> ApproveKeyResponse;
     "/sealink.v1.RunnerKeyService/RevokeKey": sealink RevokeKeyRequest -> RevokeKeyResponse;
+    "/sealink.v1.RunnerKeyService/ListSecrets": sealink ListSecretsRequest -> ListSecretsResponse;
+    "/sealink.v1.RunnerKeyService/ListSecretsToReseal":
+        sealink ListSecretsToResealRequest -> ListSecretsToResealResponse;
+    "/sealink.v1.RunnerKeyService/ResealSecret": sealink ResealSecretRequest -> ResealSecretResponse;
     "/sealink.v1.TokenService/CreateToken": sealink CreateTokenRequest -> CreateTokenResponse;
     "/sealink.v1.TokenService/ListTokens": sealink ListTokensRequest -> ListTokensResponse;
     "/sealink.v1.TokenService/RevokeToken": sealink RevokeTokenRequest -> RevokeTokenResponse;

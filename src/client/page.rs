@@ -41,6 +41,8 @@ paged! {
     gitpod ListHostAuthenticationTokensRequest: tokens HostAuthenticationToken;
     gitpod ListScmIntegrationsRequest: integrations ScmIntegration;
     sealink ListKeysRequest: keys RunnerKey;
+    sealink ListSecretsRequest: secrets SealedSecret;
+    sealink ListSecretsToResealRequest: secrets SecretToReseal;
     sealink ListTokensRequest: tokens ApiToken;
     sealink ListUsersRequest: users User;
 }

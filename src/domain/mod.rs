@@ -14,6 +14,7 @@ pub mod runner_patch;
 pub mod scm;
 pub mod secret;
 pub mod secret_field;
+pub mod stored_secret;
 pub mod token;
 pub mod update_window;
 pub mod user;

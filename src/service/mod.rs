@@ -11,6 +11,7 @@ mod retry;
 mod runner_keys;
 mod runners;
 mod sealing;
+mod secrets;
 mod start;
 mod tokens;
 mod users;
@@ -24,6 +25,7 @@ pub use self::{
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
+    secrets::Resealing,
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest},
 };

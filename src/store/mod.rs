@@ -19,9 +19,11 @@ mod plans;
 mod postgres;
 mod record;
 mod registrations;
+mod reseal;
 mod runner_keys;
 mod runners;
 mod sealed_secrets;
+mod secret_pages;
 mod sqlite;
 #[cfg(test)]
 mod steps;
@@ -45,6 +47,7 @@ pub use self::{
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
+    reseal::Reseal,
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
     sealed_secrets::{NewSecret, SecretChange},
     token_lookup::{StoredToken, TokenOwner},

@@ -37,6 +37,10 @@ impl Site {
         Self { shell, url, server }
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn run(&self, line: &str) -> Ended {
         self.shell.run(&format!("{line} --server {}", self.url))
     }

@@ -17,6 +17,8 @@ struct Scene {
     host_token: String,
     pending: String,
     registration: Value,
+    /// What the agent has opened and sealed anew, ready to be sent.
+    resealed: Value,
     /// A token of `creator` besides the one it uses.
     token: String,
     exchange: String,
@@ -65,6 +67,10 @@ impl Cast {
     async fn scene(&self) -> Scene {
         let creator = self.creator.clone();
         let mut agent = creator.register().await;
+        let integration = creator.integrate(&agent.runner, &json!({})).await;
+        // It has just rotated, and nothing is re-sealed yet.
+        agent.register_x25519().await;
+        let resealed = agent.resealed(&agent.stale().await[0]).await;
         let pending = PrivateKey::generate_x25519().expect("a key");
         agent.keep(&pending);
         let begun = agent.begin(pending.public()).await;
@@ -78,7 +84,8 @@ impl Cast {
         let exchange = creator.call("RunnerService/CreateRunnerToken", &exchange).await.ok();
         let user = self.server.admin().create_user(&unique("user"), "ORGANIZATION_ROLE_MEMBER").await;
         Scene {
-            integration: creator.integrate(&agent.runner, &json!({})).await,
+            integration,
+            resealed,
             host_token: creator.store_token(&agent.runner, &json!({})).await,
             pending,
             registration: json!({ "registrationId": begun.id, "answerNew": begun.answer_new }),
@@ -121,6 +128,8 @@ fn request(method: &str, scene: &Scene) -> Value {
         "CompleteKeyRegistration" => scene.registration.clone(),
         "ApproveKey" => json!({ "kid": scene.pending }),
         "RevokeKey" => json!({ "kid": scene.pending, "reason": "lost" }),
+        "ListSecrets" | "ListSecretsToReseal" => json!({ "runnerId": runner }),
+        "ResealSecret" => scene.resealed.clone(),
         "RevokeToken" => json!({ "tokenId": scene.token }),
         "CreateUser" => json!({ "name": unique("new"), "email": "new@example.com" }),
         "DisableUser" => json!({ "userId": scene.user }),
@@ -229,6 +238,9 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("RunnerKeyService/ListKeys", "runnerId"),
         ("RunnerKeyService/ApproveKey", "kid"),
         ("RunnerKeyService/RevokeKey", "kid"),
+        ("RunnerKeyService/ListSecrets", "runnerId"),
+        ("RunnerKeyService/ListSecretsToReseal", "runnerId"),
+        ("RunnerKeyService/ResealSecret", "sub"),
         ("TokenService/RevokeToken", "tokenId"),
         ("UserService/DisableUser", "userId"),
     ] {

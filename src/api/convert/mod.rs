@@ -5,6 +5,7 @@ mod key;
 mod principal;
 mod runner;
 mod runner_patch;
+mod secret;
 
 pub(super) use self::{
     host_token::{host_token, host_token_filter},
@@ -12,6 +13,7 @@ pub(super) use self::{
     key::{key_state, runner_key},
     principal::{api_token, subject, user, user_role},
     runner::{runner, runner_filter, runner_spec},
+    secret::{sealed_secret, secret_to_reseal},
 };
 use crate::{
     clock::Instant,

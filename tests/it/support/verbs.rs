@@ -152,6 +152,23 @@ impl Actor {
         answer["keys"].as_array().expect("an array").clone()
     }
 
+    /// What a runner has sealed: of each its object, field, state and key, in the order of the list.
+    pub(crate) async fn secrets(&self, runner: &str) -> Vec<[String; 4]> {
+        let body = json!({ "runnerId": runner, "pagination": { "pageSize": 100 } });
+        let answer = self.call("RunnerKeyService/ListSecrets", &body).await.ok();
+        let rows = answer["secrets"].as_array().expect("an array").iter();
+        rows.map(|row| {
+            let state = text(&row["secretState"]).replace("SECRET_STATE_", "");
+            [
+                text(&row["sub"]),
+                text(&row["field"]),
+                state,
+                row["kid"].as_str().unwrap_or_default().to_owned(),
+            ]
+        })
+        .collect()
+    }
+
     pub(crate) async fn approve(&self, kid: &str) -> Answer {
         self.call("RunnerKeyService/ApproveKey", &json!({ "kid": kid })).await
     }
