@@ -14,7 +14,7 @@ use prost_reflect::{DescriptorPool, Kind};
 use crate::names;
 
 /// Fields of answers that are always there.
-const ALWAYS: [&str; 22] = [
+const ALWAYS: [&str; 24] = [
     "gitpod.v1.ListSCMIntegrationsResponse.integrations",
     "gitpod.v1.ListLLMIntegrationsResponse.integrations",
     "gitpod.v1.ListHostAuthenticationTokensResponse.tokens",
@@ -37,6 +37,8 @@ const ALWAYS: [&str; 22] = [
     "sealink.v1.ListUsersResponse.users",
     "sealink.v1.ListTokensResponse.tokens",
     "sealink.v1.ListKeysResponse.keys",
+    "sealink.v1.ListSecretsResponse.secrets",
+    "sealink.v1.ListSecretsToResealResponse.secrets",
 ];
 
 /// Rewrites pbjson's files in `out`. Fails where its output is not what this module expects.

@@ -54,6 +54,8 @@ id! {
     AgentId;
     /// A question to a runner's live agents.
     CallId;
+    /// A stored credential of one subject for one runner and host.
+    HostTokenId;
     /// An attempt to register a key.
     RegistrationId;
 }

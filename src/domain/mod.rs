@@ -2,6 +2,7 @@
 pub mod access;
 pub mod audit;
 pub mod host;
+pub mod host_token;
 pub mod id;
 pub mod integration;
 pub mod integration_patch;
@@ -15,6 +16,8 @@ pub mod runner_key;
 pub mod runner_patch;
 pub mod scm;
 pub mod secret;
+pub mod secret_field;
+pub mod stored_secret;
 pub mod token;
 pub mod trial;
 pub mod update_window;

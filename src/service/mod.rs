@@ -4,6 +4,7 @@
 //! what a method still decides is whether the thing named is the caller's to see and to change.
 mod authentication;
 mod configuration;
+mod host_tokens;
 mod integrations;
 mod jobs;
 mod live;
@@ -14,6 +15,7 @@ mod runner_keys;
 mod runner_logs;
 mod runners;
 mod sealing;
+mod secrets;
 mod start;
 mod tokens;
 mod users;
@@ -32,6 +34,7 @@ pub use self::{
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
+    secrets::Resealing,
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest},
     validation::TrialCall,

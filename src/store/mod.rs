@@ -9,6 +9,8 @@ mod changes;
 mod combine;
 mod configuration;
 mod failure;
+mod host_token_pages;
+mod host_tokens;
 mod integration_pages;
 mod integrations;
 mod keyring;
@@ -21,8 +23,11 @@ mod plans;
 mod postgres;
 mod record;
 mod registrations;
+mod reseal;
 mod runner_keys;
 mod runners;
+mod sealed_secrets;
+mod secret_pages;
 mod signals;
 mod sqlite;
 #[cfg(test)]
@@ -32,6 +37,7 @@ mod tokens;
 mod tx;
 mod url;
 mod users;
+mod wipe;
 mod writer;
 
 use std::{fs::File, path::PathBuf, sync::Arc};
@@ -42,13 +48,16 @@ pub use self::{
     bootstrap::FirstAdmin,
     change_log::Change,
     configuration::Configured,
+    host_tokens::{NewHostTokenRow, Update as HostTokenUpdate},
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
     live_calls::{NewCallRow, Progress},
     liveness::{Agent, StreamChange},
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
+    reseal::Reseal,
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
+    sealed_secrets::{NewSecret, SecretChange},
     signals::Signal,
     token_lookup::{StoredToken, TokenOwner},
     tokens::NewTokenRow,

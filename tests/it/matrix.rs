@@ -18,8 +18,11 @@ struct Scene {
     creator: Actor,
     agent: Agent,
     integration: String,
+    host_token: String,
     pending: String,
     registration: Value,
+    /// What the agent has opened and sealed anew, ready to be sent.
+    resealed: Value,
     /// A token of `creator` besides the one it uses.
     token: String,
     exchange: String,
@@ -67,6 +70,10 @@ impl<'a> Cast<'a> {
     async fn scene(&self) -> Scene {
         let creator = self.creator.clone();
         let mut agent = creator.register().await;
+        let integration = creator.integrate(&agent.runner, &json!({})).await;
+        // It has just rotated, and nothing is re-sealed yet.
+        agent.register_x25519().await;
+        let resealed = agent.resealed(&agent.stale().await[0]).await;
         let pending = PrivateKey::generate_x25519().expect("a key");
         agent.keep(&pending);
         let begun = agent.begin(pending.public()).await;
@@ -80,7 +87,9 @@ impl<'a> Cast<'a> {
         let exchange = creator.call("RunnerService/CreateRunnerToken", &exchange).await.ok();
         let user = self.server.admin().create_user(&unique("user"), "ORGANIZATION_ROLE_MEMBER").await;
         Scene {
-            integration: creator.integrate(&agent.runner, &json!({})).await,
+            integration,
+            resealed,
+            host_token: creator.store_token(&agent.runner, &json!({})).await,
             pending,
             registration: json!({ "registrationId": begun.id, "answerNew": begun.answer_new }),
             token: creator.create_token(&json!({})).await.1,
@@ -105,6 +114,12 @@ fn request(method: &str, scene: &Scene) -> Value {
         }),
         "UpdateSCMIntegration" => json!({ "id": scene.integration, "pat": true }),
         "GetSCMIntegration" | "DeleteSCMIntegration" => json!({ "id": scene.integration }),
+        "CreateHostAuthenticationToken" => json!({
+            "runnerId": runner, "host": "gitlab.example.com", "token": "a token",
+            "source": "HOST_AUTHENTICATION_TOKEN_SOURCE_PAT", "userId": scene.user,
+        }),
+        "UpdateHostAuthenticationToken" => json!({ "id": scene.host_token, "token": "another" }),
+        "GetHostAuthenticationToken" | "DeleteHostAuthenticationToken" => json!({ "id": scene.host_token }),
         "CreateRunner" => json!({ "name": "another", "kind": "RUNNER_KIND_REMOTE" }),
         "UpdateRunner" => json!({ "runnerId": runner, "name": "renamed" }),
         "GetRunner" | "DeleteRunner" | "CreateRunnerToken" | "ListKeys" | "CreateRunnerLogsToken" => {
@@ -132,6 +147,8 @@ fn request(method: &str, scene: &Scene) -> Value {
         "CheckAuthenticationForHost" | "ListSCMOrganizations" => json!({
             "runnerId": runner, "host": "github.com", "scmHost": "github.com",
         }),
+        "ListSecrets" | "ListSecretsToReseal" => json!({ "runnerId": runner }),
+        "ResealSecret" => scene.resealed.clone(),
         "RevokeToken" => json!({ "tokenId": scene.token }),
         "CreateUser" => json!({ "name": unique("new"), "email": "new@example.com" }),
         "DisableUser" => json!({ "userId": scene.user }),
@@ -263,6 +280,10 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("RunnerConfigurationService/UpdateSCMIntegration", "id"),
         ("RunnerConfigurationService/DeleteSCMIntegration", "id"),
         ("RunnerConfigurationService/CreateSCMIntegration", "runnerId"),
+        ("RunnerConfigurationService/GetHostAuthenticationToken", "id"),
+        ("RunnerConfigurationService/UpdateHostAuthenticationToken", "id"),
+        ("RunnerConfigurationService/DeleteHostAuthenticationToken", "id"),
+        ("RunnerConfigurationService/CreateHostAuthenticationToken", "runnerId"),
         ("RunnerService/GetRunner", "runnerId"),
         ("RunnerService/UpdateRunner", "runnerId"),
         ("RunnerService/DeleteRunner", "runnerId"),
@@ -272,6 +293,9 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("RunnerKeyService/ListKeys", "runnerId"),
         ("RunnerKeyService/ApproveKey", "kid"),
         ("RunnerKeyService/RevokeKey", "kid"),
+        ("RunnerKeyService/ListSecrets", "runnerId"),
+        ("RunnerKeyService/ListSecretsToReseal", "runnerId"),
+        ("RunnerKeyService/ResealSecret", "sub"),
         ("TokenService/RevokeToken", "tokenId"),
         ("UserService/DisableUser", "userId"),
     ] {
