@@ -66,7 +66,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     prost.compile_fds(compiler.file_descriptor_set())?;
     pbjson.build(&[".gitpod.v1", ".sealink.v1", ".grpc.health.v1"])?;
 
-    json::always_emit(&pool, out)?;
+    json::adapt(&pool, out)?;
     fs::write(out.join("redact.rs"), redact::generate(&pool)?)?;
     fs::write(out.join("rules.rs"), rules::generate(&pool)?)?;
     fs::write(out.join("methods.rs"), methods::generate(&pool)?)?;

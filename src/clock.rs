@@ -7,11 +7,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use serde::Deserialize;
 use uuid::{ContextV7, Timestamp, Uuid};
 
 /// Microseconds since 1970-01-01T00:00:00Z: the precision both databases keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, Deserialize)]
 #[sqlx(transparent)]
+#[serde(transparent)]
 pub struct Instant(pub i64);
 
 impl Instant {
@@ -19,6 +21,12 @@ impl Instant {
     #[must_use]
     pub fn plus(self, after: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(after.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// The moment `before` earlier; saturates at the beginning of time.
+    #[must_use]
+    pub fn minus(self, before: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(before.as_micros()).unwrap_or(i64::MAX)))
     }
 }
 

@@ -13,6 +13,9 @@ use crate::{
     service::TokenDelivery,
 };
 
+/// The file whose lock says that a server runs here.
+const LOCK: &str = "lock";
+
 /// The data directory, locked for as long as this value lives.
 pub struct DataDir {
     path: PathBuf,
@@ -20,21 +23,24 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Opens the directory, making it with mode 0700 if it is not there, and locks it.
+    /// Opens the directory, making it with mode 0700 if it is not there, and locks it. One that others may enter
+    /// is narrowed if it is empty or was used before.
     ///
     /// # Errors
-    /// [`Kind::Precondition`] if another server holds it, [`Kind::Unavailable`] if it cannot be made.
+    /// [`Kind::Precondition`] if another server holds it, or if others may enter a directory that is not
+    /// Sealink's alone; [`Kind::Unavailable`] if it cannot be made.
     pub fn open(path: &Path) -> Result<Self> {
         let describe = |error| {
             let message = format!("the data directory {} cannot be used: {error}", path.display());
             Error::new(Kind::Unavailable, message)
         };
         private_file::create_dir(path).map_err(describe)?;
+        keep_private(path)?;
         let lock = File::options()
             .create(true)
             .truncate(false)
             .write(true)
-            .open(path.join("lock"))
+            .open(path.join(LOCK))
             .map_err(describe)?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
@@ -89,6 +95,26 @@ impl TokenDelivery for DataDir {
                 .caused_by(error)
         })
     }
+}
+
+/// Nobody else may enter. A directory with other things in it may be shared for a reason, so that one is refused.
+fn keep_private(path: &Path) -> Result<()> {
+    if !private_file::is_open_to_others(path).unwrap_or(true) {
+        return Ok(());
+    }
+    let mode = private_file::mode(path).unwrap_or_default();
+    let shown = path.display();
+    let empty = || fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+    if (path.join(LOCK).exists() || empty()) && private_file::narrow_dir(path).is_ok() {
+        // Said whatever the log level: until now others could look.
+        eprintln!("the data directory {shown} had mode {mode:04o}, which lets others in: it has 0700 now");
+        return Ok(());
+    }
+    let message = format!(
+        "the data directory {shown} has mode {mode:04o}, which lets others in: run chmod 700 {shown}, or name a \
+         directory of its own with --data-dir"
+    );
+    Err(Error::new(Kind::Precondition, message))
 }
 
 fn refused(error: &RootKeyError) -> Error {

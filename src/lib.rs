@@ -39,6 +39,7 @@
 //! | [`clock`] | time and fresh ids |
 //! | [`pb`], [`wkt`] | generated wire types |
 //! | [`harden`], [`zero_alloc`], [`private_file`] | secrets in memory and in files |
+//! | [`trim`] | gives back the memory that only the start needed |
 pub mod agent;
 pub mod api;
 pub mod at_rest;
@@ -59,5 +60,7 @@ pub mod server;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+#[cfg(target_os = "linux")]
+pub mod trim;
 pub mod wkt;
 pub mod zero_alloc;

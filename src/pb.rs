@@ -2,8 +2,12 @@
 //!
 //! `build.rs` makes them from `proto/`. Messages that carry a clear-text secret do not print it: their `Debug`
 //! comes from `build/redact.rs`. Their JSON is canonical proto3 JSON, save that some members of answers are
-//! written even when empty (`build/json.rs`).
+//! written even when empty, and that enums and integers are read by types of our own (`build/json.rs`).
 #![allow(missing_docs, unreachable_pub, clippy::pedantic, clippy::all)]
+mod base64_json;
+mod number;
+
+use base64_json::Base64;
 
 /// Every descriptor of `proto/`, with its options: for reflection and the method table.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));

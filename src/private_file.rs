@@ -35,6 +35,17 @@ impl Draft {
         Ok(Self { file, temporary: draft, path: path.to_owned() })
     }
 
+    /// The same for a file that must not be there yet; give it its name with [`commit_new`](Self::commit_new).
+    ///
+    /// # Errors
+    /// `AlreadyExists` if it is there; otherwise as [`create`](Self::create).
+    pub fn create_new(path: &Path) -> io::Result<Self> {
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "it exists already: name another file"));
+        }
+        Self::create(path)
+    }
+
     /// Writes the content, waits until the disk has it, and gives the file its name.
     ///
     /// # Errors
@@ -90,12 +101,28 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// The permission bits.
+///
+/// # Errors
+/// As the operating system says.
+pub fn mode(path: &Path) -> io::Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o777)
+}
+
+/// Lets only its owner enter a directory.
+///
+/// # Errors
+/// As the operating system says.
+pub fn narrow_dir(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+}
+
 /// Whether anybody but the owner may read or write.
 ///
 /// # Errors
 /// As the operating system says.
 pub fn is_open_to_others(path: &Path) -> io::Result<bool> {
-    Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+    Ok(mode(path)? & 0o077 != 0)
 }
 
 /// Reads at most `limit` bytes of text.
@@ -144,6 +171,8 @@ mod tests {
         Draft::create(&path).unwrap().commit_new(b"first").unwrap();
         let late = Draft::create(&path).unwrap().commit_new(b"late");
         assert_eq!(late.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        let early = Draft::create_new(&path);
+        assert_eq!(early.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read_to_string(&path).unwrap(), "first");
         assert!(!is_open_to_others(&path).unwrap());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);

@@ -18,7 +18,7 @@ use crate::{
     listener,
     rpc::Config,
     service::{Admin, Service, Start},
-    store::Store,
+    store::{Store, StoredSeed},
 };
 
 /// How often the database is asked whether it still answers.
@@ -39,9 +39,17 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
     let allowed_hosts = AllowedHosts::parse(&settings.scm.allowed_origins)?;
     let location = settings.location()?;
     let directory = DataDir::open(&settings.server.data_dir)?;
-    let store = Store::open(&location).await?;
+    // Before the schema is touched: with another root key this is not the server's database.
+    let fits = |seeds: Vec<StoredSeed>| {
+        if seeds.is_empty() {
+            return Ok(());
+        }
+        Start::unlock(&directory.root_key(true)?, seeds).map(drop)
+    };
+    let store = Store::open_if(&location, fits).await?;
     let root_key = directory.root_key(Start::has_keyring(&store).await?)?;
-    let start = Start { store, clock: Clock::System, root_key, allowed_hosts };
+    let public_url = settings.public_url(settings.server.listen)?;
+    let start = Start { store, clock: Clock::System, root_key, allowed_hosts, public_url };
     let admin = match preset {
         Some(token) => Admin::Preset(token),
         None => Admin::Generated(&directory),
@@ -69,13 +77,15 @@ pub async fn run(
         origins: settings.cors.allowed_origins.clone(),
         reflection: settings.reflection(),
     };
-    let service = Arc::new(service);
+    let address = listener.local_addr().map_err(Error::internal)?;
+    let service = Arc::new(service.reached_at(settings.public_url(address)?));
     let app = api::app(Arc::clone(&service), &health, &options)?;
     let limits = listener::Limits {
         connections: settings.limits.connections,
         connections_per_ip: settings.limits.connections_per_ip,
         ..listener::Limits::default()
     };
+    let jobs = service.start_jobs();
     health.set(Readiness::Ready);
     let probe = tokio::spawn(watch_database(Arc::clone(&service), health.clone()));
     let stopping = async {
@@ -84,6 +94,7 @@ pub async fn run(
     };
     let served = listener::serve(listener, app, limits, stopping).await;
     probe.abort();
+    jobs.stop().await;
     service.close().await;
     let (writes, commits) = service.write_counts();
     tracing::info!(writes, commits, "the database is closed");

@@ -43,7 +43,11 @@ where
     subscriber(log, writer)?.try_init().map_err(|error| Error::internal(error.to_string()))
 }
 
-fn subscriber<W>(log: &Log, writer: W) -> Result<impl Subscriber + Send + Sync>
+/// What [`start`] starts, with another writer than stderr.
+///
+/// # Errors
+/// [`Kind::Invalid`] for a filter that cannot be read.
+pub fn subscriber<W>(log: &Log, writer: W) -> Result<impl Subscriber + Send + Sync>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {

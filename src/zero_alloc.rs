@@ -9,8 +9,13 @@ use std::{
     ptr,
 };
 
-/// Wraps an allocator. In the binary: `#[global_allocator] static MEMORY: ZeroOnFree = ZeroOnFree::new(System);`
-pub struct ZeroOnFree<A = System>(A);
+/// Blocks from this size on are the system's.
+const LARGE: usize = 256 << 10;
+
+/// Wraps two allocators: a fast one for most blocks, and the system's for large ones, which go back to it when they are
+/// freed instead of being kept for the next. In the binary:
+/// `#[global_allocator] static MEMORY: ZeroOnFree<MiMalloc> = ZeroOnFree::new(MiMalloc);`
+pub struct ZeroOnFree<A>(A);
 
 impl<A> ZeroOnFree<A> {
     /// Wraps `allocator`.
@@ -19,17 +24,19 @@ impl<A> ZeroOnFree<A> {
     }
 }
 
-// SAFETY: every block comes from and returns to the inner allocator with its own layout. The default
+// SAFETY: every block comes from and returns to the same inner allocator, which its own layout tells. The default
 // `realloc` allocates, copies and calls `dealloc`, so a block that moves is wiped too.
 unsafe impl<A: GlobalAlloc> GlobalAlloc for ZeroOnFree<A> {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are passed on.
-        unsafe { self.0.alloc(layout) }
+        unsafe { if layout.size() < LARGE { self.0.alloc(layout) } else { System.alloc(layout) } }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
         // SAFETY: the caller's promises are passed on.
-        unsafe { self.0.alloc_zeroed(layout) }
+        unsafe {
+            if layout.size() < LARGE { self.0.alloc_zeroed(layout) } else { System.alloc_zeroed(layout) }
+        }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
@@ -38,6 +45,8 @@ unsafe impl<A: GlobalAlloc> GlobalAlloc for ZeroOnFree<A> {
         // Without this the compiler drops the stores: nobody reads them before the block is gone.
         black_box(block);
         // SAFETY: the caller's promises are passed on.
-        unsafe { self.0.dealloc(block, layout) }
+        unsafe {
+            if layout.size() < LARGE { self.0.dealloc(block, layout) } else { System.dealloc(block, layout) }
+        }
     }
 }

@@ -6,6 +6,7 @@
 //! fetch     configuration -> check what each secret is bound to -> open
 //! run       watch the configuration -> cache -> deliver; answer calls by asking forges; heartbeat
 //! doctor    every state in a sentence, with a cure
+//! rotate    make the next key, register it, open with the old and seal with the new
 //! ```
 pub mod attempts;
 pub mod backoff;
@@ -24,5 +25,7 @@ pub mod keys;
 pub mod log;
 pub mod opener;
 pub mod register;
+pub mod reseal;
+pub mod rotate;
 pub mod run;
 pub mod status_page;

@@ -14,7 +14,7 @@ use http::{HeaderMap, Request, Response, header};
 use tonic::Status;
 use tower::{Layer, Service as TowerService};
 
-use super::{rules::Rpc, status::status};
+use super::{later::or_not_yet, rules::Rpc, status::status};
 use crate::{
     domain::{access::Caller, token::Credential},
     error::{Error, Result},
@@ -123,7 +123,9 @@ where
     match service.authenticate(&credential).await {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            inner.call(request).await
+            let uri = request.uri().clone();
+            let answer = inner.call(request).await?;
+            or_not_yet(&mut inner, uri, answer).await
         }
         Err(error) => Ok(refuse(&error)),
     }

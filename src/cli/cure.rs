@@ -15,10 +15,11 @@ const FLAGS: [(&str, &str); 9] = [
 ];
 
 /// What the server says, and what helps.
-const CURES: [(&str, &str); 8] = [
+const CURES: [(&str, &str); 9] = [
     ("runner does not have a public key", "run `sealink agent register` on the runner first"),
     ("runner not found", "`sealink runner list` shows those you may use"),
     ("SCM integration not found", "`sealink integration list` shows those you may see"),
+    ("host authentication token not found", "`sealink host-token list` shows those you may see"),
     ("user not found", "`sealink user list` shows them"),
     ("user already exists", "choose another name"),
     ("token not found", "`sealink token list` shows them"),

@@ -9,15 +9,18 @@ use crate::{
 };
 
 mod agent;
+mod agent_rotate;
 mod context;
 mod cure;
 mod exit;
+mod host_token;
 mod humane;
 mod input;
 mod integration;
 mod output;
 mod runner;
 mod runner_key;
+mod runner_secrets;
 pub mod serve;
 mod token;
 mod user;
@@ -65,6 +68,9 @@ enum Command {
     /// A runner's SCM integrations
     #[command(subcommand)]
     Integration(integration::Command),
+    /// Users' credentials at forges
+    #[command(subcommand)]
+    HostToken(host_token::Command),
     /// People of the organization
     #[command(subcommand)]
     User(user::Command),
@@ -109,6 +115,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Agent(command) => wait(agent::run(context, command))?,
         Command::Runner(command) => ask(context, runner::run(context, command))?,
         Command::Integration(command) => ask(context, integration::run(context, command))?,
+        Command::HostToken(command) => ask(context, host_token::run(context, command))?,
         Command::User(command) => ask(context, user::run(context, command))?,
         Command::Token(command) => ask(context, token::run(context, command))?,
     }

@@ -65,7 +65,7 @@ pub(super) struct Create {
     /// The cloud region, as the provider names it
     #[arg(long)]
     region: Option<String>,
-    /// Write the one-time exchange token to this file (mode 0600) instead of printing it
+    /// Write the one-time exchange token to this new file (mode 0600) instead of printing it
     #[arg(long, value_name = "FILE")]
     exchange_token_file: Option<PathBuf>,
 }
@@ -106,7 +106,7 @@ impl Create {
         // Before the runner exists: the token is told only once.
         let file = self.exchange_token_file.as_deref();
         let draft = file
-            .map(|path| Draft::create(path).map_err(|source| input::unwritable(path, source)))
+            .map(|path| Draft::create_new(path).map_err(|source| input::unwritable(path, source)))
             .transpose()?;
         let configuration = self.region.map(|region| RunnerConfiguration { region, ..Default::default() });
         let request = CreateRunnerRequest {
@@ -127,7 +127,7 @@ impl Create {
             return Ok(());
         };
         let done = format!("runner {} was created", runner.runner_id);
-        let written = draft.commit(format!("{token}\n").as_bytes());
+        let written = draft.commit_new(format!("{token}\n").as_bytes());
         written.map_err(|source| input::unsaved(&done, file, source))?;
         context.out.created(
             &json!({"runner": runner, "exchangeTokenFile": file}),

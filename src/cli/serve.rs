@@ -9,6 +9,8 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use super::exit;
+#[cfg(target_os = "linux")]
+use crate::trim;
 use crate::{
     config::Settings,
     error::{Error, Kind, Result},
@@ -36,6 +38,9 @@ pub struct Args {
     /// The address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Where browsers and forges reach the server, if not where it listens
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
     /// Where database, root key and admin token live
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -52,8 +57,14 @@ pub struct Args {
 
 impl Args {
     fn settings(&self) -> Result<Settings> {
+        if self.database_url.as_ref().is_some_and(DatabaseUrl::has_password) {
+            let message = "--database-url: arguments can be read by everybody on this machine, so a password must not \
+                           be one: put the whole URL into SEALINK_DATABASE_URL";
+            return Err(Error::new(Kind::Invalid, message));
+        }
         let flags = [
             ("server.listen", self.listen.map(|address| address.to_string())),
+            ("server.public_url", self.public_url.clone()),
             ("server.data_dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
             ("database.url", self.database_url.as_ref().map(|url| url.expose().to_owned())),
             ("log.level", self.log.clone()),
@@ -99,6 +110,8 @@ async fn serve(settings: Settings, preset: Option<Zeroizing<String>>) -> Result<
     let (mut terminate, mut interrupt) = (watch(SignalKind::terminate())?, watch(SignalKind::interrupt())?);
     // This line says "ready", to people and to scripts: no log level hides it.
     eprintln!("listening on http://{}", listener.local_addr().map_err(Error::internal)?);
+    #[cfg(target_os = "linux")]
+    tokio::spawn(trim::keep_trim());
     let told = async move {
         next(&mut terminate, &mut interrupt).await;
         tracing::info!("draining; a second signal ends at once");

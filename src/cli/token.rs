@@ -52,7 +52,7 @@ pub(super) struct Create {
     /// Only methods without side effects
     #[arg(long)]
     read_only: bool,
-    /// Write the token to this file (mode 0600) instead of printing it
+    /// Write the token to this new file (mode 0600) instead of printing it
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -73,7 +73,7 @@ impl Create {
         let client = context.client()?;
         let file = self.output.as_deref();
         let draft = file
-            .map(|path| Draft::create(path).map_err(|source| input::unwritable(path, source)))
+            .map(|path| Draft::create_new(path).map_err(|source| input::unwritable(path, source)))
             .transpose()?;
         let request = CreateTokenRequest {
             user_id: self.user.unwrap_or_default(),
@@ -96,7 +96,7 @@ impl Create {
             return Ok(());
         };
         let done = format!("token {} was created (revoke it)", described.id);
-        let written = draft.commit(format!("{token}\n").as_bytes());
+        let written = draft.commit_new(format!("{token}\n").as_bytes());
         written.map_err(|source| input::unsaved(&done, file, source))?;
         context.out.show(
             &json!({"tokenFile": file, "apiToken": described}),

@@ -50,6 +50,14 @@ calls! {
         gitpod UpdateScmIntegrationRequest -> UpdateScmIntegrationResponse;
     "/gitpod.v1.RunnerConfigurationService/DeleteSCMIntegration":
         gitpod DeleteScmIntegrationRequest -> DeleteScmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/CreateHostAuthenticationToken":
+        gitpod CreateHostAuthenticationTokenRequest -> CreateHostAuthenticationTokenResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetHostAuthenticationToken":
+        gitpod GetHostAuthenticationTokenRequest -> GetHostAuthenticationTokenResponse;
+    "/gitpod.v1.RunnerConfigurationService/ListHostAuthenticationTokens":
+        gitpod ListHostAuthenticationTokensRequest -> ListHostAuthenticationTokensResponse;
+    "/gitpod.v1.RunnerConfigurationService/DeleteHostAuthenticationToken":
+        gitpod DeleteHostAuthenticationTokenRequest -> DeleteHostAuthenticationTokenResponse;
     "/sealink.v1.RunnerAgentService/GetConfiguration":
         sealink GetConfigurationRequest -> GetConfigurationResponse;
     "/sealink.v1.RunnerAgentService/Heartbeat": sealink HeartbeatRequest -> HeartbeatResponse;
@@ -62,6 +70,10 @@ calls! {
     "/sealink.v1.RunnerKeyService/ListKeys": sealink ListKeysRequest -> ListKeysResponse;
     "/sealink.v1.RunnerKeyService/ApproveKey": sealink ApproveKeyRequest -> ApproveKeyResponse;
     "/sealink.v1.RunnerKeyService/RevokeKey": sealink RevokeKeyRequest -> RevokeKeyResponse;
+    "/sealink.v1.RunnerKeyService/ListSecrets": sealink ListSecretsRequest -> ListSecretsResponse;
+    "/sealink.v1.RunnerKeyService/ListSecretsToReseal":
+        sealink ListSecretsToResealRequest -> ListSecretsToResealResponse;
+    "/sealink.v1.RunnerKeyService/ResealSecret": sealink ResealSecretRequest -> ResealSecretResponse;
     "/sealink.v1.TokenService/CreateToken": sealink CreateTokenRequest -> CreateTokenResponse;
     "/sealink.v1.TokenService/ListTokens": sealink ListTokensRequest -> ListTokensResponse;
     "/sealink.v1.TokenService/RevokeToken": sealink RevokeTokenRequest -> RevokeTokenResponse;

@@ -20,6 +20,8 @@ mod page;
 mod stream;
 mod token;
 
+pub use tonic::Code;
+
 pub use self::{
     address::Server,
     call::Call,

@@ -38,8 +38,11 @@ macro_rules! paged {
 
 paged! {
     gitpod ListRunnersRequest: runners Runner;
+    gitpod ListHostAuthenticationTokensRequest: tokens HostAuthenticationToken;
     gitpod ListScmIntegrationsRequest: integrations ScmIntegration;
     sealink ListKeysRequest: keys RunnerKey;
+    sealink ListSecretsRequest: secrets SealedSecret;
+    sealink ListSecretsToResealRequest: secrets SecretToReseal;
     sealink ListTokensRequest: tokens ApiToken;
     sealink ListUsersRequest: users User;
 }

@@ -110,6 +110,17 @@ impl Caller {
         }
     }
 
+    /// The runner whose agent is calling.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] for anybody else.
+    pub fn runner(&self) -> Result<RunnerId> {
+        match self.principal {
+            Principal::Runner { id } => Ok(id),
+            Principal::User { .. } => Err(forbidden("only the runner's own token may do this")),
+        }
+    }
+
     /// Whether the caller may see and use `runner`: an administrator, its creator, or the runner itself.
     ///
     /// # Errors
@@ -124,6 +135,17 @@ impl Caller {
                 Err(forbidden("you may not use this runner"))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether the caller configures `runner`, and does not just use it: an administrator, or its creator.
+    #[must_use]
+    pub fn administers(&self, runner: &RunnerFacts) -> bool {
+        match self.principal {
+            Principal::User { id, role } => {
+                self.organization == runner.organization && (role == Role::Admin || id == runner.creator)
+            }
+            Principal::Runner { .. } => false,
         }
     }
 

@@ -1,4 +1,5 @@
 //! Identifiers are types: a runner's id cannot be passed where an integration's is meant.
+use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::error::{Error, Result};
@@ -17,8 +18,9 @@ pub fn parse_uuid(field: &str, text: &str) -> Result<Uuid> {
 macro_rules! id {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, Deserialize)]
         #[sqlx(transparent)]
+        #[serde(transparent)]
         pub struct $name(pub Uuid);
 
         impl $name {
@@ -48,6 +50,12 @@ id! {
     RunnerId;
     /// A runner's SCM integration.
     IntegrationId;
+    /// One process of a runner's agents.
+    AgentId;
+    /// A question to a runner's live agents.
+    CallId;
+    /// A stored credential of one subject for one runner and host.
+    HostTokenId;
     /// An attempt to register a key.
     RegistrationId;
 }

@@ -4,6 +4,7 @@
 //! scanner or a client reject a typing error without asking the server.
 use std::{fmt, time::Duration};
 
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -26,8 +27,9 @@ pub const PERSONAL_LIFE: Duration = Duration::from_hours(30 * 24);
 pub const PERSONAL_LIFE_MAX: Duration = Duration::from_hours(90 * 24);
 
 /// What a token is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Deserialize)]
 #[sqlx(type_name = "text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum TokenKind {
     /// The administrator's token of the first start.
     Admin,
@@ -53,8 +55,9 @@ impl TokenKind {
 }
 
 /// The public part of a token: names its row, opens nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, sqlx::Type)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, sqlx::Type, Deserialize)]
 #[sqlx(transparent)]
+#[serde(transparent)]
 pub struct TokenId(pub String);
 
 impl TokenId {

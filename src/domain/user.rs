@@ -1,4 +1,6 @@
 //! The people of an organization.
+use serde::Deserialize;
+
 use crate::{
     clock::Instant,
     domain::id::UserId,
@@ -6,8 +8,9 @@ use crate::{
 };
 
 /// What a user may do in its organization.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type, Deserialize)]
 #[sqlx(type_name = "text", rename_all = "SCREAMING_SNAKE_CASE")]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Role {
     /// Administers everything.
     Admin,

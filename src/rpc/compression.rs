@@ -63,7 +63,8 @@ fn lists_gzip(value: &HeaderValue) -> bool {
 /// # Errors
 /// `RESOURCE_EXHAUSTED` beyond `limit`, `INVALID_ARGUMENT` for what is not gzip.
 pub(super) fn inflate(compressed: &[u8], limit: usize) -> Result<Bytes, Status> {
-    let expected = compressed.len().saturating_mul(4).min(limit);
+    // Never grown beyond: at the limit and one it is full, and growing would double it.
+    let expected = compressed.len().saturating_mul(4).min(limit.saturating_add(1));
     let mut envelope = Vec::with_capacity(HEADER + expected);
     envelope.resize(HEADER, 0);
     let ceiling = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);

@@ -3,12 +3,8 @@ use uuid::Uuid;
 
 use super::Service;
 use crate::{
-    domain::{
-        access::{Caller, Principal},
-        integration::Integration,
-        runner::Runner,
-    },
-    error::{Error, Kind, Result},
+    domain::{access::Caller, integration::Integration, runner::Runner, secret::Kid},
+    error::{Error, Result},
 };
 
 /// What an agent has already.
@@ -38,7 +34,7 @@ pub enum Content {
     Snapshot(Box<Runner>, Vec<Integration>),
 }
 
-/// Whether the runner can use an integration's client secret.
+/// Whether the runner can use a sealed secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretState {
     /// There is none: OAuth is off.
@@ -56,9 +52,15 @@ impl SecretState {
     #[must_use]
     pub fn of(integration: &Integration, runner: &Runner) -> Self {
         let Some(oauth) = &integration.oauth else { return Self::None };
-        match &oauth.secret {
+        Self::of_kid(oauth.secret.as_ref().map(|secret| &secret.kid), runner)
+    }
+
+    /// The state of a secret that is sealed with this key.
+    #[must_use]
+    pub fn of_kid(kid: Option<&Kid>, runner: &Runner) -> Self {
+        match kid {
             None => Self::Missing,
-            Some(secret) if runner.active_key.as_ref().is_some_and(|key| key.kid == secret.kid) => Self::Ok,
+            Some(kid) if runner.active_key.as_ref().is_some_and(|key| key.kid == *kid) => Self::Ok,
             Some(_) => Self::StaleKey,
         }
     }
@@ -68,11 +70,9 @@ impl Service {
     /// The calling runner's configuration.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`] for anybody but a runner.
+    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner.
     pub async fn configuration(&self, caller: &Caller, known: &KnownConfiguration) -> Result<Configuration> {
-        let Principal::Runner { id } = caller.principal else {
-            return Err(Error::new(Kind::Forbidden, "only the runner's own token may do this"));
-        };
+        let id = caller.runner()?;
         let gone = || Error::not_found("runner");
         let epoch = self.epoch;
         if known.epoch == epoch.to_string() {

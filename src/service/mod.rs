@@ -4,29 +4,43 @@
 //! what a method still decides is whether the thing named is the caller's to see and to change.
 mod authentication;
 mod configuration;
+mod host_tokens;
 mod integrations;
+mod jobs;
+mod live;
+mod liveness;
 mod page_tokens;
 mod retry;
 mod runner_keys;
+mod runner_logs;
 mod runners;
 mod sealing;
+mod secrets;
 mod start;
 mod tokens;
 mod users;
+mod validation;
+mod watch;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
+    jobs::Jobs,
+    live::{Asked, LiveHost, Request, Requests},
+    liveness::{Pulse, StatusUpdate, View},
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
+    secrets::Resealing,
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest},
+    validation::TrialCall,
+    watch::{Event, Gone, Object, Seen, Step, Watch},
 };
-use self::{page_tokens::PageTokens, sealing::KeyCache};
+use self::{live::Desk, page_tokens::PageTokens, sealing::KeyCache, watch::Hub};
 use crate::{
     at_rest::Keyring,
     clock::{Clock, Instant},
@@ -35,6 +49,7 @@ use crate::{
         audit::Actor,
         host::AllowedHosts,
         id::RunnerId,
+        public_url::PublicUrl,
         runner::Runner,
         token::{NewToken, TokenKind},
     },
@@ -52,12 +67,24 @@ pub struct Service {
     keys: KeyCache,
     allowed_hosts: AllowedHosts,
     epoch: Uuid,
+    hub: Hub,
+    desk: Desk,
+    public_url: PublicUrl,
 }
+
+/// How long a stream is silent at most.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 impl Service {
     /// The present moment.
     fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// The same, reached by browsers and forges at `public_url`.
+    #[must_use]
+    pub fn reached_at(self, public_url: PublicUrl) -> Self {
+        Self { public_url, ..self }
     }
 
     /// The caller, about to make one change.

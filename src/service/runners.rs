@@ -7,6 +7,7 @@ use crate::{
     domain::{
         access::Caller,
         id::RunnerId,
+        liveness::Liveness,
         runner::{NewRunner, Runner, RunnerFilter},
         runner_patch::{RunnerPatch, RunnerPlan},
         secret::{Sealed, Secret, SecretPatch},
@@ -62,6 +63,7 @@ impl Service {
             has_metrics_password: password.is_some(),
             active_key: None,
             registered: false,
+            liveness: Liveness::default(),
             revision: 1,
             version: 1,
             created_at: now,

@@ -3,7 +3,10 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{PageTokens, Service, new_token, runners::metrics_password_location, sealing::KeyCache};
+use super::{
+    PageTokens, Service, live::Desk, new_token, runners::metrics_password_location, sealing::KeyCache,
+    watch::Hub,
+};
 use crate::{
     at_rest::{Keyring, KeyringRow, RootKey, SeedState},
     clock::Clock,
@@ -11,6 +14,7 @@ use crate::{
         audit::Actor,
         host::AllowedHosts,
         id::{OrganizationId, UserId},
+        public_url::PublicUrl,
         token::{Credential, TokenKind},
         user::{NewUser, Role},
     },
@@ -31,6 +35,8 @@ pub struct Start {
     pub root_key: RootKey,
     /// Hosts that integrations may name although a rule refuses them.
     pub allowed_hosts: AllowedHosts,
+    /// Where browsers and forges reach the server.
+    pub public_url: PublicUrl,
 }
 
 /// Where the administrator's token comes from.
@@ -66,12 +72,22 @@ impl Start {
         Ok(!store.seeds().await?.is_empty())
     }
 
+    /// Opens a database's keyring with its root key.
+    ///
+    /// # Errors
+    /// [`Kind::DataLoss`] if the root key is another one, or the keyring is damaged.
+    pub fn unlock(root_key: &RootKey, seeds: Vec<StoredSeed>) -> Result<Keyring> {
+        let rows = seeds.into_iter().map(keyring_row).collect::<Result<Vec<_>>>()?;
+        Keyring::unlock(root_key, &rows)
+            .map_err(|error| Error::new(Kind::DataLoss, format!("the keyring stays closed: {error}")))
+    }
+
     /// Opens the keyring, proves that it opens what is stored, and makes the first administrator.
     ///
     /// # Errors
     /// [`Kind::DataLoss`] if the root key is not the database's; nothing was written then.
     pub async fn service(self, admin: Admin<'_>) -> Result<Service> {
-        let Self { store, clock, root_key, allowed_hosts } = self;
+        let Self { store, clock, root_key, allowed_hosts, public_url } = self;
         let keyring = open_keyring(&store, &clock, &root_key).await?;
         prove(&store, &keyring).await?;
         first_start(&store, &clock, &admin).await?;
@@ -80,7 +96,18 @@ impl Start {
         let epoch = store.epoch().await?;
         let pages = PageTokens::new(&keyring)?;
         let store = Arc::new(store);
-        Ok(Service { store, clock, keyring, pages, keys: KeyCache::default(), allowed_hosts, epoch })
+        Ok(Service {
+            store,
+            clock,
+            keyring,
+            pages,
+            keys: KeyCache::default(),
+            allowed_hosts,
+            epoch,
+            hub: Hub::default(),
+            desk: Desk::default(),
+            public_url,
+        })
     }
 }
 
@@ -96,9 +123,7 @@ async fn open_keyring(store: &Store, clock: &Clock, root_key: &RootKey) -> Resul
         };
         store.first_seed(seed).await?;
     }
-    let rows = store.seeds().await?.into_iter().map(keyring_row).collect::<Result<Vec<_>>>()?;
-    Keyring::unlock(root_key, &rows)
-        .map_err(|error| Error::new(Kind::DataLoss, format!("the keyring stays closed: {error}")))
+    Start::unlock(root_key, store.seeds().await?)
 }
 
 fn keyring_row(seed: StoredSeed) -> Result<KeyringRow> {

@@ -1,7 +1,10 @@
 //! The change log of a runner and the audit log: rows written inside the change's own transaction.
 use uuid::Uuid;
 
-use super::tx::{Tx, dialect, execute, on_tx};
+use super::{
+    signals::Signal,
+    tx::{Tx, dialect, execute, on_tx},
+};
 use crate::{
     domain::{
         audit::{Actor, Entry},
@@ -40,10 +43,27 @@ pub(super) async fn log_change(
         Operation::Delete => "DELETE",
     };
     let sql = dialect(tx, SQLITE, POSTGRES);
-    match execute!(tx, sql, runner, actor.organization, actor.at, operation, kind, object)? {
-        0 => Err(Error::not_found("runner")),
-        _ => Ok(()),
+    if execute!(tx, sql, runner, actor.organization, actor.at, operation, kind, object)? == 0 {
+        return Err(Error::not_found("runner"));
     }
+    tx.signals.push(Signal::Changed(runner));
+    Ok(())
+}
+
+/// Adds to the change that was just logged whose credential it is about, and where: once it is deleted, an
+/// agent knows it by nothing else.
+pub(super) async fn name_credential(tx: &mut Tx, runner: RunnerId, host: &str, subject: Uuid) -> Result<()> {
+    const SQL: &str = "UPDATE configuration_change SET host = $2, subject_id = $3 WHERE runner_id = $1 \
+        AND revision = (SELECT revision FROM runner WHERE id = $1)";
+    execute!(tx, SQL, runner, host, subject).map(|_| ())
+}
+
+/// The same for a credential whose host and subject are stored.
+pub(super) async fn name_stored_credential(tx: &mut Tx, runner: RunnerId, id: Uuid) -> Result<()> {
+    const SQL: &str = "UPDATE configuration_change SET host = (SELECT host FROM host_token WHERE id = $2), \
+        subject_id = (SELECT subject_id FROM host_token WHERE id = $2) WHERE runner_id = $1 \
+        AND revision = (SELECT revision FROM runner WHERE id = $1)";
+    execute!(tx, SQL, runner, id).map(|_| ())
 }
 
 /// Locks a runner's row until the transaction ends, for a step that must look before it changes anything.

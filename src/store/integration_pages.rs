@@ -3,7 +3,8 @@
 //! A page of one runner is asked together with the caller's token and what the access rules need to know of
 //! the runner, for all requests that wait at that moment, in one query and one value per page.
 use futures_util::future::BoxFuture;
-use sqlx::{Connection, FromRow, PgPool, SqliteConnection};
+use serde::Deserialize;
+use sqlx::{ColumnIndex, Connection, Decode, FromRow, PgPool, Row, SqliteConnection, Type};
 use uuid::Uuid;
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     combine::Answer,
     failure::failure,
     on, record, sqlite,
-    token_lookup::{Columns, StoredToken, token_columns, token_joins},
+    token_lookup::{Columns, StoredToken, token_columns, token_joins, token_json},
 };
 use crate::{
     domain::{
@@ -55,24 +56,24 @@ pub enum IntegrationScope {
     CreatedBy(UserId),
 }
 
-#[derive(FromRow)]
-struct Found {
+/// What was found beside the records: columns of PostgreSQL, or SQLite's JSON array of the same order.
+#[derive(Deserialize, FromRow)]
+struct Facts {
     n: i64,
     #[sqlx(flatten)]
     token: Columns,
     runner_id: Option<RunnerId>,
     runner_organization: Option<OrganizationId>,
     runner_creator: Option<UserId>,
-    records: Option<Vec<u8>>,
 }
 
-impl Found {
-    fn page(self, request: PageRequest) -> Result<RunnerPage> {
+impl Facts {
+    fn page(self, request: PageRequest, records: Option<&[u8]>) -> Result<RunnerPage> {
         let runner = match (self.runner_id, self.runner_organization, self.runner_creator) {
             (Some(id), Some(organization), Some(creator)) => Some(RunnerFacts { id, organization, creator }),
             _ => None,
         };
-        let mut rows = record::decode_all(self.records.as_deref().unwrap_or_default())?;
+        let mut rows = record::decode_all(records.unwrap_or_default())?;
         // SQLite would sort copies of the records; in practice they come in order already.
         rows.sort_unstable_by_key(|row| row.id);
         let page = Page::cut(rows, request.size, |row| row.id.0);
@@ -80,11 +81,21 @@ impl Found {
     }
 }
 
-fn in_order(found: Vec<Found>, questions: &[RunnerPageQuery]) -> Result<Vec<RunnerPage>> {
+/// Decodes the rows where the driver keeps them: the records are too many bytes to copy once more.
+fn in_order<R: Row>(
+    found: &[R],
+    questions: &[RunnerPageQuery],
+    facts: impl Fn(&R) -> Result<Facts>,
+) -> Result<Vec<RunnerPage>>
+where
+    for<'r> &'r [u8]: Decode<'r, R::Database> + Type<R::Database>,
+    &'static str: ColumnIndex<R>,
+{
     let mut pages: Vec<_> = questions.iter().map(|_| None).collect();
     for row in found {
-        let Some(n) = usize::try_from(row.n).ok().filter(|n| *n < pages.len()) else { continue };
-        pages[n] = Some(row.page(questions[n].page)?);
+        let facts = facts(row)?;
+        let Some(n) = usize::try_from(facts.n).ok().filter(|n| *n < pages.len()) else { continue };
+        pages[n] = Some(facts.page(questions[n].page, row.try_get("records").map_err(failure)?)?);
     }
     let missing = || Error::internal("a page query has too few answers");
     pages.into_iter().map(|page| page.ok_or_else(missing)).collect()
@@ -95,19 +106,13 @@ fn limit(questions: &[RunnerPageQuery]) -> i64 {
     questions.iter().map(|question| question.page.size.with_lookahead()).max().unwrap_or_default()
 }
 
-macro_rules! runner_columns {
-    () => {
-        "r.id AS runner_id, r.organization_id AS runner_organization, r.creator_id AS runner_creator"
-    };
-}
-
-/// For SQLite: the questions as a JSON array of arrays, and the highest limit.
+/// For SQLite: the questions as a JSON array of arrays, and the highest limit. All but the records is one JSON
+/// array, because the driver pays for every cell.
 pub(super) const SQLITE_PAGES: &str = concat!(
-    "SELECT a.key AS n, ",
-    token_columns!(),
-    ", ",
-    runner_columns!(),
-    ", (SELECT CAST(group_concat(p.record, '') AS BLOB) FROM \
+    "SELECT json_array(a.key, ",
+    token_json!(),
+    ", nullif(hex(r.id), ''), nullif(hex(r.organization_id), ''), nullif(hex(r.creator_id), '')) AS facts, \
+     (SELECT CAST(group_concat(p.record, '') AS BLOB) FROM \
         (SELECT i.id, i.record FROM scm_integration i \
          WHERE i.runner_id = unhex(a.value ->> 1) AND i.id > unhex(a.value ->> 2) \
          ORDER BY i.id LIMIT $2) p) AS records \
@@ -126,8 +131,12 @@ impl Answer<RunnerPageQuery, RunnerPage> for SqliteRunnerPages {
             let asked: Vec<_> =
                 questions.iter().map(|q| (&q.token.0, hex(q.runner.0), hex(q.page.after.0))).collect();
             let asked = serde_json::to_string(&asked).map_err(Error::internal)?;
-            let query = sqlx::query_as(SQLITE_PAGES).bind(asked).bind(limit(questions));
-            in_order(sqlite::rows(&mut self.0, query, questions.len()).await?, questions)
+            let query = sqlx::query(SQLITE_PAGES).bind(asked).bind(limit(questions));
+            let found = sqlite::rows(&mut self.0, query, questions.len()).await?;
+            in_order(&found, questions, |row| {
+                let facts = row.try_get("facts").map_err(failure)?;
+                serde_json::from_str(facts).map_err(Error::internal)
+            })
         })
     }
 
@@ -144,9 +153,8 @@ impl Answer<RunnerPageQuery, RunnerPage> for PostgresRunnerPages {
         const SQL: &str = concat!(
             "SELECT a.n - 1 AS n, ",
             token_columns!(),
-            ", ",
-            runner_columns!(),
-            ", p.records FROM unnest($1::text[], $3::uuid[], $4::uuid[]) \
+            ", r.id AS runner_id, r.organization_id AS runner_organization, r.creator_id AS runner_creator, \
+                p.records FROM unnest($1::text[], $3::uuid[], $4::uuid[]) \
                 WITH ORDINALITY a (token_id, runner_id, after_id, n) ",
             token_joins!("a.token_id"),
             "LEFT JOIN runner r ON r.id = a.runner_id \
@@ -158,8 +166,9 @@ impl Answer<RunnerPageQuery, RunnerPage> for PostgresRunnerPages {
             let tokens: Vec<_> = questions.iter().map(|question| question.token.0.clone()).collect();
             let runners: Vec<_> = questions.iter().map(|question| question.runner.0).collect();
             let after: Vec<_> = questions.iter().map(|question| question.page.after.0).collect();
-            let query = sqlx::query_as(SQL).bind(tokens).bind(limit(questions)).bind(runners).bind(after);
-            in_order(query.fetch_all(&self.0).await.map_err(failure)?, questions)
+            let query = sqlx::query(SQL).bind(tokens).bind(limit(questions)).bind(runners).bind(after);
+            let found = query.fetch_all(&self.0).await.map_err(failure)?;
+            in_order(&found, questions, |row| Facts::from_row(row).map_err(failure))
         })
     }
 

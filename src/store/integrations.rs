@@ -4,16 +4,21 @@ use sqlx::FromRow;
 use super::{
     Store,
     changes::{Operation, lock_runner, log_audit, log_change},
+    host_token_pages::remove_of_integration,
     on, record,
     runner_keys::{require_active, retire_unused_keys},
-    tx::{changed_meanwhile, execute, on_tx, version},
+    sealed_secrets::remove_secrets_of,
+    tx::{Tx, changed_meanwhile, execute, on_tx, version},
 };
 use crate::{
+    clock::Instant,
     domain::{
         access::RunnerFacts,
         audit::{Actor, Entry},
+        host_token::Source,
         id::{IntegrationId, OrganizationId, RunnerId, UserId},
         integration::Integration,
+        liveness::GRACE,
         secret::{Kid, Sealed},
     },
     error::{Error, Kind, Result},
@@ -50,6 +55,8 @@ pub struct Update {
     pub expected_version: u64,
     /// What changed, for the audit log: names of fields, never values.
     pub changed: Vec<&'static str>,
+    /// Host tokens of these sources go.
+    pub drops: Vec<Source>,
 }
 
 impl Store {
@@ -107,6 +114,23 @@ impl Store {
         found.map(Found::decode).transpose()
     }
 
+    /// Up to 25 runners of the organization, or those one user created, that have an integration for a host in
+    /// lower case, oldest first; and whether their agents live at `now`.
+    pub async fn runners_at(
+        &self,
+        organization: OrganizationId,
+        creator: Option<UserId>,
+        host: &str,
+        now: Instant,
+    ) -> Result<Vec<(RunnerId, bool)>> {
+        const SQL: &str = "SELECT DISTINCT i.runner_id, coalesce(s.alive_at, 0) > $4 FROM scm_integration i \
+            LEFT JOIN runner_status s ON s.runner_id = i.runner_id \
+            WHERE i.organization_id = $1 AND ($2 IS NULL OR i.creator_id = $2) \
+            AND (i.host_key = $3 OR i.host_key LIKE $3 || '/%') ORDER BY i.runner_id LIMIT 25";
+        on!(self, pool => sqlx::query_as(SQL)
+            .bind(organization).bind(creator).bind(host).bind(now.minus(GRACE)).fetch_all(pool).await)
+    }
+
     /// Replaces an integration by compare-and-swap on its version.
     ///
     /// # Errors
@@ -129,14 +153,46 @@ impl Store {
                 if secret(new) != secret(&stored) {
                     require_active(tx, new.runner, kid(new)).await?;
                 }
+                if secret(new).is_some() || new.oauth.is_none() {
+                    // If its secret was wiped, that is mended now.
+                    remove_secrets_of(tx, new.id.0).await?;
+                }
                 let expected = version(update.expected_version);
                 let (kid, next) = (kid(new), version(new.version));
                 if execute!(tx, SQL, new.id, expected, kid, next, encoded, new.runner)? == 0 {
                     return Err(changed_meanwhile());
                 }
+                let dropped = drop_host_tokens(tx, actor, new, &update.drops).await?;
                 retire_unused_keys(tx, new.runner).await?;
-                let entry =
-                    Entry::new("scm_integration.update", &new.id).with("changed", update.changed.clone());
+                let entry = Entry::new("scm_integration.update", &new.id)
+                    .with("changed", update.changed.clone())
+                    .with("host_tokens_deleted", dropped);
+                log_audit(tx, actor, &entry).await
+            })
+        })
+        .await
+    }
+
+    /// Deletes the host tokens of `sources` that came by an integration, which itself stays as it is.
+    pub async fn drop_host_tokens(
+        &self,
+        actor: Actor,
+        integration: Integration,
+        sources: Vec<Source>,
+    ) -> Result<()> {
+        self.write((actor, integration, sources), |tx, (actor, integration, sources)| {
+            Box::pin(async move {
+                if !lock_runner(tx, actor, integration.runner).await? {
+                    return Ok(());
+                }
+                let dropped = drop_host_tokens(tx, actor, integration, sources).await?;
+                if dropped == 0 {
+                    return Ok(());
+                }
+                retire_unused_keys(tx, integration.runner).await?;
+                let entry = Entry::new("scm_integration.update", &integration.id)
+                    .with("changed", Vec::<&str>::new())
+                    .with("host_tokens_deleted", dropped);
                 log_audit(tx, actor, &entry).await
             })
         })
@@ -161,16 +217,34 @@ impl Store {
                 let (integration, _) = found.decode()?;
                 log_change(tx, actor, integration.runner, Operation::Delete, (OBJECT, id.0)).await?;
                 execute!(tx, DELETE, *id)?;
+                remove_secrets_of(tx, id.0).await?;
+                let sources = [Source::Oauth, Source::Pat];
+                let dropped = drop_host_tokens(tx, actor, &integration, &sources).await?;
                 retire_unused_keys(tx, integration.runner).await?;
                 let entry = Entry::new("scm_integration.delete", id)
                     .with("runner", integration.runner.to_string())
-                    .with("host", integration.host.as_str());
+                    .with("host", integration.host.as_str())
+                    .with("host_tokens_deleted", dropped);
                 log_audit(tx, actor, &entry).await?;
                 Ok(true)
             })
         })
         .await
     }
+}
+
+async fn drop_host_tokens(
+    tx: &mut Tx,
+    actor: &Actor,
+    integration: &Integration,
+    sources: &[Source],
+) -> Result<u32> {
+    let mut dropped = 0;
+    for source in sources {
+        let which = (integration.runner, integration.id, &integration.host);
+        dropped += remove_of_integration(tx, actor, which, *source).await?;
+    }
+    Ok(dropped)
 }
 
 fn secret(integration: &Integration) -> Option<&Sealed> {

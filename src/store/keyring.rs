@@ -1,7 +1,7 @@
 //! The keyring's rows: seeds wrapped with the root key, never in clear.
-use sqlx::FromRow;
+use sqlx::{FromRow, PgPool, SqliteConnection};
 
-use super::{Store, on, tx::execute};
+use super::{Store, failure::failure, on, sqlite::number, tx::execute};
 use crate::{clock::Instant, error::Result};
 
 /// One seed of the keyring as stored.
@@ -19,12 +19,33 @@ pub struct StoredSeed {
     pub created_at: Instant,
 }
 
+/// Every seed that is not retired.
+const SEEDS: &str = "SELECT key_id, state, wrapped_seed, root_fingerprint, created_at FROM keyring \
+    WHERE state <> 'RETIRED' ORDER BY key_id";
+
+/// What the keyring of an SQLite file holds, whose schema may be that of an older release, or none yet.
+pub(super) async fn sqlite_seeds(connection: &mut SqliteConnection) -> Result<Vec<StoredSeed>> {
+    const TABLES: &str = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'keyring'";
+    if number(connection, TABLES).await? == 0 {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as(SEEDS).fetch_all(connection).await.map_err(failure)
+}
+
+/// The same of a PostgreSQL database.
+pub(super) async fn postgres_seeds(pool: &PgPool) -> Result<Vec<StoredSeed>> {
+    const TABLE: &str = "SELECT to_regclass('keyring') IS NOT NULL";
+    let there: bool = sqlx::query_scalar(TABLE).fetch_one(pool).await.map_err(failure)?;
+    if !there {
+        return Ok(Vec::new());
+    }
+    sqlx::query_as(SEEDS).fetch_all(pool).await.map_err(failure)
+}
+
 impl Store {
     /// Every seed that is not retired.
     pub async fn seeds(&self) -> Result<Vec<StoredSeed>> {
-        const SQL: &str = "SELECT key_id, state, wrapped_seed, root_fingerprint, created_at FROM keyring \
-            WHERE state <> 'RETIRED' ORDER BY key_id";
-        on!(self, pool => sqlx::query_as(SQL).fetch_all(pool).await)
+        on!(self, pool => sqlx::query_as(SEEDS).fetch_all(pool).await)
     }
 
     /// Stores the first seed, unless another replica was faster: then nothing happens.

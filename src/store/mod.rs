@@ -4,21 +4,31 @@
 //! PostgreSQL share; where they differ, both texts stand side by side in the file that needs them.
 //! Reads run on whichever pool is open (`on!`); writes are steps given to `Store::write`.
 mod bootstrap;
+mod change_log;
 mod changes;
 mod combine;
 mod configuration;
 mod failure;
+mod host_token_pages;
+mod host_tokens;
 mod integration_pages;
 mod integrations;
 mod keyring;
+mod live_calls;
+mod liveness;
 mod migrate;
+mod notes;
 #[cfg(test)]
 mod plans;
 mod postgres;
 mod record;
 mod registrations;
+mod reseal;
 mod runner_keys;
 mod runners;
+mod sealed_secrets;
+mod secret_pages;
+mod signals;
 mod sqlite;
 #[cfg(test)]
 mod steps;
@@ -27,25 +37,33 @@ mod tokens;
 mod tx;
 mod url;
 mod users;
+mod wipe;
 mod writer;
 
-use std::{fs::File, path::PathBuf};
+use std::{fs::File, path::PathBuf, sync::Arc};
 
 use sqlx::{PgPool, SqlitePool};
 
 pub use self::{
     bootstrap::FirstAdmin,
+    change_log::Change,
     configuration::Configured,
+    host_tokens::{NewHostTokenRow, Update as HostTokenUpdate},
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
+    live_calls::{NewCallRow, Progress},
+    liveness::{Agent, StreamChange},
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
+    reseal::Reseal,
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
+    sealed_secrets::{NewSecret, SecretChange},
+    signals::Signal,
     token_lookup::{StoredToken, TokenOwner},
     tokens::NewTokenRow,
     url::DatabaseUrl,
 };
-use self::{combine::Combiner, writer::Writer};
+use self::{combine::Combiner, signals::Signals, writer::Writer};
 use crate::{domain::token::TokenId, error::Result};
 
 /// Where the data is.
@@ -89,6 +107,7 @@ pub struct Store {
     database: Database,
     tokens: Combiner<TokenId, Option<StoredToken>>,
     runner_pages: Combiner<RunnerPageQuery, RunnerPage>,
+    signals: Arc<Signals>,
 }
 
 impl Store {
@@ -100,15 +119,28 @@ impl Store {
     /// [`Kind::Precondition`](crate::error::Kind::Precondition) if it is of a newer release or on a network
     /// file system.
     pub async fn open(location: &Location) -> Result<Self> {
+        Self::open_if(location, |_| Ok(())).await
+    }
+
+    /// The same, if `fits` finds nothing wrong with the keyring, which is empty if there is none yet. Until then
+    /// nothing is written: the schema may still be that of an older release.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and those of `fits`.
+    pub async fn open_if(
+        location: &Location,
+        fits: impl FnOnce(Vec<StoredSeed>) -> Result<()> + Send,
+    ) -> Result<Self> {
         match location {
-            Location::Sqlite(path) => sqlite::open(path).await,
-            Location::Postgres(url) => postgres::open(url.expose()).await,
+            Location::Sqlite(path) => sqlite::open(path, fits).await,
+            Location::Postgres(url) => postgres::open(url.expose(), fits).await,
         }
     }
 
     /// Ends every connection; what was queued is finished first. SQLite's last connection empties the
     /// write-ahead log into the file, and the last one is the writer's.
     pub async fn close(&self) {
+        self.signals.close();
         self.tokens.close().await;
         self.runner_pages.close().await;
         match &self.database {
@@ -129,6 +161,17 @@ impl Store {
     /// Whatever it answers instead.
     pub async fn ping(&self) -> Result<()> {
         on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(|_| ()))
+    }
+
+    /// Hints from now on that something changed.
+    pub fn signals(&self) -> tokio::sync::broadcast::Receiver<Signal> {
+        self.signals.subscribe()
+    }
+
+    /// Whether other servers may work on the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.database, Database::Postgres(_))
     }
 
     /// How many writes were acknowledged and how many COMMITs that took: (writes, commits). PostgreSQL

@@ -3,11 +3,12 @@ use std::{
     fs::{File, TryLockError},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
+    sync::Arc,
 };
 
 use sqlx::{
-    ConnectOptions, Connection, FromRow, Row, Sqlite, SqliteConnection,
-    query::QueryAs,
+    ConnectOptions, Connection, Row, Sqlite, SqliteConnection,
+    query::Query,
     sqlite::{
         SqliteArguments, SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions,
         SqliteRow, SqliteSynchronous,
@@ -15,8 +16,9 @@ use sqlx::{
 };
 
 use super::{
-    Database, Lanes, Store, combine::Combiner, failure::failure, integration_pages::SqliteRunnerPages,
-    migrate, token_lookup::SqliteTokens, writer::Writer,
+    Database, Lanes, Store, StoredSeed, combine::Combiner, failure::failure,
+    integration_pages::SqliteRunnerPages, keyring::sqlite_seeds, migrate, signals::Signals,
+    token_lookup::SqliteTokens, writer::Writer,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -24,6 +26,9 @@ use crate::error::{Error, Kind, Result};
 const APPLICATION_ID: i32 = 0x5365_616c;
 /// Readers besides the two that answer combined reads.
 const READERS: u32 = 2;
+/// Bytes of a page in a new file: most rows with their ciphertext fit several times, so that a page of a list is a
+/// few reads.
+const PAGE: u32 = 8_192;
 /// Pages of one connection's cache: 512 KiB.
 const CACHE: &str = "-512";
 
@@ -42,7 +47,7 @@ const REQUIRED: [(&str, &str); 11] = [
     ("temp_store", "2"),
 ];
 
-pub(super) async fn open(path: &Path) -> Result<Store> {
+pub(super) async fn open(path: &Path, fits: impl FnOnce(Vec<StoredSeed>) -> Result<()>) -> Result<Store> {
     refuse_network_file_system(path)?;
     refuse_foreign(path).await?;
     let lock = lock(path)?;
@@ -50,6 +55,7 @@ pub(super) async fn open(path: &Path) -> Result<Store> {
     let options = options(path);
     let mut writer = options.connect().await.map_err(failure)?;
     verify(&mut writer).await?;
+    fits(sqlite_seeds(&mut writer).await?)?;
     migrate::sqlite(&mut writer, APPLICATION_ID).await?;
 
     let reading = options.pragma("query_only", "1");
@@ -61,15 +67,15 @@ pub(super) async fn open(path: &Path) -> Result<Store> {
                 verify_reader(connection).await.map_err(|error| sqlx::Error::Configuration(error.into()))
             })
         })
-        .connect_with(reading.clone())
-        .await
-        .map_err(failure)?;
+        .connect_lazy_with(reading.clone());
     let mut tokens = reading.connect().await.map_err(failure)?;
     verify_reader(&mut tokens).await?;
     let mut pages = reading.connect().await.map_err(failure)?;
     verify_reader(&mut pages).await?;
+    let signals = Arc::new(Signals::alone());
     Ok(Store {
-        database: Database::Sqlite(Lanes { read, write: Writer::start(writer), lock }),
+        database: Database::Sqlite(Lanes { read, write: Writer::start(writer, Arc::clone(&signals)), lock }),
+        signals,
         tokens: Combiner::start(SqliteTokens(tokens)),
         runner_pages: Combiner::start(SqliteRunnerPages(pages)),
     })
@@ -104,14 +110,11 @@ async fn look(options: &SqliteConnectOptions) -> Result<(i64, i64)> {
 
 /// The rows of a combined query, one per question. A lone one is taken without waiting for the end of the
 /// statement, which would wake this thread once more.
-pub(super) async fn rows<T>(
+pub(super) async fn rows(
     connection: &mut SqliteConnection,
-    query: QueryAs<'_, Sqlite, T, SqliteArguments>,
+    query: Query<'_, Sqlite, SqliteArguments>,
     questions: usize,
-) -> Result<Vec<T>>
-where
-    T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-{
+) -> Result<Vec<SqliteRow>> {
     let found = match questions {
         1 => query.fetch_optional(connection).await.map(|row| row.into_iter().collect()),
         _ => query.fetch_all(connection).await,
@@ -128,6 +131,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
+        .page_size(PAGE)
         .auto_vacuum(SqliteAutoVacuum::None)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full)

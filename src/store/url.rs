@@ -11,6 +11,16 @@ use zeroize::Zeroizing;
 pub struct DatabaseUrl(Zeroizing<String>);
 
 impl DatabaseUrl {
+    /// Whether it holds a password, before its host or among its parameters.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        let (_, rest) = self.0.split_once("://").unwrap_or_default();
+        let (address, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+        // A password may hold any character that was not escaped, so the last @ ends it.
+        let user = address.rsplit_once('@').map_or("", |(user, _)| user);
+        user.contains(':') || parameters.split('&').any(|one| one.starts_with("password="))
+    }
+
     /// The URL itself, for connecting.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -27,5 +37,26 @@ impl From<String> for DatabaseUrl {
 impl fmt::Debug for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("DatabaseUrl(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_seen_where_they_may_stand() {
+        let has = |url: &str| DatabaseUrl::from(url.to_owned()).has_password();
+        for url in [
+            "postgres://u:p@h/db",
+            "postgresql://u:p/@w@h:5432/db",
+            "postgres://h/db?a=b&password=p",
+            "x://:p@h",
+        ] {
+            assert!(has(url), "{url}");
+        }
+        for url in ["", "postgres://h:5432/db", "postgres://u@h:5432/db?sslmode=require", "sqlite://a:b.db"] {
+            assert!(!has(url), "{url}");
+        }
     }
 }

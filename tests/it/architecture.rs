@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 use crate::source::{condensed, sources};
 
 /// A layer and what it must not name: modules of the crate, or crates.
-const FORBIDDEN: [(&str, &[&str]); 20] = [
+const FORBIDDEN: [(&str, &[&str]); 21] = [
     (
         "agent",
         &[
@@ -83,6 +83,7 @@ const FORBIDDEN: [(&str, &[&str]); 20] = [
     ("error", &[NOTHING_OF_OURS, "sqlx", "prost", "axum", "reqwest", "tokio"]),
     ("harden", &[NOTHING_OF_OURS]),
     ("private_file", &[NOTHING_OF_OURS]),
+    ("trim", &[NOTHING_OF_OURS]),
     ("wkt", &[NOTHING_OF_OURS]),
     ("zero_alloc", &[NOTHING_OF_OURS]),
 ];

@@ -209,7 +209,7 @@ async fn a21_issuers() {
     for bad in ["http://login.example.com", "https://127.0.0.1/"] {
         admin.update_integration(&id, &secret(bad)).await.blames("issuer_url");
     }
-    assert_eq!(agent.opened(&id).await, "client_secret");
+    assert_eq!(agent.opened(&id).await, "canary-client-secret-4711");
 }
 
 /// A29: which SCMs there are, and members that only one of them has.
@@ -226,7 +226,7 @@ async fn a29_members_of_one_scm_only() {
         let directory = json!({ "scmId": scm, "host": host, "virtualDirectory": "/tfs" });
         admin.try_integrate(&agent.runner, &directory).await.blames("virtual_directory");
         let plain = admin.integrate(&agent.runner, &json!({ "scmId": scm, "host": host })).await;
-        assert_eq!(agent.opened(&plain).await, "client_secret");
+        assert_eq!(agent.opened(&plain).await, "canary-client-secret-4711");
         admin
             .update_integration(&plain, &json!({ "virtualDirectory": "/x" }))
             .await

@@ -28,7 +28,7 @@ async fn what_is_created_is_read_back_and_only_the_runner_opens_it(server: &Test
     });
     assert_eq!(shown, expected);
     assert_eq!(agent.actor.integration(&id).await, expected);
-    assert_eq!(agent.opened(&id).await, "client_secret");
+    assert_eq!(agent.opened(&id).await, "canary-client-secret-4711");
     assert_eq!(agent.configured(&id).await["encryptedClientSecret"], *sealed);
 }
 
@@ -152,7 +152,7 @@ async fn absent_and_null_leave_and_values_set(server: &TestServer) {
 
     admin.update_integration(&id, &json!({ "pat": false })).await.ok();
     assert_eq!(admin.integration(&id).await.get("pat"), None);
-    assert_eq!(agent.opened(&id).await, "client_secret");
+    assert_eq!(agent.opened(&id).await, "canary-client-secret-4711");
     admin.update_integration(&id, &json!({ "oauthPlaintextClientSecret": "rotated" })).await.ok();
     assert_eq!(agent.opened(&id).await, "rotated");
     assert_eq!(agent.configured(&id).await["version"], "3");
@@ -212,7 +212,7 @@ async fn a27_secrets(server: &TestServer) {
         let create = json!({ "host": "ghe.example.com", "oauthPlaintextClientSecret": bad });
         admin.try_integrate(&agent.runner, &create).await.blames("oauth_plaintext_client_secret");
     }
-    assert_eq!(agent.opened(&id).await, "client_secret");
+    assert_eq!(agent.opened(&id).await, "canary-client-secret-4711");
     let emoji = "🦭".repeat(1_024);
     for length in [1, 190, 191, 4_096] {
         let secret = "x".repeat(length);
@@ -270,7 +270,7 @@ async fn a34_deleted_is_not_found(server: &TestServer) {
     got.refused(404, "not_found", "SCM integration not found");
     assert_eq!(agent.configuration().await["integrations"], Value::Null);
     let again = admin.integrate(&agent.runner, &json!({})).await;
-    assert_eq!(agent.opened(&again).await, "client_secret");
+    assert_eq!(agent.opened(&again).await, "canary-client-secret-4711");
 }
 
 on_both_stores!(

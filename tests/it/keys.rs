@@ -40,7 +40,7 @@ async fn the_first_key_becomes_active_by_itself(server: &TestServer) {
         assert!(shown["createdAt"].is_string() && shown["activatedAt"].is_string(), "{shown}");
         assert_eq!(shown.get("revokedAt"), None);
         let id = admin.integrate(&agent.runner, &json!({})).await;
-        assert_eq!(agent.opened(&id).await, "client_secret");
+        assert_eq!(agent.opened(&id).await, "canary-client-secret-4711");
         // The same key again is the same key, without another row.
         assert_eq!(agent.register(&key).await, (kid, state));
         assert_eq!(states(&agent).await.len(), 1);
@@ -67,7 +67,7 @@ async fn a_later_key_without_proof_of_the_old_waits_for_approval(server: &TestSe
     admin.approve(&second).await.refused(400, "failed_precondition", "PENDING");
     assert!(states(&agent).await.contains(&(first.clone(), "RETIRING".to_owned())));
     assert_eq!(agent.configured(&id).await["secretState"], "SECRET_STATE_STALE_KEY");
-    assert_eq!(agent.opened(&id).await, "client_secret", "the old key still opens it");
+    assert_eq!(agent.opened(&id).await, "canary-client-secret-4711", "the old key still opens it");
     // When nothing names the old key any more it is RETIRED, by itself.
     admin.update_integration(&id, &json!({ "oauthPlaintextClientSecret": "again" })).await.ok();
     assert!(states(&agent).await.contains(&(first, "RETIRED".to_owned())));

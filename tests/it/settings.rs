@@ -1,5 +1,5 @@
 //! What `sealink serve` refuses before it touches anything.
-use std::{net::TcpListener, path::Path, process::Command};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
 use tempfile::TempDir;
 
@@ -22,6 +22,7 @@ fn wrong_settings_are_named_before_anything_is_made() {
     for (key, value) in [
         ("server.listen", "nowhere"),
         ("server.reflection", "perhaps"),
+        ("server.public_url", "sealink.example.com"),
         ("database.url", "mysql://db"),
         ("database.url", "sqlite://"),
         ("cors.allowed_origins", "*"),
@@ -56,4 +57,50 @@ fn an_address_in_use_leaves_no_data_behind() {
     assert_eq!(code, Some(69), "{said}");
     assert!(said.contains("cannot listen on"), "{said}");
     assert!(!data.exists());
+}
+
+#[test]
+fn a_password_is_no_argument() {
+    let directory = TempDir::new().expect("a directory");
+    let data = directory.path().join("data");
+    for url in ["postgres://sealink:PASSWORD@127.0.0.1:1/db", "postgres://127.0.0.1:1/db?password=PASSWORD"] {
+        let (code, said) = serve(&data, &[], &["--database-url", url]);
+        assert_eq!(code, Some(64), "{said}");
+        assert!(said.contains("SEALINK_DATABASE_URL") && !said.contains("PASSWORD"), "{said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+        // In the environment it is taken, and the server is not there.
+        let (code, said) = serve(&data, &[("SEALINK_DATABASE_URL", url)], &[]);
+        assert!(
+            code != Some(64) && said.contains("cannot be reached") && !said.contains("PASSWORD"),
+            "{said}"
+        );
+    }
+}
+
+/// A wrong address ends the server after it has looked at its directory.
+#[test]
+fn a_data_directory_that_others_may_enter_is_narrowed_or_refused() {
+    let directory = TempDir::new().expect("a directory");
+    let nowhere = [("SEALINK_DATABASE_URL", "postgres://127.0.0.1:1/db")];
+    let mode = |path: &Path| fs::metadata(path).expect("a directory").permissions().mode() & 0o777;
+    let open = |name: &str, file: Option<&str>| {
+        let data = directory.path().join(name);
+        fs::create_dir(&data).expect("made");
+        file.iter().for_each(|file| fs::write(data.join(file), "").expect("written"));
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o755)).expect("opened");
+        data
+    };
+    for (name, file) in [("empty", None), ("used", Some("lock"))] {
+        let data = open(name, file);
+        let (_, said) = serve(&data, &nowhere, &[]);
+        assert!(said.contains("had mode 0755") && said.contains("cannot be reached"), "{said}");
+        assert_eq!(mode(&data), 0o700);
+        let (_, said) = serve(&data, &nowhere, &[]);
+        assert!(!said.contains("mode"), "said once: {said}");
+    }
+    let data = open("shared", Some("holiday.jpg"));
+    let (code, said) = serve(&data, &nowhere, &[]);
+    assert_eq!(code, Some(78), "{said}");
+    assert!(said.contains("chmod 700") && said.lines().count() == 1, "{said}");
+    assert_eq!((mode(&data), fs::read_dir(&data).expect("readable").count()), (0o755, 1), "left as it was");
 }

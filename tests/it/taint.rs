@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 
 use base64::{
     Engine,
-    engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use prost::Message;
 use sealink::{pb, seal::open::PrivateKey};
@@ -11,65 +11,20 @@ use serde_json::{Value, json};
 
 use crate::{
     process::Process,
-    support::{Actor, Agent, Database, new_id},
+    support::{Actor, Agent, Canary, Database, TestServer, hex, new_id},
 };
 
-/// Answers that hand out a token: that is where it belongs.
-const ISSUERS: [&str; 4] = ["ExchangeToken", "CreateRunner", "CreateRunnerToken", "CreateToken"];
-
-/// Something that must appear nowhere.
-struct Canary {
-    name: &'static str,
-    /// Every spelling a leak could have.
-    spellings: Vec<Vec<u8>>,
-}
-
-impl Canary {
-    fn new(name: &'static str, secret: &[u8]) -> Self {
-        let hex = hex(secret);
-        let list = format!("{secret:?}");
-        let mut spellings = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
-        // As `Debug` prints bytes, within a longer list too.
-        spellings.push(list.as_bytes()[1..list.len() - 1].to_vec());
-        // In base64 what surrounds a secret shifts it by 0 to 2 bytes; the first and last characters blend.
-        for shift in 0..3 {
-            let shifted = [&vec![0; shift][..], secret].concat();
-            for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
-                let text = engine.encode(&shifted);
-                let (first_whole, end) = ([0, 2, 3][shift], shifted.len() / 3 * 4);
-                spellings.push(text.as_bytes()[first_whole..end].to_vec());
-            }
-        }
-        Self { name, spellings }
-    }
-
-    fn is_in(&self, text: &[u8]) -> bool {
-        self.spellings.iter().any(|spelling| memchr::memmem::find(text, spelling).is_some())
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
-}
-
 /// Where which canary is.
-fn hits(canaries: &[Canary], places: &[(String, Vec<u8>)]) -> BTreeSet<(String, &'static str)> {
+fn hits(canaries: &[Canary], places: &[(String, Vec<u8>)]) -> BTreeSet<(String, String)> {
     let found = places.iter().flat_map(|(place, text)| {
-        canaries.iter().filter(|canary| canary.is_in(text)).map(|canary| (place.clone(), canary.name))
+        canaries.iter().filter(|canary| canary.is_in(text)).map(|canary| (place.clone(), canary.name.clone()))
     });
     found.collect()
 }
 
 /// Every place that is searched: what the process wrote, and what it answered, save tokens to their owners.
 fn places(process: &Process, admin: &Actor) -> Vec<(String, Vec<u8>)> {
-    let mut places = process.written();
-    for (method, ok, text) in admin.transcript() {
-        let issues = ISSUERS.iter().any(|issuer| method.ends_with(issuer));
-        if !(ok && issues) {
-            places.push((method, text));
-        }
-    }
-    places
+    process.written().into_iter().chain(admin.transcript()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,7 +47,7 @@ async fn no_secret_is_anywhere_but_where_it_belongs() {
     assert!(canaries.len() >= 13, "{}", canaries.len());
     let found: Vec<_> = hits(&canaries, &places)
         .into_iter()
-        .filter(|hit| *hit != ("root.key".to_owned(), "root key"))
+        .filter(|hit| *hit != ("root.key".to_owned(), "root key".to_owned()))
         .collect();
     assert!(found.is_empty(), "{found:?}");
 }
@@ -115,6 +70,8 @@ async fn drive(admin: &Actor, canaries: &mut Vec<Canary>) {
         ("metrics password", "canary_metrics_c0de"),
         ("Honeycomb key", "canary_honeycomb_9b3f"),
         ("removed secret", "canary_removed_1234"),
+        ("host token", "canary_host_token_e4e4"),
+        ("refresh token", "canary_refresh_81c2"),
     ];
     for (name, secret) in secrets {
         canaries.push(Canary::new(name, secret.as_bytes()));
@@ -132,6 +89,10 @@ async fn drive(admin: &Actor, canaries: &mut Vec<Canary>) {
     let body = json!({ "name": "with a password", "spec": spec });
     let made = admin.call("RunnerService/CreateRunner", &body).await.ok();
     admin.delete_runner(made["runner"]["runnerId"].as_str().expect("an id")).await.ok();
+
+    let credential = json!({ "token": secrets[5].1, "refreshToken": secrets[6].1 });
+    let stored = admin.store_token(&runner, &credential).await;
+    admin.update_token(&stored, &json!({ "refreshToken": secrets[5].1, "token": secrets[6].1 })).await.ok();
 
     // Where each of them must be refused, and must not be repeated.
     let wrong: Vec<_> = secrets.iter().map(|(_, secret)| (*secret).to_owned()).collect();
@@ -232,6 +193,17 @@ async fn misplace(actor: &Actor, runner: &str, id: &str, secret: &str) {
     {
         refused(&actor.raw("RunnerConfigurationService/GetSCMIntegration", "application/json", body).await);
     }
+    for over in [
+        json!({ "host": secret }),
+        json!({ "token": line }),
+        json!({ "token": { secret: secret } }),
+        json!({ "refreshToken": line }),
+        json!({ "expiresAt": secret }),
+        json!({ "userId": secret }),
+        json!({ "source": secret }),
+    ] {
+        refused(&actor.try_store_token(runner, &over).await);
+    }
     let query = format!("?token={secret}&pageSize={secret}&access_token={secret}");
     refused(&actor.list(&query, &json!({})).await);
     refused(&actor.list("", &json!({ "pagination": { "token": secret } })).await);
@@ -285,7 +257,7 @@ async fn a_planted_leak_is_found() {
     admin.integration(&id).await;
     let found = hits(&canaries, &places(&process, &admin));
     for place in ["sealink.db-wal", "RunnerConfigurationService/GetSCMIntegration"] {
-        assert!(found.contains(&(place.to_owned(), "planted")), "{place}: {found:?}");
+        assert!(found.contains(&(place.to_owned(), "planted".to_owned())), "{place}: {found:?}");
     }
     let bytes = secret.as_bytes();
     let mut leaks = vec![format!("{bytes:?}"), format!("{:?}", [&[1], bytes].concat())];
@@ -299,6 +271,42 @@ async fn a_planted_leak_is_found() {
         let name = format!("planted-{at}.log");
         std::fs::write(process.path(&name), format!("noise {leak} noise")).expect("writable");
         let found = hits(&canaries, &places(&process, &admin));
-        assert!(found.contains(&(name, "planted")), "{leak}");
+        assert!(found.contains(&(name, "planted".to_owned())), "{leak}");
     }
+}
+
+/// Every other test is a taint test as well: whatever it sends as a secret is found wherever it does not belong.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_planted_leak_is_found_by_every_test() {
+    let server = TestServer::start().await;
+    let admin = server.admin();
+    let agent = admin.register().await;
+    let secret = format!("planted-{}", new_id().simple());
+    admin.integrate(&agent.runner, &json!({ "oauthPlaintextClientSecret": secret })).await;
+    let token = agent.actor.token.clone().expect("a token");
+    assert_eq!(server.watch.leaks(&server.files()), BTreeSet::new());
+
+    let id = admin.integrate_pat(&agent.runner, &format!("{secret}.example.com")).await;
+    admin.integration(&id).await;
+    tracing::trace!(mistake = token, "said in one place");
+    let found = server.watch.leaks(&server.files());
+    for leak in [
+        "oauthPlaintextClientSecret is in sealink.db-wal",
+        "oauthPlaintextClientSecret is in RunnerConfigurationService/GetSCMIntegration",
+        "an issued token is in the log",
+    ] {
+        assert!(found.contains(leak), "{leak}: {found:#?}");
+    }
+    server.watch.forget();
+}
+
+/// And then it fails, when its server ends.
+#[tokio::test]
+#[should_panic(expected = "secrets got out")]
+async fn a_test_with_a_leak_fails() {
+    let server = TestServer::start().await;
+    let nobody = server.nobody();
+    let token = format!("planted-{}", new_id().simple());
+    nobody.call("IdentityService/ExchangeToken", &json!({ "exchangeToken": token })).await;
+    tracing::debug!(token, "a mistake");
 }

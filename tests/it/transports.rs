@@ -184,14 +184,14 @@ async fn tell(caller: &Caller<'_>, agent: &Agent) {
         scm_id: "github".to_owned(),
         host: "host0.example.com".to_owned(),
         oauth_client_id: Some("client_id".to_owned()),
-        oauth_plaintext_client_secret: Some("client_secret".to_owned()),
+        oauth_plaintext_client_secret: Some("canary-client-secret-4711".to_owned()),
         ..CreateScmIntegrationRequest::default()
     };
     let mut ids = Vec::new();
     for at in 0..4 {
         create.host = format!("host{at}.example.com");
         let made: CreateScmIntegrationResponse = caller.call(&create).await.expect("created");
-        assert_eq!(agent.opened(&made.id).await, "client_secret");
+        assert_eq!(agent.opened(&made.id).await, "canary-client-secret-4711");
         ids.push(made.id);
     }
     let again: Outcome<CreateScmIntegrationResponse> = caller.call(&create).await;

@@ -1,20 +1,48 @@
 //! Wire types to domain types and back. A wrong value names its field.
+mod call;
+mod host_token;
 mod integration;
 mod key;
+mod live;
 mod principal;
 mod runner;
 mod runner_patch;
+mod secret;
+mod status;
+mod validate;
+mod watch;
 
 pub(super) use self::{
+    call::{answer_of, call_error, kind_of_answer, kind_of_question, question_bytes, request},
+    host_token::{host_token, host_token_filter},
     integration::{configured, integration},
     key::{key_state, runner_key},
+    live::{authentication, choose_runner, context, default_page_size, found, search},
     principal::{api_token, subject, user, user_role},
     runner::{runner, runner_filter, runner_spec},
+    secret::{sealed_secret, secret_to_reseal},
+    status::phase,
+    validate::{class_findings, findings, trial_call, tried},
+    watch::watched,
 };
-use crate::{clock::Instant, wkt::Timestamp};
+use crate::{
+    clock::Instant,
+    error::{Error, Result},
+    wkt::Timestamp,
+};
 
 /// A moment on the wire.
 fn timestamp(at: Instant) -> Timestamp {
     let nanos = i32::try_from(at.0.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
     Timestamp { seconds: at.0.div_euclid(1_000_000), nanos }
+}
+
+/// A moment from the wire, cut to microseconds; the years 0001 to 9999, as everywhere in protobuf.
+fn instant(field: &str, at: Timestamp) -> Result<Instant> {
+    let invalid =
+        || Error::invalid(field, "sealink.timestamp", "value must be a moment in the years 0001 to 9999");
+    if !(-62_135_596_800..=253_402_300_799).contains(&at.seconds) || !(0..1_000_000_000).contains(&at.nanos) {
+        return Err(invalid());
+    }
+    Ok(Instant(at.seconds * 1_000_000 + i64::from(at.nanos / 1_000)))
 }

@@ -1,17 +1,22 @@
 //! The service traits that tonic generates, one file each: convert, call, convert.
 mod identity;
+mod live;
 mod runner;
 mod runner_agent;
 mod runner_configuration;
 mod runner_key;
+mod runner_live;
 mod token;
 mod user;
+mod validation;
 
-use std::{pin::Pin, sync::Arc};
+pub(super) use self::live::mismatched;
 
-use futures_util::Stream;
+use std::sync::Arc;
+
 use tonic::{Status, service::Routes};
 
+use super::{health::Health, streams::Lane};
 use crate::{
     error::{Error, Kind},
     pb::{
@@ -32,14 +37,16 @@ use crate::{
 /// The one implementation of every service; clones share it.
 #[derive(Clone)]
 pub(super) struct Api {
-    service: Arc<Service>,
+    pub(super) service: Arc<Service>,
+    health: Health,
+    lane: Lane,
 }
 
 impl Api {
-    /// Serves the use cases of `service`.
+    /// Serves the use cases of `service`; streams end when `health` says that the process stops.
     #[must_use]
-    pub(super) fn new(service: Arc<Service>) -> Self {
-        Self { service }
+    pub(super) fn new(service: Arc<Service>, health: Health) -> Self {
+        Self { service, health, lane: Lane::default() }
     }
 
     /// tonic's routes for all of them.
@@ -55,9 +62,6 @@ impl Api {
             .add_service(TokenServiceServer::new(self.clone()))
     }
 }
-
-/// What a server-streaming method answers.
-type Events<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// The answer of a method that is known but not served yet.
 fn not_yet() -> Status {

@@ -9,7 +9,8 @@ use crate::{
     },
     domain::{
         access::Audience,
-        id::{IntegrationId, RunnerId},
+        host_token::HostTokenPatch,
+        id::{HostTokenId, IntegrationId, RunnerId},
         integration_patch::Patch,
     },
     error::Result,
@@ -88,23 +89,73 @@ impl RunnerConfigurationService for Api {
         Ok(Response::new(DeleteScmIntegrationResponse {}))
     }
 
+    async fn validate_runner_configuration(
+        &self,
+        request: Request<ValidateRunnerConfigurationRequest>,
+    ) -> Reply<ValidateRunnerConfigurationResponse> {
+        self.validate(request).await
+    }
+
+    async fn create_host_authentication_token(
+        &self,
+        request: Request<CreateHostAuthenticationTokenRequest>,
+    ) -> Reply<CreateHostAuthenticationTokenResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let token = convert::host_token(self.service.create_host_token(&caller, request.try_into()?).await?);
+        Ok(Response::new(CreateHostAuthenticationTokenResponse { token: Some(token) }))
+    }
+
+    async fn get_host_authentication_token(
+        &self,
+        request: Request<GetHostAuthenticationTokenRequest>,
+    ) -> Reply<GetHostAuthenticationTokenResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let id = HostTokenId::parse("id", &request.id)?;
+        let token = convert::host_token(self.service.host_token(&caller, id).await?);
+        Ok(Response::new(GetHostAuthenticationTokenResponse { token: Some(token) }))
+    }
+
+    async fn list_host_authentication_tokens(
+        &self,
+        request: Request<ListHostAuthenticationTokensRequest>,
+    ) -> Reply<ListHostAuthenticationTokensResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let filter = convert::host_token_filter(request.filter.unwrap_or_default())?;
+        let listing = self.service.host_tokens(&caller, filter, &page_ask(request.pagination)).await?;
+        Ok(Response::new(ListHostAuthenticationTokensResponse {
+            pagination: Some(page_answer(listing.next_token)),
+            tokens: listing.rows.into_iter().map(convert::host_token).collect(),
+        }))
+    }
+
+    async fn update_host_authentication_token(
+        &self,
+        request: Request<UpdateHostAuthenticationTokenRequest>,
+    ) -> Reply<UpdateHostAuthenticationTokenResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = HostTokenId::parse("id", &request.id)?;
+        // Who may not see the token learns nothing about its request.
+        self.service.host_token(&caller, id).await?;
+        self.service.update_host_token(&caller, id, &HostTokenPatch::try_from(request)?).await?;
+        Ok(Response::new(UpdateHostAuthenticationTokenResponse {}))
+    }
+
+    async fn delete_host_authentication_token(
+        &self,
+        request: Request<DeleteHostAuthenticationTokenRequest>,
+    ) -> Reply<DeleteHostAuthenticationTokenResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        self.service.delete_host_token(&caller, HostTokenId::parse("id", &request.id)?).await?;
+        Ok(Response::new(DeleteHostAuthenticationTokenResponse {}))
+    }
+
     later! {
-        create_host_authentication_token(CreateHostAuthenticationTokenRequest)
-            -> CreateHostAuthenticationTokenResponse;
-        get_host_authentication_token(GetHostAuthenticationTokenRequest) -> GetHostAuthenticationTokenResponse;
-        list_host_authentication_tokens(ListHostAuthenticationTokensRequest)
-            -> ListHostAuthenticationTokensResponse;
-        update_host_authentication_token(UpdateHostAuthenticationTokenRequest)
-            -> UpdateHostAuthenticationTokenResponse;
-        delete_host_authentication_token(DeleteHostAuthenticationTokenRequest)
-            -> DeleteHostAuthenticationTokenResponse;
         get_runner_configuration_schema(GetRunnerConfigurationSchemaRequest)
             -> GetRunnerConfigurationSchemaResponse;
         create_environment_class(CreateEnvironmentClassRequest) -> CreateEnvironmentClassResponse;
         get_environment_class(GetEnvironmentClassRequest) -> GetEnvironmentClassResponse;
         list_environment_classes(ListEnvironmentClassesRequest) -> ListEnvironmentClassesResponse;
         update_environment_class(UpdateEnvironmentClassRequest) -> UpdateEnvironmentClassResponse;
-        validate_runner_configuration(ValidateRunnerConfigurationRequest) -> ValidateRunnerConfigurationResponse;
         create_llm_integration(CreateLlmIntegrationRequest) -> CreateLlmIntegrationResponse;
         get_llm_integration(GetLlmIntegrationRequest) -> GetLlmIntegrationResponse;
         list_llm_integrations(ListLlmIntegrationsRequest) -> ListLlmIntegrationsResponse;

@@ -64,8 +64,12 @@ pub(super) async fn a_stranger_changes_nothing(world: Arc<World>) {
     assert!(!store.revoke_token(stranger.clone(), own_id.clone()).await.unwrap());
     assert!(store.disable_user(stranger.clone(), world.admin).await.unwrap().is_none());
     let create = store.create_integration(stranger.clone(), member, integration(runner, "x.com", None)).await;
-    let update =
-        IntegrationUpdate { expected_version: stored.version, changed: vec!["pat"], integration: stored };
+    let update = IntegrationUpdate {
+        expected_version: stored.version,
+        changed: vec!["pat"],
+        integration: stored,
+        drops: vec![],
+    };
     let not_found = [
         create.err(),
         store.update_integration(stranger.clone(), update).await.err(),

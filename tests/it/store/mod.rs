@@ -3,6 +3,7 @@
 //! The tests on PostgreSQL need a server that may create databases, and are run by
 //! `TEST_POSTGRES_URL=postgres://.. cargo test -- --include-ignored`.
 mod atomic;
+mod change_log;
 mod database;
 mod faults;
 mod integrations;
@@ -49,6 +50,8 @@ conformance! {
         a_failing_audit_leaves_nothing
         parallel_changes_of_one_runner_are_counted_without_gaps
         a_caller_that_goes_away_leaves_no_half_change;
+    change_log:
+        old_changes_are_forgotten_and_the_newest_kept;
     integrations:
         an_integration_is_created_read_updated_and_deleted
         absent_integrations

@@ -1,5 +1,5 @@
 //! What the server refuses to start on, and that it leaves it as it is.
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use sealink::{
     error::Kind,
@@ -17,6 +17,13 @@ fn used() -> TempDir {
     let directory = TempDir::new().unwrap();
     Server::start(&directory.path().join("data")).stop();
     assert!(!directory.path().join("data/sealink.db-wal").exists(), "the end of a server empties its log");
+    directory
+}
+
+/// A directory that only its owner may enter, as a data directory must be.
+fn private() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o700)).unwrap();
     directory
 }
 
@@ -42,7 +49,7 @@ async fn another_programs_database() {
         "PRAGMA application_id = 42",
         "PRAGMA journal_mode = WAL; CREATE TABLE notes (text TEXT)",
     ] {
-        let directory = TempDir::new().unwrap();
+        let directory = private();
         execute(&directory.path().join("sealink.db"), foreign).await;
         refuses(directory.path(), "another program");
         assert!(!directory.path().join("root.key").exists(), "nothing is made beside it");
@@ -51,7 +58,7 @@ async fn another_programs_database() {
 
 #[test]
 fn a_damaged_database() {
-    let directory = TempDir::new().unwrap();
+    let directory = private();
     fs::write(directory.path().join("sealink.db"), [0x5a; 8_192]).unwrap();
     refuses(directory.path(), "damaged");
 
@@ -175,4 +182,24 @@ async fn a_place_that_cannot_be_had() {
     assert_eq!(Store::open(&nowhere).await.err().unwrap().kind(), Kind::Unavailable);
     let unreachable = Location::Postgres("postgres://sealink@127.0.0.1:1/none".to_owned().into());
     assert_eq!(Store::open(&unreachable).await.err().unwrap().kind(), Kind::Unavailable);
+}
+
+/// A newer release finds an older schema, and a root key that is not this database's: it must not even migrate.
+#[tokio::test]
+async fn a_wrong_root_key_before_the_schema_is_changed() {
+    let directory = used();
+    let data_dir = directory.path().join("data");
+    execute(
+        &data_dir.join("sealink.db"),
+        "DELETE FROM _sqlx_migrations WHERE version >= 7; DROP TABLE configuration_change; PRAGMA user_version = 6",
+    )
+    .await;
+    let root = data_dir.join("root.key");
+    fs::write(&root, "5a".repeat(32)).unwrap();
+    refuses(&data_dir, "root key");
+    fs::remove_file(&root).unwrap();
+    refuses(&data_dir, "missing");
+    let log = data_dir.join("sealink.db-wal");
+    assert!(fs::metadata(&log).is_ok_and(|log| log.len() == 0) || !log.exists(), "something was written");
+    assert!(!root.exists(), "a new root key was made");
 }

@@ -3,11 +3,14 @@ use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    thread,
+    sync::Arc,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
 use serde_json::Value;
+
+use crate::support::{Watch, files};
 
 /// Presets the administrator's token.
 pub(crate) const ADMIN: &str = "0123456789abcdef0123456789abcdef";
@@ -33,16 +36,20 @@ pub(crate) fn refused(data_dir: &Path, code: i32, word: &str) {
     assert!(said.lines().last() == lines.first().copied(), "the reason comes last: {said}");
 }
 
-/// A running server; dropped, it is killed.
+/// A running server; dropped, it is killed, and no secret may be in what it said and wrote.
 pub(crate) struct Server {
     child: Child,
     pub(crate) url: String,
     pub(crate) data_dir: PathBuf,
+    /// Everything it has said.
+    said: Option<JoinHandle<Vec<u8>>>,
+    watch: Arc<Watch>,
 }
 
 impl Server {
     pub(crate) fn start(data_dir: &Path) -> Self {
-        let mut child = command(data_dir).env("SEALINK_ADMIN_TOKEN", ADMIN).spawn().unwrap();
+        let mut child =
+            command(data_dir).env("SEALINK_ADMIN_TOKEN", ADMIN).env("SEALINK_LOG", "trace").spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         let url = loop {
@@ -54,8 +61,14 @@ impl Server {
             said.push_str(&line);
         };
         // A full pipe would stop the server.
-        thread::spawn(move || std::io::copy(&mut stderr.by_ref(), &mut std::io::sink()));
-        Self { child, url, data_dir: data_dir.to_owned() }
+        let said = thread::spawn(move || {
+            let mut said = said.into_bytes();
+            stderr.read_to_end(&mut said).unwrap();
+            said
+        });
+        let watch = Watch::new();
+        watch.keep_secret("the admin token", ADMIN.as_bytes());
+        Self { child, url, data_dir: data_dir.to_owned(), said: Some(said), watch }
     }
 
     /// SIGKILL.
@@ -85,6 +98,10 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let said = self.said.take().and_then(|said| said.join().ok()).unwrap_or_default();
+        let mut places = files(&self.data_dir);
+        places.push(("stderr".to_owned(), said));
+        self.watch.end(&places);
     }
 }
 
@@ -93,16 +110,18 @@ impl Drop for Server {
 pub(crate) struct Client {
     http: reqwest::Client,
     url: String,
+    watch: Arc<Watch>,
 }
 
 impl Client {
     pub(crate) fn new(server: &Server) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { http, url: server.url.clone() }
+        Self { http, url: server.url.clone(), watch: Arc::clone(&server.watch) }
     }
 
     /// The status and the answer, or `None` if the connection broke.
     pub(crate) async fn call(&self, method: &str, request: &Value) -> Option<(u16, Value)> {
+        self.watch.sent(request);
         let url = format!("{}/gitpod.v1.RunnerConfigurationService/{method}", self.url);
         let request = self
             .http

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::database::Raw;
 
 /// The tables whose rows belong together.
-pub(crate) const TABLES: [&str; 9] = [
+pub(crate) const TABLES: [&str; 11] = [
     "member",
     "runner",
     "token",
@@ -31,6 +31,8 @@ pub(crate) const TABLES: [&str; 9] = [
     "revoked_key",
     "key_registration",
     "scm_integration",
+    "host_token",
+    "sealed_secret",
     "configuration_change",
     "audit_entry",
 ];

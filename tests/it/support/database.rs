@@ -53,8 +53,36 @@ impl Database {
         }
     }
 
+    /// The pool of a PostgreSQL database.
+    pub(crate) fn pool(&self) -> &PgPool {
+        match self {
+            Self::Postgres { pool, .. } => pool,
+            Self::Sqlite(_) => panic!("not on PostgreSQL"),
+        }
+    }
+
+    /// Everything in the tables of PostgreSQL; of SQLite the file says it all.
+    pub(crate) async fn dump(&self) -> Vec<(String, Vec<u8>)> {
+        const TABLES: &str = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";
+        let Self::Postgres { pool, .. } = self else { return Vec::new() };
+        let tables: Vec<String> = sqlx::query_scalar(TABLES).fetch_all(pool).await.expect("tables");
+        let mut dump = Vec::new();
+        for table in tables {
+            let sql = AssertSqlSafe(format!("SELECT coalesce(string_agg(t::text, ' '), '') FROM {table} t"));
+            let text: String = sqlx::query_scalar(sql).fetch_one(pool).await.expect("rows");
+            dump.push((table, text.into_bytes()));
+        }
+        dump
+    }
+
     /// The number that a query without parameters answers.
     pub(crate) async fn count(&self, sql: &'static str) -> i64 {
+        each!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await).expect("a number")
+    }
+
+    /// The same for a query that is put together.
+    pub(crate) async fn count_of(&self, sql: String) -> i64 {
+        let sql = AssertSqlSafe(sql);
         each!(self, pool => sqlx::query_scalar(sql).fetch_one(pool).await).expect("a number")
     }
 
@@ -66,6 +94,14 @@ impl Database {
     /// The same with one text parameter.
     pub(crate) async fn execute_for(&self, sql: &'static str, parameter: &str) -> u64 {
         each!(self, pool => sqlx::query(sql).bind(parameter).execute(pool).await.expect("a statement").rows_affected())
+    }
+
+    /// A ciphertext of the object `sub`, and the key it is sealed with.
+    pub(crate) async fn sealed(&self, sub: &str, field: &str) -> Option<(Vec<u8>, String)> {
+        const SQL: &str = "SELECT sealed, kid FROM sealed_secret WHERE sub = $1 AND field = $2";
+        let sub = uuid::Uuid::try_parse(sub).expect("an id");
+        each!(self, pool => sqlx::query_as(SQL).bind(sub).bind(field).fetch_optional(pool).await)
+            .expect("a row")
     }
 
     /// Another organization with an administrator, whose token this is.

@@ -8,16 +8,24 @@
 mod actor;
 mod agent;
 mod answer;
+mod canary;
 mod database;
+mod scripted;
 mod server;
+mod stream;
 mod verbs;
+mod watch;
 
 pub(crate) use self::{
     actor::Actor,
     agent::{Agent, Begun},
     answer::Answer,
+    canary::{Canary, hex},
     database::Database,
+    scripted::LiveAgent,
     server::{TestServer, postgres_url},
+    stream::EventStream,
+    watch::{Heard, Watch, files},
 };
 
 /// An id that nothing else has.

@@ -1,21 +1,23 @@
 //! `sealink serve` without the process.
-use std::{fs, net::SocketAddr};
+use std::{fs, net::SocketAddr, os::unix::fs::DirBuilderExt, sync::Arc};
 
 use sealink::{config::Settings, server};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-use super::{Actor, Database, new_id};
+use super::{Actor, Database, Watch, files, new_id};
 
 /// A running server. Dropping it stops it; [`TestServer::stop`] also waits, and drops its PostgreSQL database.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
-    database: Database,
+    database: Option<Database>,
     admin: String,
-    _directory: TempDir,
+    pub(crate) watch: Arc<Watch>,
+    directory: TempDir,
+    settings: Vec<(String, String)>,
     stop: Option<oneshot::Sender<()>>,
-    done: JoinHandle<()>,
+    done: Option<JoinHandle<()>>,
 }
 
 /// Where the tests on PostgreSQL make their databases.
@@ -33,39 +35,77 @@ impl TestServer {
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("data/sealink.db");
-        let served = serve(&directory, settings).await;
+        let watch = Watch::new();
+        let settings = owned(settings);
+        let served = serve(&directory, &settings).await;
         let database = Database::sqlite(&path).await;
-        Self::new(directory, served, database)
+        Self::new(directory, settings, served, database, watch)
     }
 
     /// A server on a fresh PostgreSQL database.
     pub(crate) async fn start_on_postgres() -> Self {
+        Self::start_on_postgres_with(&[]).await
+    }
+
+    /// As [`start_on_postgres`](Self::start_on_postgres), with these settings besides.
+    pub(crate) async fn start_on_postgres_with(settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let name = format!("sealink_test_{}", new_id().simple());
         let url = Database::create_postgres(&postgres_url(), &name).await;
-        let served = serve(&directory, &[("database.url", &url)]).await;
+        let settings = owned(&[&[("database.url", url.as_str())], settings].concat());
+        let watch = Watch::new();
+        let served = serve(&directory, &settings).await;
         let database = Database::postgres(&url, name).await;
-        Self::new(directory, served, database)
+        Self::new(directory, settings, served, database, watch)
     }
 
-    fn new(directory: TempDir, served: Served, database: Database) -> Self {
+    /// Another server on the same PostgreSQL database, with the same root key. Dropping it stops it.
+    pub(crate) async fn start_replica(&self) -> Replica {
+        let directory = tempfile::tempdir().expect("a directory");
+        let data = directory.path().join("data");
+        fs::DirBuilder::new().mode(0o700).create(&data).expect("a data directory");
+        fs::copy(self.directory.path().join("data/root.key"), data.join("root.key")).expect("the root key");
+        let Served { address, stop, .. } = serve(&directory, &self.settings).await;
+        let admin = Actor::new(self.http.clone(), address, Some(self.admin.clone()), &self.watch);
+        Replica { admin, _directory: directory, _stop: stop }
+    }
+
+    /// Stops the server and starts it again on the same data, on another port.
+    pub(crate) async fn restart(&mut self) {
+        drop(self.stop.take());
+        self.done.take().expect("running").await.expect("no panic");
+        let Served { address, stop, done } = serve(&self.directory, &self.settings).await;
+        (self.address, self.stop, self.done) = (address, Some(stop), Some(done));
+    }
+
+    fn new(
+        directory: TempDir,
+        settings: Vec<(String, String)>,
+        served: Served,
+        database: Database,
+        watch: Arc<Watch>,
+    ) -> Self {
         let token = fs::read_to_string(directory.path().join("data/admin-token")).expect("an admin token");
+        let root = fs::read_to_string(directory.path().join("data/root.key")).expect("a root key");
+        watch.keep_secret("the root key", root.trim().as_bytes());
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
         let Served { address, stop, done } = served;
         Self {
             address,
             http,
-            database,
+            database: Some(database),
             admin: token.trim().to_owned(),
-            _directory: directory,
+            watch,
+            directory,
+            settings,
             stop: Some(stop),
-            done,
+            done: Some(done),
         }
     }
 
     /// What SQL says about the server's database.
     pub(crate) fn database(&self) -> &Database {
-        &self.database
+        self.database.as_ref().expect("a server that runs")
     }
 
     /// The administrator of the first start.
@@ -75,12 +115,12 @@ impl TestServer {
 
     /// Whoever holds `token`.
     pub(crate) fn bearer(&self, token: &str) -> Actor {
-        Actor::new(self.http.clone(), self.address, Some(token.to_owned()))
+        Actor::new(self.http.clone(), self.address, Some(token.to_owned()), &self.watch)
     }
 
     /// Somebody without a token.
     pub(crate) fn nobody(&self) -> Actor {
-        Actor::new(self.http.clone(), self.address, None)
+        Actor::new(self.http.clone(), self.address, None, &self.watch)
     }
 
     /// A new member of the organization.
@@ -95,15 +135,40 @@ impl TestServer {
 
     /// The administrator of another organization. No RPC makes organizations, so SQL does.
     pub(crate) async fn other_organization(&self) -> Actor {
-        self.bearer(&self.database.insert_organization().await)
+        self.bearer(&self.database().insert_organization().await)
     }
 
-    /// Stops the server and removes its database.
+    /// Everything that is in the server's files.
+    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        files(self.directory.path())
+    }
+
+    /// Stops the server and removes its database, after a last look into both.
     pub(crate) async fn stop(mut self) {
         drop(self.stop.take());
-        (&mut self.done).await.expect("no panic");
-        self.database.remove().await;
+        self.done.take().expect("running").await.expect("no panic");
+        let database = self.database.take().expect("a server that runs");
+        self.watch.end(&database.dump().await);
+        database.remove().await;
     }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.watch.end(&self.files());
+    }
+}
+
+/// A second server on a test server's database.
+pub(crate) struct Replica {
+    /// The administrator, through it.
+    pub(crate) admin: Actor,
+    _directory: TempDir,
+    _stop: oneshot::Sender<()>,
+}
+
+fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
 struct Served {
@@ -112,10 +177,10 @@ struct Served {
     done: JoinHandle<()>,
 }
 
-async fn serve(directory: &TempDir, more: &[(&str, &str)]) -> Served {
+async fn serve(directory: &TempDir, more: &[(String, String)]) -> Served {
     let data = directory.path().join("data").display().to_string();
     let mut flags = vec![("server.data_dir", data), ("server.listen", "127.0.0.1:0".to_owned())];
-    flags.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
+    flags.extend(more.iter().map(|(key, value)| (key.as_str(), value.clone())));
     let settings = Settings::load(None, &flags).expect("settings");
     let (service, lock) = server::open(&settings, None).await.expect("a server that starts");
     let listener = TcpListener::bind(settings.server.listen).await.expect("a free port");
