@@ -125,9 +125,11 @@ fn check(answer: &Answer) -> Result<()> {
         StatusCode::FORBIDDEN if limited => ForgeError::RateLimited(answer.retry_after()),
         StatusCode::UNAUTHORIZED => ForgeError::Unauthenticated,
         StatusCode::FORBIDDEN | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => ForgeError::Forbidden,
-        StatusCode::NOT_FOUND | StatusCode::GONE => ForgeError::NotFound,
-        // A name that the forge cannot even look for.
-        StatusCode::UNPROCESSABLE_ENTITY | StatusCode::BAD_REQUEST => ForgeError::NotFound,
+        // The last two: a name that the forge cannot even look for.
+        StatusCode::NOT_FOUND
+        | StatusCode::GONE
+        | StatusCode::UNPROCESSABLE_ENTITY
+        | StatusCode::BAD_REQUEST => ForgeError::NotFound,
         status if status.is_server_error() => ForgeError::Failing(status.as_u16()),
         _ => ForgeError::Foreign("it answers with a status that the API does not have"),
     })

@@ -18,8 +18,9 @@ pub(super) fn parse(locator: &Locator) -> Grammar {
         }
         // A slash within a branch is %2F here, and decoded it is refused; so one part is the name.
         ["src", name, ..] => Target::within(RevisionKind::Any, &[name])?,
-        ["branch" | "branches", name @ ..] if !name.is_empty() => Target::exact(RevisionKind::Branch, name)?,
-        ["commits", "branch", name @ ..] if !name.is_empty() => Target::exact(RevisionKind::Branch, name)?,
+        ["branch" | "branches", name @ ..] | ["commits", "branch", name @ ..] if !name.is_empty() => {
+            Target::exact(RevisionKind::Branch, name)?
+        }
         ["commits", "tag", name @ ..] if !name.is_empty() => Target::exact(RevisionKind::Tag, name)?,
         ["commits", sha, ..] => Target::commit(sha)?,
         ["pull-requests", number, ..] if *number != "new" => Target::pull_request(number)?,

@@ -109,7 +109,10 @@ fn plain_path(found: &Found) -> String {
 }
 
 fn encode(parts: &[&str]) -> String {
-    parts.iter().map(|part| format!("/{}", utf8_percent_encode(part, SEGMENT))).collect()
+    parts.iter().fold(String::new(), |path, part| {
+        let part = utf8_percent_encode(part, SEGMENT);
+        format!("{path}/{part}")
+    })
 }
 
 /// Name and port; https's own port is none.

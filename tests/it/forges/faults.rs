@@ -3,10 +3,12 @@ use std::time::Duration;
 
 use sealink::{
     agent::{
+        egress::Policy,
         forge::{Credential, ForgeError},
-        http::Limits,
+        http::{Http, Limits},
     },
     domain::scm::Scm,
+    error::Kind as ErrorKind,
 };
 
 use super::{FakeForge, Fault, Kind, SLUG, TOKEN, open, secret};
@@ -109,4 +111,17 @@ async fn a_probe_finds_out_whether_the_api_is_there() {
     fake.break_with(Fault::None);
     let gitea = open(Scm::Gitea, &fake.origin, PROMPT);
     assert!(matches!(gitea.probe().await, Err(ForgeError::Foreign(_))));
+}
+
+#[test]
+fn a_file_without_certificates_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ca.pem");
+    let refused = |path| Http::new(Policy::default(), Some(path), PROMPT).unwrap_err();
+    assert_eq!(refused(&path).kind(), ErrorKind::Precondition);
+    for text in ["", "canary", "-----BEGIN CERTIFICATE-----\ncanary\n-----END CERTIFICATE-----\n"] {
+        std::fs::write(&path, text).unwrap();
+        let error = refused(&path);
+        assert!(error.message().contains("ca.pem") && !format!("{error:?}").contains("canary"), "{error:?}");
+    }
 }

@@ -6,4 +6,5 @@ mod doctor;
 mod follow;
 mod machine;
 mod oauth;
+mod real;
 mod server;
