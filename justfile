@@ -32,6 +32,12 @@ clients FILTER="":
     cargo build
     tests/clients/run target/debug/sealink "{{ FILTER }}"
 
+# the agent's forge clients against a real Gitea
+forge:
+    .ci/install gitea
+    tests/forge/gitea run cargo test --test it -- --ignored --exact \
+        forges::gitea::a_real_gitea_behaves_and_is_an_oauth_provider
+
 # one long proof of tests/endure, COUNT times (default: its full count)
 endure NAME COUNT="":
     cargo build

@@ -20,7 +20,7 @@ impl Backoff {
     }
 
     /// How long to wait after one more failure: a random time of 0.5 s to twice the last bound, 30 s at most.
-    pub fn next(&mut self) -> Duration {
+    pub fn delay(&mut self) -> Duration {
         // Without randomness all wait their whole time.
         let random = random::bytes::<4>().map_or(u32::MAX, |bytes| u32::from_be_bytes(*bytes));
         let delay = self.bound(f64::from(random) / f64::from(u32::MAX));
@@ -28,16 +28,16 @@ impl Backoff {
         delay
     }
 
-    /// Waits as [`next`](Self::next) says.
+    /// Waits as [`delay`](Self::delay) says.
     pub async fn wait(&mut self) {
-        tokio::time::sleep(self.next()).await;
+        tokio::time::sleep(self.delay()).await;
     }
 
     /// The wait for `random` from 0 to 1.
     fn bound(self, random: f64) -> Duration {
         let ceiling =
             SHORTEST.saturating_mul(2_u32.saturating_pow(self.failures.saturating_add(1))).min(LONGEST);
-        SHORTEST + (ceiling - SHORTEST).mul_f64(random)
+        SHORTEST + ceiling.saturating_sub(SHORTEST).mul_f64(random)
     }
 }
 
@@ -51,7 +51,7 @@ mod tests {
         let bounds: Vec<_> = (0..8)
             .map(|_| {
                 let bounds = (backoff.bound(0.0).as_millis(), backoff.bound(1.0).as_millis());
-                let delay = backoff.next().as_millis();
+                let delay = backoff.delay().as_millis();
                 assert!(bounds.0 <= delay && delay <= bounds.1);
                 bounds
             })
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(bounds.iter().map(|(low, _)| *low).collect::<Vec<_>>(), [500; 8]);
         let highs: Vec<_> = bounds.iter().map(|(_, high)| *high).collect();
         assert_eq!(highs, [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
-        let delays: std::collections::BTreeSet<_> = (0..20).map(|_| backoff.next()).collect();
+        let delays: std::collections::BTreeSet<_> = (0..20).map(|_| backoff.delay()).collect();
         assert!(delays.len() > 10, "they are random");
         backoff.reset();
         assert_eq!(backoff.bound(1.0), Duration::from_secs(1));

@@ -84,17 +84,17 @@ impl Http {
     /// [`Kind::Invalid`] for a `ca` that holds no certificate, [`Kind::Precondition`] if it cannot be read.
     pub fn new(policy: Policy, ca: Option<&Path>, limits: Limits) -> Result<Arc<Self>> {
         let roots = ca.map(read_ca).transpose()?.unwrap_or_default();
-        let build = |builder: ClientBuilder| builder.build();
-        let mut allowed = builder(true, limits);
-        allowed = if policy.allows_tls() {
-            allowed.tls_certs_merge(roots.clone())
-        } else {
-            // Spares a machine that only asks in the clear the need of any root.
-            allowed.tls_certs_only([])
+        let unusable = |source| Error::new(Kind::Precondition, "cannot set up TLS").caused_by(source);
+        let checked = builder(false, limits).https_only(true).tls_certs_merge(roots.clone()).build();
+        let checked = match (checked, ca) {
+            (Err(_), Some(path)) => return Err(no_certificate(path)),
+            (built, _) => built.ok(),
         };
-        let checked = build(builder(false, limits).https_only(true).tls_certs_merge(roots)).ok();
-        let allowed = build(allowed)
-            .map_err(|source| Error::new(Kind::Precondition, "cannot set up TLS").caused_by(source))?;
+        // Spares a machine that only asks in the clear the need of any root.
+        let allowed = builder(true, limits);
+        let tls = policy.allows_tls();
+        let allowed = if tls { allowed.tls_certs_merge(roots) } else { allowed.tls_certs_only([]) };
+        let allowed = allowed.build().map_err(unusable)?;
         Ok(Arc::new(Self { allowed, checked, policy, limits }))
     }
 
@@ -190,11 +190,15 @@ fn read_ca(path: &Path) -> Result<Vec<Certificate>> {
     let refuse = || Error::new(Kind::Invalid, format!("{} holds no certificate in PEM", path.display()));
     let length = fs::metadata(path).map_err(unusable)?.len();
     if length > MAX_CA_BYTES {
-        return Err(refuse());
+        return Err(no_certificate(path));
     }
     let pem = fs::read(path).map_err(unusable)?;
-    let found = Certificate::from_pem_bundle(&pem).map_err(|_| refuse())?;
-    if found.is_empty() { Err(refuse()) } else { Ok(found) }
+    let found = Certificate::from_pem_bundle(&pem).map_err(|_| no_certificate(path))?;
+    if found.is_empty() { Err(no_certificate(path)) } else { Ok(found) }
+}
+
+fn no_certificate(path: &Path) -> Error {
+    Error::new(Kind::Invalid, format!("{} holds no certificate in PEM that can be used", path.display()))
 }
 
 async fn read(mut answer: reqwest::Response) -> Result<Answer, ForgeError> {

@@ -104,14 +104,14 @@ async fn one(
     let [a, b, c] = &secret.destination[..] else { return Err(unknown()) };
     let place = Place { runner: session.runner_id, sub: parse_uuid("sub", &secret.sub)?, field, a, b, c };
     let outcome = opener.open(&secret.sealed, &secret.old_kid, &place)?;
-    let Some(opened) = outcome.secret() else { return Ok(Step::Stuck(outcome.reason().to_owned())) };
+    let Some(plain) = outcome.secret() else { return Ok(Step::Stuck(outcome.reason().to_owned())) };
     let request = ResealSecretRequest {
         sub: secret.sub.clone(),
         field: secret.field.clone(),
         name: secret.name.clone(),
         expected_version: secret.version,
         expected_old_kid: secret.old_kid.clone(),
-        new_sealed: seal(active, &place, opened)?.bytes,
+        new_sealed: seal(active, &place, plain)?.bytes,
         new_kid: active.kid().0.clone(),
     };
     match session.client.call(&request).await {

@@ -248,7 +248,7 @@ fn by_grammar(origin: &str, context: &ContextUrl) -> ParseContextUrlResponse {
                 Some(PublicRequest { id, repository: Some(repository), ..Default::default() });
         }
         Target::Issue(number) => {
-            response.issue = Some(Issue { id: number.to_string(), title: String::new() })
+            response.issue = Some(Issue { id: number.to_string(), title: String::new() });
         }
     }
     response.git = Some(git);
