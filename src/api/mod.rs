@@ -27,10 +27,11 @@ use crate::{
 };
 
 /// What `Check` and `Watch` of the health service know.
-pub const SERVICES: [&str; 7] = [
+pub const SERVICES: [&str; 8] = [
     "gitpod.v1.IdentityService",
     "gitpod.v1.RunnerConfigurationService",
     "gitpod.v1.RunnerService",
+    "sealink.v1.AuditService",
     "sealink.v1.RunnerAgentService",
     "sealink.v1.RunnerKeyService",
     "sealink.v1.TokenService",

@@ -2,9 +2,12 @@
 //!
 //! Names no wire type and no SQL. A caller is authenticated and its kind admitted before a method is called;
 //! what a method still decides is whether the thing named is the caller's to see and to change.
+mod audit_chain;
+mod audit_log;
 mod authentication;
 mod configuration;
 mod integrations;
+pub mod jobs;
 mod page_tokens;
 mod retry;
 mod runner_keys;
@@ -52,6 +55,8 @@ pub struct Service {
     keys: KeyCache,
     allowed_hosts: AllowedHosts,
     epoch: Uuid,
+    /// Which server holds a lease: this one, until it ends.
+    process: Uuid,
 }
 
 impl Service {

@@ -80,7 +80,8 @@ impl Start {
         let epoch = store.epoch().await?;
         let pages = PageTokens::new(&keyring)?;
         let store = Arc::new(store);
-        Ok(Service { store, clock, keyring, pages, keys: KeyCache::default(), allowed_hosts, epoch })
+        let process = clock.new_id();
+        Ok(Service { store, clock, keyring, pages, keys: KeyCache::default(), allowed_hosts, epoch, process })
     }
 }
 

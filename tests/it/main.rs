@@ -5,6 +5,8 @@ mod abuse_list;
 mod agent;
 mod architecture;
 mod at_rest;
+mod audit;
+mod audit_tampering;
 mod cli;
 mod commands;
 mod concurrency;

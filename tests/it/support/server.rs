@@ -1,5 +1,5 @@
 //! `sealink serve` without the process.
-use std::{fs, net::SocketAddr};
+use std::{fs, net::SocketAddr, os::unix::fs::DirBuilderExt};
 
 use sealink::{config::Settings, server};
 use tempfile::TempDir;
@@ -13,7 +13,8 @@ pub(crate) struct TestServer {
     pub(crate) http: reqwest::Client,
     database: Database,
     admin: String,
-    _directory: TempDir,
+    directory: TempDir,
+    url: Option<String>,
     stop: Option<oneshot::Sender<()>>,
     done: JoinHandle<()>,
 }
@@ -35,7 +36,7 @@ impl TestServer {
         let path = directory.path().join("data/sealink.db");
         let served = serve(&directory, settings).await;
         let database = Database::sqlite(&path).await;
-        Self::new(directory, served, database)
+        Self::new(directory, served, database, None)
     }
 
     /// A server on a fresh PostgreSQL database.
@@ -45,10 +46,22 @@ impl TestServer {
         let url = Database::create_postgres(&postgres_url(), &name).await;
         let served = serve(&directory, &[("database.url", &url)]).await;
         let database = Database::postgres(&url, name).await;
-        Self::new(directory, served, database)
+        Self::new(directory, served, database, Some(url))
     }
 
-    fn new(directory: TempDir, served: Served, database: Database) -> Self {
+    /// Another server on this one's PostgreSQL database. Stop it before this one.
+    pub(crate) async fn replica(&self) -> Replica {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (from, to) = (self.directory.path().join("data"), directory.path().join("data"));
+        fs::DirBuilder::new().mode(0o700).create(&to).expect("a directory");
+        fs::copy(from.join("root.key"), to.join("root.key")).expect("the root key");
+        let url = self.url.as_ref().expect("PostgreSQL");
+        let Served { address, stop, done } = serve(&directory, &[("database.url", url)]).await;
+        let admin = Actor::new(self.http.clone(), address, Some(self.admin.clone()));
+        Replica { admin, stop, done, _directory: directory }
+    }
+
+    fn new(directory: TempDir, served: Served, database: Database, url: Option<String>) -> Self {
         let token = fs::read_to_string(directory.path().join("data/admin-token")).expect("an admin token");
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
         let Served { address, stop, done } = served;
@@ -57,7 +70,8 @@ impl TestServer {
             http,
             database,
             admin: token.trim().to_owned(),
-            _directory: directory,
+            directory,
+            url,
             stop: Some(stop),
             done,
         }
@@ -103,6 +117,23 @@ impl TestServer {
         drop(self.stop.take());
         (&mut self.done).await.expect("no panic");
         self.database.remove().await;
+    }
+}
+
+/// A second server on a database.
+pub(crate) struct Replica {
+    /// The administrator, who calls this server.
+    pub(crate) admin: Actor,
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<()>,
+    _directory: TempDir,
+}
+
+impl Replica {
+    /// Stops it and waits for its end.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        self.done.await.expect("no panic");
     }
 }
 
