@@ -5,6 +5,7 @@ mod convert;
 pub mod cors;
 mod grpc;
 pub mod health;
+mod idempotency;
 pub mod layers;
 pub mod reflection;
 mod request;

@@ -8,6 +8,7 @@ use crate::{
         access::{Caller, Principal},
         audit_chain::{Link, StoredEntry},
         id::OrganizationId,
+        idempotency::Once,
         page::After,
     },
 };
@@ -27,6 +28,8 @@ pub struct Actor {
     pub at: Instant,
     /// The id of the audit entry the change writes; one actor makes one change.
     pub entry_id: Uuid,
+    /// What is to be written down with the change, if its request names itself.
+    pub once: Option<Once>,
 }
 
 impl Actor {
@@ -37,13 +40,15 @@ impl Actor {
             Principal::User { id, .. } => ("user", id.0),
             Principal::Runner { id } => ("runner", id.0),
         };
-        Self { organization: caller.organization, kind, id, token: caller.token.to_string(), at, entry_id }
+        let (organization, token, once) =
+            (caller.organization, caller.token.to_string(), caller.once.clone());
+        Self { organization, kind, id, token, at, entry_id, once }
     }
 
     /// The server itself, making one change at `at`.
     #[must_use]
     pub fn server(organization: OrganizationId, at: Instant, entry_id: Uuid) -> Self {
-        Self { organization, kind: "server", id: Uuid::nil(), token: String::new(), at, entry_id }
+        Self { organization, kind: "server", id: Uuid::nil(), token: String::new(), at, entry_id, once: None }
     }
 }
 

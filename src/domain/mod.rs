@@ -4,6 +4,7 @@ pub mod audit;
 pub mod audit_chain;
 pub mod host;
 pub mod id;
+pub mod idempotency;
 pub mod integration;
 pub mod integration_patch;
 pub mod issuer;

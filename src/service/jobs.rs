@@ -5,22 +5,35 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Service;
-use crate::error::Kind;
+use crate::error::{Kind, Result};
 
 /// How often it looks whether there is work. Entries are to be chained within a second.
 const TICK: Duration = Duration::from_millis(400);
+
+/// After how many looks at the audit log expired keys are removed: some once a minute.
+const SWEEP: u32 = 150;
 
 /// Does all jobs, for ever. Ends only by being dropped, at any moment: each step is one atomic write.
 pub async fn run(service: Arc<Service>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
+    for tick in (0..SWEEP).cycle() {
         ticks.tick().await;
-        match service.chain_audit_log().await {
-            Ok(_) => {}
-            // The other server goes on.
-            Err(error) if error.kind() == Kind::Conflict => tracing::debug!(%error, "chaining the audit log"),
-            Err(error) => tracing::warn!(%error, "chaining the audit log"),
+        report("chaining the audit log", service.chain_audit_log().await.map(|_| ()));
+        if tick == 0 {
+            report("removing expired keys", service.sweep_idempotency_keys().await);
         }
+    }
+}
+
+/// Once a line, and only what an operator can do something about.
+fn report(job: &'static str, done: Result<()>) {
+    match done {
+        Ok(()) => {}
+        // The other server goes on.
+        Err(error) if error.kind() == Kind::Conflict => {
+            tracing::debug!(%error, job, "another server goes on")
+        }
+        Err(error) => tracing::warn!(%error, job, "a job failed; it is tried again"),
     }
 }

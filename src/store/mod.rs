@@ -10,6 +10,7 @@ mod changes;
 mod combine;
 mod configuration;
 mod failure;
+mod idempotency;
 mod integration_pages;
 mod integrations;
 mod keyring;
@@ -40,6 +41,7 @@ pub use self::{
     audit_chain::PendingEntry,
     bootstrap::FirstAdmin,
     configuration::Configured,
+    idempotency::Remembered,
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,

@@ -20,7 +20,7 @@ const LISTS: [(&str, &str); 13] = [
     (users::LIST, "member_page (organization_id=? AND id>?)"),
     (runner_keys::LIST, "runner_key_page (runner_id=? AND id<?)"),
     (audit_log::ALL, "audit_entry_page (organization_id=? AND id>? AND id<?)"),
-    (audit_log::OF_OBJECT, "audit_entry_object_page (organization_id=? AND object=? AND id>? AND id<?)"),
+    (audit_log::OF_OBJECT, "audit_entry_object_page (organization_id=? AND object=? AND id<?)"),
     (audit_chain::LINKS, "PRIMARY KEY (organization_id=? AND sequence>?)"),
     (audit_chain::HEAD, "PRIMARY KEY (organization_id=?)"),
 ];

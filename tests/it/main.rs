@@ -16,6 +16,7 @@ mod docs;
 mod fake_server;
 mod first_requests;
 mod harden;
+mod idempotency;
 mod identity;
 mod integration_rules;
 mod integrations;

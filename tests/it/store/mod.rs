@@ -7,6 +7,8 @@ mod audit;
 mod audit_kill;
 mod database;
 mod faults;
+mod idempotency;
+mod idempotency_kill;
 mod integrations;
 mod isolation;
 mod keys;
@@ -56,6 +58,9 @@ conformance! {
         a_lost_lease_appends_nothing
         of_ten_appends_at_once_one_counts
         a_change_that_fails_waits_for_nothing;
+    idempotency:
+        expired_keys_are_swept_under_a_lease
+        a_repeat_that_makes_something_fails;
     integrations:
         an_integration_is_created_read_updated_and_deleted
         absent_integrations
