@@ -132,7 +132,8 @@ fn the_audit_log_is_listed_verified_and_exported() {
     assert_eq!(site.ok(&format!("audit verify --expect-head {head}")), head);
     let other = format!("1:{}", "0".repeat(64));
     site.run(&format!("audit verify --expect-head {other}")).failed(1, &["tampered with", "entry 1"]);
-    site.run("audit verify --expect-head nonsense").failed(64, &["COUNT:MAC"]);
+    let nonsense = site.run("audit verify --expect-head nonsense");
+    assert!(nonsense.code == 64 && nonsense.stderr.contains("COUNT:MAC"), "{nonsense:?}");
     let exported = site.ok("audit export");
     let lines: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(lines.len(), count);
