@@ -14,7 +14,7 @@ use prost_reflect::{DescriptorPool, Kind};
 use crate::names;
 
 /// Fields of answers that are always there.
-const ALWAYS: [&str; 22] = [
+const ALWAYS: [&str; 24] = [
     "gitpod.v1.ListSCMIntegrationsResponse.integrations",
     "gitpod.v1.ListLLMIntegrationsResponse.integrations",
     "gitpod.v1.ListHostAuthenticationTokensResponse.tokens",
@@ -34,6 +34,8 @@ const ALWAYS: [&str; 22] = [
     "gitpod.v1.CreateRunnerLogsTokenResponse.access_token",
     "gitpod.v1.Gateway.name",
     "gitpod.v1.Gateway.url",
+    "sealink.v1.ExportAuditLogResponse.entries",
+    "sealink.v1.ListAuditEntriesResponse.entries",
     "sealink.v1.ListUsersResponse.users",
     "sealink.v1.ListTokensResponse.tokens",
     "sealink.v1.ListKeysResponse.keys",

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Kind, Result},
     listener,
     rpc::Config,
-    service::{Admin, Service, Start},
+    service::{Admin, Service, Start, jobs},
     store::{Store, StoredSeed},
 };
 
@@ -85,12 +85,16 @@ pub async fn run(
     };
     health.set(Readiness::Ready);
     let probe = tokio::spawn(watch_database(Arc::clone(&service), health.clone()));
+    let jobs = tokio::spawn(jobs::run(Arc::clone(&service)));
     let stopping = async {
         shutdown.await;
         health.set(Readiness::Stopping);
     };
     let served = listener::serve(listener, app, limits, stopping).await;
     probe.abort();
+    // Waited for, so that nothing is asked of the database once it is closed.
+    jobs.abort();
+    drop(jobs.await);
     service.close().await;
     let (writes, commits) = service.write_counts();
     tracing::info!(writes, commits, "the database is closed");

@@ -2,11 +2,13 @@
 use crate::error::Error;
 
 /// Fields of requests, and how the command line calls them. Longer names first: one holds another.
-const FLAGS: [(&str, &str); 9] = [
+const FLAGS: [(&str, &str); 11] = [
     ("oauth_plaintext_client_secret", "--client-secret-file"),
     ("oauth_client_id", "--client-id"),
     ("virtual_directory", "--virtual-directory"),
     ("filter.runner_ids", "--runner"),
+    ("filter.actor_id", "--actor"),
+    ("expected.mac", "--expect-head"),
     ("issuer_url", "--issuer-url"),
     ("runner_id", "the runner's id"),
     ("valid_for", "--expires-in"),

@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod agent;
+mod audit;
 mod context;
 mod cure;
 mod exit;
@@ -68,6 +69,9 @@ enum Command {
     /// People of the organization
     #[command(subcommand)]
     User(user::Command),
+    /// The audit log: who changed what, and proof that nobody changed the log
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// API tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -110,6 +114,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Runner(command) => ask(context, runner::run(context, command))?,
         Command::Integration(command) => ask(context, integration::run(context, command))?,
         Command::User(command) => ask(context, user::run(context, command))?,
+        Command::Audit(command) => ask(context, audit::run(context, command))?,
         Command::Token(command) => ask(context, token::run(context, command))?,
     }
     Ok(ExitCode::SUCCESS)

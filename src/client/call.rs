@@ -41,6 +41,10 @@ calls! {
         gitpod UpdateScmIntegrationRequest -> UpdateScmIntegrationResponse;
     "/gitpod.v1.RunnerConfigurationService/DeleteSCMIntegration":
         gitpod DeleteScmIntegrationRequest -> DeleteScmIntegrationResponse;
+    "/sealink.v1.AuditService/ListAuditEntries": sealink ListAuditEntriesRequest -> ListAuditEntriesResponse;
+    "/sealink.v1.AuditService/GetAuditHead": sealink GetAuditHeadRequest -> GetAuditHeadResponse;
+    "/sealink.v1.AuditService/VerifyAuditLog": sealink VerifyAuditLogRequest -> VerifyAuditLogResponse;
+    "/sealink.v1.AuditService/ExportAuditLog": sealink ExportAuditLogRequest -> ExportAuditLogResponse;
     "/sealink.v1.RunnerAgentService/GetConfiguration":
         sealink GetConfigurationRequest -> GetConfigurationResponse;
     "/sealink.v1.RunnerKeyService/BeginKeyRegistration":

@@ -1,7 +1,10 @@
 //! Who is calling, and what that caller may do.
+use uuid::Uuid;
+
 use crate::{
     domain::{
         id::{OrganizationId, RunnerId, UserId},
+        idempotency::Once,
         token::TokenId,
         user::Role,
     },
@@ -36,6 +39,8 @@ pub struct Caller {
     pub read_only: bool,
     /// The token used.
     pub token: TokenId,
+    /// How a request that names itself is to be handled.
+    pub once: Option<Once>,
 }
 
 /// Which kinds of principal may call a method at all, before anything is looked up.
@@ -91,6 +96,21 @@ impl Caller {
             (Audience::Administrators, _) => Err(forbidden("only organization administrators may do this")),
             (Audience::Runners, _) => Err(forbidden("only the runner's own token may do this")),
         }
+    }
+
+    /// The id of what this request has made already, if it is a repeat. Whoever makes something asks this first,
+    /// and answers with that; making it again fails.
+    ///
+    /// # Errors
+    /// As [`Once::repeats`].
+    pub fn repeats(&self) -> Result<Option<Uuid>> {
+        self.once.as_ref().map_or(Ok(None), Once::repeats)
+    }
+
+    /// The same caller, for what a repeated request does anew.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { once: None, ..self.clone() }
     }
 
     /// Whether the caller administers its organization.

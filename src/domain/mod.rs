@@ -1,8 +1,10 @@
 //! Types that cannot hold wrong values, and the rules between them: no I/O, no clock, no wire.
 pub mod access;
 pub mod audit;
+pub mod audit_chain;
 pub mod host;
 pub mod id;
+pub mod idempotency;
 pub mod integration;
 pub mod integration_patch;
 pub mod issuer;

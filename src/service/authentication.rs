@@ -90,6 +90,7 @@ impl Service {
             token: credential.id.to_string(),
             at: self.now(),
             entry_id: self.clock.new_id(),
+            once: None,
         };
         if self.store.exchange_token(actor, credential.id, row).await? {
             Ok(token.text)
@@ -115,6 +116,7 @@ pub(super) fn verify(stored: Option<&StoredToken>, sent: &Credential, now: Insta
         principal,
         read_only: token.read_only,
         token: token.id.clone(),
+        once: None,
     })
 }
 

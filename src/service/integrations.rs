@@ -27,6 +27,9 @@ impl Service {
     /// [`Kind::Precondition`] without a key to seal with, [`Kind::AlreadyExists`] for a second one of the
     /// same SCM and host.
     pub async fn create_integration(&self, caller: &Caller, draft: Draft) -> Result<IntegrationId> {
+        if let Some(id) = caller.repeats()? {
+            return Ok(IntegrationId(id));
+        }
         let id = draft.runner;
         self.reach_runner(caller, id).await?;
         let new = draft.accept(&self.allowed_hosts)?;

@@ -2,9 +2,13 @@
 //!
 //! Names no wire type and no SQL. A caller is authenticated and its kind admitted before a method is called;
 //! what a method still decides is whether the thing named is the caller's to see and to change.
+mod audit_chain;
+mod audit_log;
 mod authentication;
 mod configuration;
+mod idempotency;
 mod integrations;
+pub mod jobs;
 mod page_tokens;
 mod retry;
 mod runner_keys;
@@ -20,13 +24,14 @@ use uuid::Uuid;
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
+    idempotency::{Ask, Attempt},
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest},
 };
-use self::{page_tokens::PageTokens, sealing::KeyCache};
+use self::{idempotency::InFlight, page_tokens::PageTokens, sealing::KeyCache};
 use crate::{
     at_rest::Keyring,
     clock::{Clock, Instant},
@@ -50,8 +55,11 @@ pub struct Service {
     keyring: Keyring,
     pages: PageTokens,
     keys: KeyCache,
+    in_flight: InFlight,
     allowed_hosts: AllowedHosts,
     epoch: Uuid,
+    /// Which server holds a lease: this one, until it ends.
+    process: Uuid,
 }
 
 impl Service {

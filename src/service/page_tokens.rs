@@ -176,6 +176,7 @@ mod tests {
             principal: Principal::User { id: UserId(Uuid::from_u128(2)), role: Role::Admin },
             read_only: false,
             token: TokenId("0".repeat(12)),
+            once: None,
         }
     }
 

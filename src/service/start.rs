@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::{PageTokens, Service, new_token, runners::metrics_password_location, sealing::KeyCache};
+use super::{
+    InFlight, PageTokens, Service, new_token, runners::metrics_password_location, sealing::KeyCache,
+};
 use crate::{
     at_rest::{Keyring, KeyringRow, RootKey, SeedState},
     clock::Clock,
@@ -90,7 +92,18 @@ impl Start {
         let epoch = store.epoch().await?;
         let pages = PageTokens::new(&keyring)?;
         let store = Arc::new(store);
-        Ok(Service { store, clock, keyring, pages, keys: KeyCache::default(), allowed_hosts, epoch })
+        let process = clock.new_id();
+        Ok(Service {
+            store,
+            clock,
+            keyring,
+            pages,
+            keys: KeyCache::default(),
+            in_flight: InFlight::default(),
+            allowed_hosts,
+            epoch,
+            process,
+        })
     }
 }
 

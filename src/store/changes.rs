@@ -1,7 +1,10 @@
 //! The change log of a runner and the audit log: rows written inside the change's own transaction.
 use uuid::Uuid;
 
-use super::tx::{Tx, dialect, execute, on_tx};
+use super::{
+    idempotency::remember,
+    tx::{Tx, dialect, execute, on_tx},
+};
 use crate::{
     domain::{
         audit::{Actor, Entry},
@@ -58,7 +61,7 @@ pub(super) async fn lock_runner(tx: &mut Tx, actor: &Actor, runner: RunnerId) ->
     Ok(found.is_some())
 }
 
-/// Writes one audit entry.
+/// Writes one audit entry, and with it what the key of the request has made, if it has one.
 pub(super) async fn log_audit(tx: &mut Tx, actor: &Actor, entry: &Entry) -> Result<()> {
     const SQL: &str = "INSERT INTO audit_entry \
         (id, organization_id, at, actor_kind, actor_id, token_id, action, object, details) \
@@ -76,6 +79,6 @@ pub(super) async fn log_audit(tx: &mut Tx, actor: &Actor, entry: &Entry) -> Resu
         entry.action,
         &entry.object,
         &details,
-    )
-    .map(|_| ())
+    )?;
+    remember(tx, actor, entry).await
 }

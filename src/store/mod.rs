@@ -3,14 +3,18 @@
 //! Every method is one atomic step named after its use. A query is written once, in the dialect SQLite and
 //! PostgreSQL share; where they differ, both texts stand side by side in the file that needs them.
 //! Reads run on whichever pool is open (`on!`); writes are steps given to `Store::write`.
+mod audit_chain;
+mod audit_log;
 mod bootstrap;
 mod changes;
 mod combine;
 mod configuration;
 mod failure;
+mod idempotency;
 mod integration_pages;
 mod integrations;
 mod keyring;
+mod leases;
 mod migrate;
 #[cfg(test)]
 mod plans;
@@ -34,11 +38,14 @@ use std::{fs::File, path::PathBuf};
 use sqlx::{PgPool, SqlitePool};
 
 pub use self::{
+    audit_chain::PendingEntry,
     bootstrap::FirstAdmin,
     configuration::Configured,
+    idempotency::Remembered,
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
+    leases::Lease,
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
     token_lookup::{StoredToken, TokenOwner},

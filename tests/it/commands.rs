@@ -131,6 +131,33 @@ fn runners_are_made_listed_shown_and_deleted() {
 }
 
 #[test]
+fn the_audit_log_is_listed_verified_and_exported() {
+    let site = Site::start();
+    let runner = site.ok("runner create build-1 --exchange-token-file once");
+    assert!(site.ok(&format!("audit list --object {runner} --since 1h")).contains("runner.create"));
+    assert_eq!(site.json("audit list --action user.*"), serde_json::json!([]));
+    assert_eq!(site.json("audit list --limit 1").as_array().unwrap().len(), 1);
+    let count = site.json("audit list").as_array().unwrap().len();
+    let head = (0..600)
+        .find_map(|_| {
+            thread::sleep(std::time::Duration::from_millis(50));
+            Some(site.ok("audit head")).filter(|head| head.starts_with(&format!("{count}:")))
+        })
+        .expect("chained");
+    assert_eq!(site.ok(&format!("audit verify --expect-head {head}")), head);
+    let other = format!("1:{}", "0".repeat(64));
+    site.run(&format!("audit verify --expect-head {other}")).failed(1, &["tampered with", "entry 1"]);
+    let nonsense = site.run("audit verify --expect-head nonsense");
+    assert!(nonsense.code == 64 && nonsense.stderr.contains("COUNT:MAC"), "{nonsense:?}");
+    let exported = site.ok("audit export");
+    let lines: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), count);
+    let last = lines.last().unwrap();
+    assert_eq!((&last["sequence"], &last["details"]["name"]), (&count.into(), &"build-1".into()));
+    assert_eq!(site.ok(&format!("audit export --after {count}")), "");
+}
+
+#[test]
 fn a_secret_goes_in_by_the_command_line_and_out_by_the_agent() {
     let site = Site::start();
     let runner = site.runner();

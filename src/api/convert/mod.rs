@@ -1,4 +1,5 @@
 //! Wire types to domain types and back. A wrong value names its field.
+mod audit;
 mod integration;
 mod key;
 mod principal;
@@ -6,12 +7,18 @@ mod runner;
 mod runner_patch;
 
 pub(super) use self::{
+    audit::{audit_entry, audit_filter, audit_head, audit_point, audit_verified},
     integration::{configured, integration},
     key::{key_state, runner_key},
     principal::{api_token, subject, user, user_role},
     runner::{runner, runner_filter, runner_spec},
 };
 use crate::{clock::Instant, wkt::Timestamp};
+
+/// A moment from the wire, to the microsecond.
+fn instant(at: Timestamp) -> Instant {
+    Instant(at.seconds.saturating_mul(1_000_000).saturating_add(i64::from(at.nanos) / 1_000))
+}
 
 /// A moment on the wire.
 fn timestamp(at: Instant) -> Timestamp {

@@ -1,4 +1,5 @@
 //! The service traits that tonic generates, one file each: convert, call, convert.
+mod audit;
 mod identity;
 mod runner;
 mod runner_agent;
@@ -20,7 +21,7 @@ use crate::{
             runner_service_server::RunnerServiceServer,
         },
         sealink::v1::{
-            runner_agent_service_server::RunnerAgentServiceServer,
+            audit_service_server::AuditServiceServer, runner_agent_service_server::RunnerAgentServiceServer,
             runner_key_service_server::RunnerKeyServiceServer, token_service_server::TokenServiceServer,
             user_service_server::UserServiceServer,
         },
@@ -50,6 +51,7 @@ impl Api {
             .add_service(IdentityServiceServer::new(self.clone()))
             .add_service(RunnerKeyServiceServer::new(self.clone()))
             .add_service(RunnerAgentServiceServer::new(self.clone()))
+            .add_service(AuditServiceServer::new(self.clone()))
             .add_service(UserServiceServer::new(self.clone()))
             .add_service(TokenServiceServer::new(self.clone()))
     }

@@ -88,6 +88,13 @@ impl Database {
         each!(self, pool => sqlx::query(sql).bind(parameter).execute(pool).await.expect("a statement").rows_affected())
     }
 
+    /// Runs statements behind the server's back, in the words of either database.
+    pub(crate) async fn run(&self, sqlite: &str, postgres: &str) {
+        let sql = if matches!(self, Self::Sqlite(_)) { sqlite } else { postgres };
+        let sql = AssertSqlSafe(sql.to_owned());
+        each!(self, pool => sqlx::raw_sql(sql).execute(pool).await.map(|_| ())).expect("statements");
+    }
+
     /// Another organization with an administrator, whose token this is.
     pub(crate) async fn insert_organization(&self) -> String {
         const ORGANIZATION: &str = "INSERT INTO organization (id, name, created_at) VALUES ($1, 'other', 1)";

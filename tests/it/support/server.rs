@@ -1,5 +1,5 @@
 //! `sealink serve` without the process.
-use std::{fs, net::SocketAddr, sync::Arc};
+use std::{fs, net::SocketAddr, os::unix::fs::DirBuilderExt, sync::Arc};
 
 use sealink::{config::Settings, server};
 use tempfile::TempDir;
@@ -15,6 +15,7 @@ pub(crate) struct TestServer {
     admin: String,
     pub(crate) watch: Arc<Watch>,
     directory: TempDir,
+    url: Option<String>,
     stop: Option<oneshot::Sender<()>>,
     done: Option<JoinHandle<()>>,
 }
@@ -37,7 +38,7 @@ impl TestServer {
         let watch = Watch::new();
         let served = serve(&directory, settings).await;
         let database = Database::sqlite(&path).await;
-        Self::new(directory, served, database, watch)
+        Self::new(directory, served, database, watch, None)
     }
 
     /// A server on a fresh PostgreSQL database.
@@ -54,10 +55,28 @@ impl TestServer {
         let watch = Watch::new();
         let served = serve(&directory, &settings).await;
         let database = Database::postgres(&url, name).await;
-        Self::new(directory, served, database, watch)
+        Self::new(directory, served, database, watch, Some(url))
     }
 
-    fn new(directory: TempDir, served: Served, database: Database, watch: Arc<Watch>) -> Self {
+    /// Another server on this one's PostgreSQL database. Stop it before this one.
+    pub(crate) async fn replica(&self) -> Replica {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (from, to) = (self.directory.path().join("data"), directory.path().join("data"));
+        fs::DirBuilder::new().mode(0o700).create(&to).expect("a directory");
+        fs::copy(from.join("root.key"), to.join("root.key")).expect("the root key");
+        let url = self.url.as_ref().expect("PostgreSQL");
+        let Served { address, stop, done } = serve(&directory, &[("database.url", url)]).await;
+        let admin = Actor::new(self.http.clone(), address, Some(self.admin.clone()), &self.watch);
+        Replica { admin, stop, done, _directory: directory }
+    }
+
+    fn new(
+        directory: TempDir,
+        served: Served,
+        database: Database,
+        watch: Arc<Watch>,
+        url: Option<String>,
+    ) -> Self {
         let token = fs::read_to_string(directory.path().join("data/admin-token")).expect("an admin token");
         let root = fs::read_to_string(directory.path().join("data/root.key")).expect("a root key");
         watch.keep_secret("the root key", root.trim().as_bytes());
@@ -70,6 +89,7 @@ impl TestServer {
             admin: token.trim().to_owned(),
             watch,
             directory,
+            url,
             stop: Some(stop),
             done: Some(done),
         }
@@ -128,6 +148,23 @@ impl TestServer {
 impl Drop for TestServer {
     fn drop(&mut self) {
         self.watch.end(&self.files());
+    }
+}
+
+/// A second server on a database.
+pub(crate) struct Replica {
+    /// The administrator, who calls this server.
+    pub(crate) admin: Actor,
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<()>,
+    _directory: TempDir,
+}
+
+impl Replica {
+    /// Stops it and waits for its end.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        self.done.await.expect("no panic");
     }
 }
 
