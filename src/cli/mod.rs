@@ -11,6 +11,7 @@ use crate::{
 mod agent;
 mod context;
 mod cure;
+mod environment_class;
 mod exit;
 mod humane;
 mod input;
@@ -18,6 +19,7 @@ mod integration;
 mod output;
 mod runner;
 mod runner_key;
+mod runner_schema;
 pub mod serve;
 mod token;
 mod user;
@@ -65,6 +67,9 @@ enum Command {
     /// A runner's SCM integrations
     #[command(subcommand)]
     Integration(integration::Command),
+    /// Sizes and shapes of environment that runners offer
+    #[command(subcommand)]
+    EnvironmentClass(environment_class::Command),
     /// People of the organization
     #[command(subcommand)]
     User(user::Command),
@@ -109,6 +114,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Agent(command) => wait(agent::run(context, command))?,
         Command::Runner(command) => ask(context, runner::run(context, command))?,
         Command::Integration(command) => ask(context, integration::run(context, command))?,
+        Command::EnvironmentClass(command) => ask(context, environment_class::run(context, command))?,
         Command::User(command) => ask(context, user::run(context, command))?,
         Command::Token(command) => ask(context, token::run(context, command))?,
     }

@@ -41,6 +41,18 @@ calls! {
         gitpod UpdateScmIntegrationRequest -> UpdateScmIntegrationResponse;
     "/gitpod.v1.RunnerConfigurationService/DeleteSCMIntegration":
         gitpod DeleteScmIntegrationRequest -> DeleteScmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/CreateEnvironmentClass":
+        gitpod CreateEnvironmentClassRequest -> CreateEnvironmentClassResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetEnvironmentClass":
+        gitpod GetEnvironmentClassRequest -> GetEnvironmentClassResponse;
+    "/gitpod.v1.RunnerConfigurationService/ListEnvironmentClasses":
+        gitpod ListEnvironmentClassesRequest -> ListEnvironmentClassesResponse;
+    "/gitpod.v1.RunnerConfigurationService/UpdateEnvironmentClass":
+        gitpod UpdateEnvironmentClassRequest -> UpdateEnvironmentClassResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetRunnerConfigurationSchema":
+        gitpod GetRunnerConfigurationSchemaRequest -> GetRunnerConfigurationSchemaResponse;
+    "/sealink.v1.RunnerAgentService/UpdateConfigurationSchema":
+        sealink UpdateConfigurationSchemaRequest -> UpdateConfigurationSchemaResponse;
     "/sealink.v1.RunnerAgentService/GetConfiguration":
         sealink GetConfigurationRequest -> GetConfigurationResponse;
     "/sealink.v1.RunnerKeyService/BeginKeyRegistration":

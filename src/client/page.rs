@@ -39,6 +39,7 @@ macro_rules! paged {
 paged! {
     gitpod ListRunnersRequest: runners Runner;
     gitpod ListScmIntegrationsRequest: integrations ScmIntegration;
+    gitpod ListEnvironmentClassesRequest: environment_classes EnvironmentClass;
     sealink ListKeysRequest: keys RunnerKey;
     sealink ListTokensRequest: tokens ApiToken;
     sealink ListUsersRequest: users User;

@@ -50,4 +50,6 @@ id! {
     IntegrationId;
     /// An attempt to register a key.
     RegistrationId;
+    /// A runner's environment class.
+    EnvironmentClassId;
 }

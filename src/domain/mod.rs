@@ -1,6 +1,7 @@
 //! Types that cannot hold wrong values, and the rules between them: no I/O, no clock, no wire.
 pub mod access;
 pub mod audit;
+pub mod environment_class;
 pub mod host;
 pub mod id;
 pub mod integration;
@@ -10,6 +11,8 @@ pub mod page;
 pub mod runner;
 pub mod runner_key;
 pub mod runner_patch;
+pub mod schema;
+pub mod schema_rules;
 pub mod scm;
 pub mod secret;
 pub mod token;

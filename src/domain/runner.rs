@@ -7,6 +7,7 @@ use crate::{
         access::RunnerFacts,
         id::{OrganizationId, RunnerId, UserId},
         runner_key::RunnerKey,
+        schema::OfferedScms,
         secret::{Sealed, Secret},
         update_window::UpdateWindow,
     },
@@ -203,6 +204,8 @@ pub struct Runner {
     pub active_key: Option<RunnerKey>,
     /// Whether a key of it was ever ACTIVE.
     pub registered: bool,
+    /// The SCMs of the schema it reported; `None` before it reported one.
+    pub offered: Option<OfferedScms>,
     /// Grows by one with every change of anything the runner sees.
     pub revision: u64,
     /// Grows by one with every change of the runner itself.

@@ -4,11 +4,13 @@
 //! what a method still decides is whether the thing named is the caller's to see and to change.
 mod authentication;
 mod configuration;
+mod environment_classes;
 mod integrations;
 mod page_tokens;
 mod retry;
 mod runner_keys;
 mod runners;
+mod schemas;
 mod sealing;
 mod start;
 mod tokens;

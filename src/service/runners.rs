@@ -62,6 +62,7 @@ impl Service {
             has_metrics_password: password.is_some(),
             active_key: None,
             registered: false,
+            offered: None,
             revision: 1,
             version: 1,
             created_at: now,

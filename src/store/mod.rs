@@ -7,6 +7,7 @@ mod bootstrap;
 mod changes;
 mod combine;
 mod configuration;
+mod environment_classes;
 mod failure;
 mod integration_pages;
 mod integrations;
@@ -19,6 +20,7 @@ mod record;
 mod registrations;
 mod runner_keys;
 mod runners;
+mod schemas;
 mod sqlite;
 #[cfg(test)]
 mod steps;
@@ -36,6 +38,7 @@ use sqlx::{PgPool, SqlitePool};
 pub use self::{
     bootstrap::FirstAdmin,
     configuration::Configured,
+    environment_classes::ClassScope,
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,

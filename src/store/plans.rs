@@ -3,10 +3,13 @@
 use sqlx::{AssertSqlSafe, Row, SqlitePool, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
-use super::{Location, Store, integration_pages, runner_keys, runners, token_lookup, tokens, users};
+use super::{
+    Location, Store, environment_classes, integration_pages, runner_keys, runners, token_lookup, tokens,
+    users,
+};
 
 /// A query, and the index its outermost loop has to use.
-const LISTS: [(&str, &str); 9] = [
+const LISTS: [(&str, &str); 12] = [
     (integration_pages::OF_ORGANIZATION, "scm_integration_page (organization_id=? AND id>?)"),
     (integration_pages::OF_CREATOR, "scm_integration_creator_page (creator_id=? AND id>?)"),
     (runners::ALL, "runner_page (organization_id=? AND id>?)"),
@@ -16,6 +19,9 @@ const LISTS: [(&str, &str); 9] = [
     (tokens::OF_MEMBER, "token_member_page (member_id=? AND id>?)"),
     (users::LIST, "member_page (organization_id=? AND id>?)"),
     (runner_keys::LIST, "runner_key_page (runner_id=? AND id<?)"),
+    (environment_classes::OF_ORGANIZATION, "environment_class_page (organization_id=? AND id>?)"),
+    (environment_classes::OF_CREATOR, "environment_class_creator_page (creator_id=? AND id>?)"),
+    (environment_classes::OF_RUNNER, "environment_class_runner_page (runner_id=? AND id>?)"),
 ];
 
 struct Plans {

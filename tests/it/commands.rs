@@ -231,3 +231,25 @@ fn a_list_of_more_than_one_page_is_complete() {
     hosts.dedup();
     assert_eq!(hosts.len(), 101);
 }
+
+#[test]
+fn environment_classes_are_offered_listed_changed_and_disabled() {
+    let site = Site::start();
+    let runner = site.ok("runner create build-1 --exchange-token-file once");
+    let create = format!("environment-class create --runner {runner} --name Large --description Eight-cores");
+    let id = site.ok(&format!("{create} --set machineType=m6i --set diskSizeGb=100"));
+    let listed = site.ok(&format!("environment-class list --runner {runner} --enabled"));
+    assert!(listed.contains("Large") && listed.contains("machineType=m6i diskSizeGb=100"), "{listed}");
+    assert_eq!(site.json("environment-class list --disabled"), serde_json::json!([]));
+    site.ok(&format!("environment-class update {id} --disable --name Larger"));
+    let shown = site.ok(&format!("environment-class show {id}"));
+    assert!(shown.contains("Larger") && shown.contains("disabled"), "{shown}");
+    site.run(&format!("environment-class update {id}")).failed(64, &["nothing to change"]);
+    site.run(&format!("environment-class show {runner}")).failed(1, &["sealink environment-class list"]);
+    assert_eq!(site.run(&format!("{create} --set machineType")).code, 64);
+
+    let schema = site.ok(&format!("runner schema {runner}"));
+    assert!(schema.contains("azuredevops_server") && schema.contains("no OAuth"), "{schema}");
+    let schema = site.json(&format!("runner schema {runner}"));
+    assert_eq!(schema["scm"][0]["scmId"], "github");
+}

@@ -11,6 +11,7 @@ mod concurrency;
 mod configuration;
 mod cors;
 mod docs;
+mod environment_classes;
 mod fake_server;
 mod first_requests;
 mod harden;

@@ -14,6 +14,7 @@ struct Scene {
     creator: Actor,
     agent: Agent,
     integration: String,
+    class: String,
     pending: String,
     registration: Value,
     /// A token of `creator` besides the one it uses.
@@ -78,6 +79,7 @@ impl Cast {
         let user = self.server.admin().create_user(&unique("user"), "ORGANIZATION_ROLE_MEMBER").await;
         Scene {
             integration: creator.integrate(&agent.runner, &json!({})).await,
+            class: creator.create_class(&agent.runner).await,
             pending,
             registration: json!({ "registrationId": begun.id, "answerNew": begun.answer_new }),
             token: creator.create_token(&json!({})).await.1,
@@ -104,7 +106,14 @@ fn request(method: &str, scene: &Scene) -> Value {
         "GetSCMIntegration" | "DeleteSCMIntegration" => json!({ "id": scene.integration }),
         "CreateRunner" => json!({ "name": "another", "kind": "RUNNER_KIND_REMOTE" }),
         "UpdateRunner" => json!({ "runnerId": runner, "name": "renamed" }),
-        "GetRunner" | "DeleteRunner" | "CreateRunnerToken" | "ListKeys" => json!({ "runnerId": runner }),
+        "GetRunner" | "DeleteRunner" | "CreateRunnerToken" | "ListKeys" | "GetRunnerConfigurationSchema" => {
+            json!({ "runnerId": runner })
+        }
+        "CreateEnvironmentClass" => {
+            json!({ "runnerId": runner, "displayName": "Large", "description": "eight cores" })
+        }
+        "GetEnvironmentClass" | "UpdateEnvironmentClass" => json!({ "environmentClassId": scene.class }),
+        "UpdateConfigurationSchema" => json!({ "schema": { "version": "1" } }),
         "ExchangeToken" => json!({ "exchangeToken": scene.exchange }),
         "BeginKeyRegistration" => {
             let key = PrivateKey::generate_x25519().expect("a key");
@@ -208,6 +217,10 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("RunnerConfigurationService/UpdateSCMIntegration", "id"),
         ("RunnerConfigurationService/DeleteSCMIntegration", "id"),
         ("RunnerConfigurationService/CreateSCMIntegration", "runnerId"),
+        ("RunnerConfigurationService/CreateEnvironmentClass", "runnerId"),
+        ("RunnerConfigurationService/GetEnvironmentClass", "environmentClassId"),
+        ("RunnerConfigurationService/UpdateEnvironmentClass", "environmentClassId"),
+        ("RunnerConfigurationService/GetRunnerConfigurationSchema", "runnerId"),
         ("RunnerService/GetRunner", "runnerId"),
         ("RunnerService/UpdateRunner", "runnerId"),
         ("RunnerService/DeleteRunner", "runnerId"),

@@ -1,15 +1,19 @@
 //! Wire types to domain types and back. A wrong value names its field.
+mod environment_class;
 mod integration;
 mod key;
 mod principal;
 mod runner;
 mod runner_patch;
+mod schema;
 
 pub(super) use self::{
+    environment_class::{class_filter, environment_class},
     integration::{configured, integration},
     key::{key_state, runner_key},
     principal::{api_token, subject, user, user_role},
     runner::{runner, runner_filter, runner_spec},
+    schema::schema,
 };
 use crate::{clock::Instant, wkt::Timestamp};
 

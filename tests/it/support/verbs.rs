@@ -113,6 +113,12 @@ impl Actor {
         answer["integrations"].as_array().expect("an array").iter().map(|one| text(&one["id"])).collect()
     }
 
+    /// The id of an environment class without settings.
+    pub(crate) async fn create_class(&self, runner: &str) -> String {
+        let body = json!({ "runnerId": runner, "displayName": "Large", "description": "eight cores" });
+        text(&self.call("RunnerConfigurationService/CreateEnvironmentClass", &body).await.ok()["id"])
+    }
+
     pub(crate) async fn keys(&self, runner: &str) -> Vec<Value> {
         let answer = self.call("RunnerKeyService/ListKeys", &json!({ "runnerId": runner })).await.ok();
         answer["keys"].as_array().expect("an array").clone()
