@@ -18,11 +18,15 @@ const FLAGS: [(&str, &str); 12] = [
 ];
 
 /// What the server says, and what helps.
-const CURES: [(&str, &str); 9] = [
+const CURES: [(&str, &str); 13] = [
     ("runner does not have a public key", "run `sealink agent register` on the runner first"),
     ("runner not found", "`sealink runner list` shows those you may use"),
     ("SCM integration not found", "`sealink integration list` shows those you may see"),
     ("environment class not found", "`sealink environment-class list` shows those you may see"),
+    ("service account not found", "`sealink service-account list` shows them"),
+    ("group not found", "`sealink group list` shows them"),
+    ("group membership not found", "`sealink group member list GROUP` shows who is in it"),
+    ("organization not found", "groups are made in your own organization"),
     ("user not found", "`sealink user list` shows them"),
     ("user already exists", "choose another name"),
     ("token not found", "`sealink token list` shows them"),

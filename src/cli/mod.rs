@@ -13,6 +13,8 @@ mod context;
 mod cure;
 mod environment_class;
 mod exit;
+mod group;
+mod group_member;
 mod humane;
 mod input;
 mod integration;
@@ -21,6 +23,7 @@ mod runner;
 mod runner_key;
 mod runner_schema;
 pub mod serve;
+mod service_account;
 mod token;
 mod user;
 mod words;
@@ -73,6 +76,12 @@ enum Command {
     /// People of the organization
     #[command(subcommand)]
     User(user::Command),
+    /// Machines of the organization: principals without a login
+    #[command(subcommand)]
+    ServiceAccount(service_account::Command),
+    /// Groups of users and service accounts, which get roles on runners
+    #[command(subcommand)]
+    Group(group::Command),
     /// API tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -116,6 +125,8 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Integration(command) => ask(context, integration::run(context, command))?,
         Command::EnvironmentClass(command) => ask(context, environment_class::run(context, command))?,
         Command::User(command) => ask(context, user::run(context, command))?,
+        Command::ServiceAccount(command) => ask(context, service_account::run(context, command))?,
+        Command::Group(command) => ask(context, group::run(context, command))?,
         Command::Token(command) => ask(context, token::run(context, command))?,
     }
     Ok(ExitCode::SUCCESS)

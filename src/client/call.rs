@@ -53,6 +53,21 @@ calls! {
         gitpod GetRunnerConfigurationSchemaRequest -> GetRunnerConfigurationSchemaResponse;
     "/sealink.v1.RunnerAgentService/UpdateConfigurationSchema":
         sealink UpdateConfigurationSchemaRequest -> UpdateConfigurationSchemaResponse;
+    "/gitpod.v1.GroupService/CreateGroup": gitpod CreateGroupRequest -> CreateGroupResponse;
+    "/gitpod.v1.GroupService/GetGroup": gitpod GetGroupRequest -> GetGroupResponse;
+    "/gitpod.v1.GroupService/ListGroups": gitpod ListGroupsRequest -> ListGroupsResponse;
+    "/gitpod.v1.GroupService/UpdateGroup": gitpod UpdateGroupRequest -> UpdateGroupResponse;
+    "/gitpod.v1.GroupService/DeleteGroup": gitpod DeleteGroupRequest -> DeleteGroupResponse;
+    "/gitpod.v1.GroupService/CreateMembership": gitpod CreateMembershipRequest -> CreateMembershipResponse;
+    "/gitpod.v1.GroupService/GetMembership": gitpod GetMembershipRequest -> GetMembershipResponse;
+    "/gitpod.v1.GroupService/DeleteMembership": gitpod DeleteMembershipRequest -> DeleteMembershipResponse;
+    "/gitpod.v1.GroupService/ListMemberships": gitpod ListMembershipsRequest -> ListMembershipsResponse;
+    "/sealink.v1.ServiceAccountService/CreateServiceAccount":
+        sealink CreateServiceAccountRequest -> CreateServiceAccountResponse;
+    "/sealink.v1.ServiceAccountService/ListServiceAccounts":
+        sealink ListServiceAccountsRequest -> ListServiceAccountsResponse;
+    "/sealink.v1.ServiceAccountService/DisableServiceAccount":
+        sealink DisableServiceAccountRequest -> DisableServiceAccountResponse;
     "/sealink.v1.RunnerAgentService/GetConfiguration":
         sealink GetConfigurationRequest -> GetConfigurationResponse;
     "/sealink.v1.RunnerKeyService/BeginKeyRegistration":

@@ -2,6 +2,7 @@
 pub mod access;
 pub mod audit;
 pub mod environment_class;
+pub mod group;
 pub mod host;
 pub mod id;
 pub mod integration;
@@ -15,6 +16,7 @@ pub mod schema;
 pub mod schema_rules;
 pub mod scm;
 pub mod secret;
+pub mod service_account;
 pub mod token;
 pub mod update_window;
 pub mod user;

@@ -10,6 +10,7 @@ use crate::{
         schema::OfferedScms,
         secret::{Sealed, Secret},
         update_window::UpdateWindow,
+        user::MemberKind,
     },
     error::{Error, Result},
 };
@@ -188,6 +189,8 @@ pub struct Runner {
     pub organization: OrganizationId,
     /// Who created it.
     pub creator: UserId,
+    /// Whether that is a person.
+    pub creator_kind: MemberKind,
     /// Its name: 3 to 127 characters.
     pub name: String,
     /// Whether it is local.

@@ -5,6 +5,7 @@
 mod authentication;
 mod configuration;
 mod environment_classes;
+mod groups;
 mod integrations;
 mod page_tokens;
 mod retry;
@@ -12,6 +13,7 @@ mod runner_keys;
 mod runners;
 mod schemas;
 mod sealing;
+mod service_accounts;
 mod start;
 mod tokens;
 mod users;
@@ -26,7 +28,7 @@ pub use self::{
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
     start::{Admin, Start, TokenDelivery},
-    tokens::{IssuedToken, TokenRequest},
+    tokens::{IssuedToken, TokenRequest, TokenSubject},
 };
 use self::{page_tokens::PageTokens, sealing::KeyCache};
 use crate::{

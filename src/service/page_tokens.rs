@@ -138,7 +138,7 @@ impl PageTokens {
 /// Everything the token is bound to, as one unambiguous string of bytes.
 fn binding(caller: &Caller, list: List<'_>) -> Vec<u8> {
     let principal = match caller.principal {
-        Principal::User { id, .. } => id.0,
+        Principal::User { id, .. } | Principal::ServiceAccount { id, .. } => id.0,
         Principal::Runner { id } => id.0,
     };
     let mut filter = digest::Context::new(&digest::SHA256);

@@ -54,6 +54,7 @@ impl Service {
             id,
             organization: caller.organization,
             creator,
+            creator_kind: caller.member_kind()?,
             name: new.name,
             kind: new.kind,
             provider: new.provider,

@@ -13,7 +13,7 @@ macro_rules! migrations {
     ($directory:literal) => {
         migrations!($directory: "0001_server", "0002_organizations", "0003_runners", "0004_tokens",
             "0005_runner_keys", "0006_scm_integrations", "0007_changes",
-            "0010_environment_classes")
+            "0010_environment_classes", "0011_groups")
     };
     ($directory:literal: $($name:literal),*) => {
         [$(($name, include_str!(concat!("../../migrations/", $directory, "/", $name, ".sql")))),*]

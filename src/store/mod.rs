@@ -9,9 +9,11 @@ mod combine;
 mod configuration;
 mod environment_classes;
 mod failure;
+mod groups;
 mod integration_pages;
 mod integrations;
 mod keyring;
+mod memberships;
 mod migrate;
 #[cfg(test)]
 mod plans;
@@ -21,6 +23,7 @@ mod registrations;
 mod runner_keys;
 mod runners;
 mod schemas;
+mod service_accounts;
 mod sqlite;
 #[cfg(test)]
 mod steps;

@@ -19,6 +19,7 @@ use crate::{
         runner::{Configuration, Runner, RunnerFilter, RunnerKind, RunnerProvider},
         schema::OfferedScms,
         secret::{Kid, Sealed},
+        user::MemberKind,
     },
     error::{Error, Kind, Result},
 };
@@ -88,6 +89,7 @@ struct RunnerRow {
     id: RunnerId,
     organization_id: OrganizationId,
     creator_id: UserId,
+    creator_kind: MemberKind,
     name: String,
     kind: RunnerKind,
     provider: RunnerProvider,
@@ -115,6 +117,7 @@ impl RunnerRow {
             id: self.id,
             organization: self.organization_id,
             creator: self.creator_id,
+            creator_kind: self.creator_kind,
             name: self.name,
             kind: self.kind,
             provider: self.provider,
@@ -134,7 +137,8 @@ impl RunnerRow {
 macro_rules! select_runner {
     ($where:literal) => {
         concat!(
-            "SELECT r.id, r.organization_id, r.creator_id, r.name, r.kind, r.provider, r.configuration, \
+            "SELECT r.id, r.organization_id, r.creator_id, \
+             (SELECT c.kind FROM member c WHERE c.id = r.creator_id) AS creator_kind, r.name, r.kind, r.provider, r.configuration, \
              r.honeycomb_key, r.honeycomb_kid, r.metrics_password IS NOT NULL AS has_metrics_password, r.registered, r.offered_scms, r.revision, r.version, r.created_at, r.updated_at, \
              k.kid AS key_kid, k.runner_id AS key_runner_id, k.state AS key_state, \
              k.algorithm AS key_algorithm, k.bits AS key_bits, k.public_key AS key_public_key, \

@@ -22,6 +22,11 @@ struct Scene {
     exchange: String,
     /// A user nobody in the matrix is.
     user: String,
+    organization: String,
+    /// That user is in it.
+    group: String,
+    membership: String,
+    service_account: String,
 }
 
 /// Everybody, in the order of `matrix.toml`.
@@ -76,7 +81,11 @@ impl Cast {
         let begun = agent.begin(next.public()).await;
         let exchange = json!({ "runnerId": agent.runner });
         let exchange = creator.call("RunnerService/CreateRunnerToken", &exchange).await.ok();
-        let user = self.server.admin().create_user(&unique("user"), "ORGANIZATION_ROLE_MEMBER").await;
+        let admin = self.server.admin();
+        let user = admin.create_user(&unique("user"), "ORGANIZATION_ROLE_MEMBER").await;
+        let me = admin.call("IdentityService/GetAuthenticatedIdentity", &json!({})).await.ok();
+        let group = admin.create_group(&unique("group")).await;
+        let account = admin.create_service_account(&unique("machine"), "ORGANIZATION_ROLE_MEMBER").await;
         Scene {
             integration: creator.integrate(&agent.runner, &json!({})).await,
             class: creator.create_class(&agent.runner).await,
@@ -84,6 +93,10 @@ impl Cast {
             registration: json!({ "registrationId": begun.id, "answerNew": begun.answer_new }),
             token: creator.create_token(&json!({})).await.1,
             exchange: exchange["exchangeToken"].as_str().expect("a token").to_owned(),
+            organization: me["organizationId"].as_str().expect("an id").to_owned(),
+            membership: admin.join(&group, "PRINCIPAL_USER", &user.id).await,
+            group,
+            service_account: account.id,
             user: user.id,
             creator,
             agent,
@@ -125,6 +138,20 @@ fn request(method: &str, scene: &Scene) -> Value {
         "RevokeToken" => json!({ "tokenId": scene.token }),
         "CreateUser" => json!({ "name": unique("new"), "email": "new@example.com" }),
         "DisableUser" => json!({ "userId": scene.user }),
+        "CreateServiceAccount" => json!({ "name": unique("new") }),
+        "DisableServiceAccount" => json!({ "serviceAccountId": scene.service_account }),
+        "CreateGroup" => json!({ "organizationId": scene.organization, "name": unique("new") }),
+        "GetGroup" => json!({ "id": scene.group }),
+        "UpdateGroup" => json!({ "groupId": scene.group, "name": unique("renamed") }),
+        "DeleteGroup" | "ListMemberships" => json!({ "groupId": scene.group }),
+        "CreateMembership" => {
+            let subject = json!({ "id": scene.service_account, "principal": "PRINCIPAL_SERVICE_ACCOUNT" });
+            json!({ "groupId": scene.group, "subject": subject })
+        }
+        "GetMembership" => {
+            json!({ "groupId": scene.group, "subject": { "id": scene.user, "principal": "PRINCIPAL_USER" } })
+        }
+        "DeleteMembership" => json!({ "membershipId": scene.membership }),
         _ => json!({}),
     }
 }
@@ -232,6 +259,15 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("RunnerKeyService/RevokeKey", "kid"),
         ("TokenService/RevokeToken", "tokenId"),
         ("UserService/DisableUser", "userId"),
+        ("ServiceAccountService/DisableServiceAccount", "serviceAccountId"),
+        ("GroupService/CreateGroup", "organizationId"),
+        ("GroupService/GetGroup", "id"),
+        ("GroupService/UpdateGroup", "groupId"),
+        ("GroupService/DeleteGroup", "groupId"),
+        ("GroupService/CreateMembership", "groupId"),
+        ("GroupService/GetMembership", "groupId"),
+        ("GroupService/DeleteMembership", "membershipId"),
+        ("GroupService/ListMemberships", "groupId"),
     ] {
         let real = request(method.split('/').next_back().unwrap_or_default(), scene);
         let mut never = real.clone();

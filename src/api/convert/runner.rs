@@ -1,6 +1,6 @@
 //! Runners.
 #![expect(deprecated, reason = "kinds and providers that the public API calls deprecated are still served")]
-use super::timestamp;
+use super::{principal::member_subject, timestamp};
 use crate::{
     domain::{
         id::UserId,
@@ -198,7 +198,7 @@ pub(crate) fn runner(runner: &Runner) -> pb::Runner {
         public_key: runner.active_key.as_ref().map(|key| key.public_key.clone()).unwrap_or_default(),
         ..pb::RunnerStatus::default()
     };
-    let creator = pb::Subject { id: runner.creator.to_string(), principal: pb::Principal::User.into() };
+    let creator = member_subject(runner.creator, runner.creator_kind);
     pb::Runner {
         runner_id: runner.id.to_string(),
         created_at: Some(timestamp(runner.created_at)),

@@ -1,9 +1,11 @@
 //! The service traits that tonic generates, one file each: convert, call, convert.
+mod group;
 mod identity;
 mod runner;
 mod runner_agent;
 mod runner_configuration;
 mod runner_key;
+mod service_account;
 mod token;
 mod user;
 
@@ -15,14 +17,15 @@ use crate::{
     error::{Error, Kind},
     pb::{
         gitpod::v1::{
-            identity_service_server::IdentityServiceServer,
+            group_service_server::GroupServiceServer, identity_service_server::IdentityServiceServer,
             runner_configuration_service_server::RunnerConfigurationServiceServer,
             runner_service_server::RunnerServiceServer,
         },
         sealink::v1::{
             runner_agent_service_server::RunnerAgentServiceServer,
-            runner_key_service_server::RunnerKeyServiceServer, token_service_server::TokenServiceServer,
-            user_service_server::UserServiceServer,
+            runner_key_service_server::RunnerKeyServiceServer,
+            service_account_service_server::ServiceAccountServiceServer,
+            token_service_server::TokenServiceServer, user_service_server::UserServiceServer,
         },
     },
     service::Service,
@@ -52,6 +55,8 @@ impl Api {
             .add_service(RunnerAgentServiceServer::new(self.clone()))
             .add_service(UserServiceServer::new(self.clone()))
             .add_service(TokenServiceServer::new(self.clone()))
+            .add_service(GroupServiceServer::new(self.clone()))
+            .add_service(ServiceAccountServiceServer::new(self.clone()))
     }
 }
 

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::database::Raw;
 
 /// The tables whose rows belong together.
-pub(crate) const TABLES: [&str; 11] = [
+pub(crate) const TABLES: [&str; 13] = [
     "member",
     "runner",
     "token",
@@ -34,6 +34,8 @@ pub(crate) const TABLES: [&str; 11] = [
     "scm_integration",
     "environment_class",
     "runner_schema",
+    "member_group",
+    "group_membership",
     "configuration_change",
     "audit_entry",
 ];
