@@ -45,6 +45,33 @@ calls! {
     "/sealink.v1.AuditService/GetAuditHead": sealink GetAuditHeadRequest -> GetAuditHeadResponse;
     "/sealink.v1.AuditService/VerifyAuditLog": sealink VerifyAuditLogRequest -> VerifyAuditLogResponse;
     "/sealink.v1.AuditService/ExportAuditLog": sealink ExportAuditLogRequest -> ExportAuditLogResponse;
+    "/gitpod.v1.RunnerConfigurationService/CreateEnvironmentClass":
+        gitpod CreateEnvironmentClassRequest -> CreateEnvironmentClassResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetEnvironmentClass":
+        gitpod GetEnvironmentClassRequest -> GetEnvironmentClassResponse;
+    "/gitpod.v1.RunnerConfigurationService/ListEnvironmentClasses":
+        gitpod ListEnvironmentClassesRequest -> ListEnvironmentClassesResponse;
+    "/gitpod.v1.RunnerConfigurationService/UpdateEnvironmentClass":
+        gitpod UpdateEnvironmentClassRequest -> UpdateEnvironmentClassResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetRunnerConfigurationSchema":
+        gitpod GetRunnerConfigurationSchemaRequest -> GetRunnerConfigurationSchemaResponse;
+    "/sealink.v1.RunnerAgentService/UpdateConfigurationSchema":
+        sealink UpdateConfigurationSchemaRequest -> UpdateConfigurationSchemaResponse;
+    "/gitpod.v1.GroupService/CreateGroup": gitpod CreateGroupRequest -> CreateGroupResponse;
+    "/gitpod.v1.GroupService/GetGroup": gitpod GetGroupRequest -> GetGroupResponse;
+    "/gitpod.v1.GroupService/ListGroups": gitpod ListGroupsRequest -> ListGroupsResponse;
+    "/gitpod.v1.GroupService/UpdateGroup": gitpod UpdateGroupRequest -> UpdateGroupResponse;
+    "/gitpod.v1.GroupService/DeleteGroup": gitpod DeleteGroupRequest -> DeleteGroupResponse;
+    "/gitpod.v1.GroupService/CreateMembership": gitpod CreateMembershipRequest -> CreateMembershipResponse;
+    "/gitpod.v1.GroupService/GetMembership": gitpod GetMembershipRequest -> GetMembershipResponse;
+    "/gitpod.v1.GroupService/DeleteMembership": gitpod DeleteMembershipRequest -> DeleteMembershipResponse;
+    "/gitpod.v1.GroupService/ListMemberships": gitpod ListMembershipsRequest -> ListMembershipsResponse;
+    "/sealink.v1.ServiceAccountService/CreateServiceAccount":
+        sealink CreateServiceAccountRequest -> CreateServiceAccountResponse;
+    "/sealink.v1.ServiceAccountService/ListServiceAccounts":
+        sealink ListServiceAccountsRequest -> ListServiceAccountsResponse;
+    "/sealink.v1.ServiceAccountService/DisableServiceAccount":
+        sealink DisableServiceAccountRequest -> DisableServiceAccountResponse;
     "/sealink.v1.RunnerAgentService/GetConfiguration":
         sealink GetConfigurationRequest -> GetConfigurationResponse;
     "/sealink.v1.RunnerKeyService/BeginKeyRegistration":

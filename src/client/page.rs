@@ -40,6 +40,10 @@ paged! {
     gitpod ListRunnersRequest: runners Runner;
     gitpod ListScmIntegrationsRequest: integrations ScmIntegration;
     sealink ListAuditEntriesRequest: entries AuditEntry;
+    gitpod ListEnvironmentClassesRequest: environment_classes EnvironmentClass;
+    gitpod ListGroupsRequest: groups Group;
+    gitpod ListMembershipsRequest: members GroupMembership;
+    sealink ListServiceAccountsRequest: service_accounts ServiceAccount;
     sealink ListKeysRequest: keys RunnerKey;
     sealink ListTokensRequest: tokens ApiToken;
     sealink ListUsersRequest: users User;

@@ -18,9 +18,9 @@ use crate::{
 pub struct Actor {
     /// Where it happens.
     pub organization: OrganizationId,
-    /// `user`, `runner` or `server`.
+    /// `user`, `service_account`, `runner` or `server`.
     pub kind: &'static str,
-    /// The user's or runner's id; nil for the server itself.
+    /// The user's, service account's or runner's id; nil for the server itself.
     pub id: Uuid,
     /// The token used; empty for the server itself.
     pub token: String,
@@ -38,6 +38,7 @@ impl Actor {
     pub fn caller(caller: &Caller, at: Instant, entry_id: Uuid) -> Self {
         let (kind, id) = match caller.principal {
             Principal::User { id, .. } => ("user", id.0),
+            Principal::ServiceAccount { id, .. } => ("service_account", id.0),
             Principal::Runner { id } => ("runner", id.0),
         };
         let (organization, token, once) =

@@ -7,8 +7,10 @@ use crate::{
         access::RunnerFacts,
         id::{OrganizationId, RunnerId, UserId},
         runner_key::RunnerKey,
+        schema::OfferedScms,
         secret::{Sealed, Secret},
         update_window::UpdateWindow,
+        user::MemberKind,
     },
     error::{Error, Result},
 };
@@ -187,6 +189,8 @@ pub struct Runner {
     pub organization: OrganizationId,
     /// Who created it.
     pub creator: UserId,
+    /// Whether that is a person.
+    pub creator_kind: MemberKind,
     /// Its name: 3 to 127 characters.
     pub name: String,
     /// Whether it is local.
@@ -203,6 +207,8 @@ pub struct Runner {
     pub active_key: Option<RunnerKey>,
     /// Whether a key of it was ever ACTIVE.
     pub registered: bool,
+    /// The SCMs of the schema it reported; `None` before it reported one.
+    pub offered: Option<OfferedScms>,
     /// Grows by one with every change of anything the runner sees.
     pub revision: u64,
     /// Grows by one with every change of the runner itself.

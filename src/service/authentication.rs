@@ -107,6 +107,10 @@ pub(super) fn verify(stored: Option<&StoredToken>, sent: &Credential, now: Insta
     let token = stored.filter(|token| same && is_live(token, now) && token.kind != TokenKind::Exchange);
     let token = token.ok_or_else(Error::unauthenticated)?;
     let principal = match token.owner {
+        // The owner's kind is the token's: no service account has any other, and nobody else has these.
+        TokenOwner::Member { id, role, disabled: false } if token.kind == TokenKind::ServiceAccount => {
+            Principal::ServiceAccount { id, role }
+        }
         TokenOwner::Member { id, role, disabled: false } => Principal::User { id, role },
         TokenOwner::Member { disabled: true, .. } => return Err(Error::unauthenticated()),
         TokenOwner::Runner(id) => Principal::Runner { id },

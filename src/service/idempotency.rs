@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::Service;
 use crate::{
     domain::{
-        access::{Caller, Principal},
+        access::Caller,
         idempotency::{Claim, IdempotencyKey, LIFE, Once, invalid},
     },
     error::{Error, Kind, Result},
@@ -81,7 +81,7 @@ impl Service {
         if let Some(caller) = self.repeated(caller, ask).await? {
             return Ok(Attempt { caller, _turn: None });
         }
-        let principal = principal(caller);
+        let principal = caller.principal.id();
         let turn = self.in_flight.enter((principal, ask.method, ask.key.clone())).ok_or_else(in_progress)?;
         // And in its turn: the one before may just have ended.
         if let Some(caller) = self.repeated(caller, ask).await? {
@@ -97,7 +97,7 @@ impl Service {
     /// # Errors
     /// As [`attempt`](Self::attempt).
     pub async fn repeated(&self, caller: &Caller, ask: Ask<'_>) -> Result<Option<Caller>> {
-        let made = self.made(principal(caller), ask).await?;
+        let made = self.made(caller.principal.id(), ask).await?;
         Ok(made.map(|object| Caller { once: Some(Once::Again(object)), ..caller.clone() }))
     }
 
@@ -142,13 +142,6 @@ impl Service {
             }
         }
         Ok(())
-    }
-}
-
-fn principal(caller: &Caller) -> Uuid {
-    match caller.principal {
-        Principal::User { id, .. } => id.0,
-        Principal::Runner { id } => id.0,
     }
 }
 

@@ -6,6 +6,8 @@ mod audit_chain;
 mod audit_log;
 mod authentication;
 mod configuration;
+mod environment_classes;
+mod groups;
 mod idempotency;
 mod integrations;
 pub mod jobs;
@@ -13,7 +15,9 @@ mod page_tokens;
 mod retry;
 mod runner_keys;
 mod runners;
+mod schemas;
 mod sealing;
+mod service_accounts;
 mod start;
 mod tokens;
 mod users;
@@ -29,7 +33,7 @@ pub use self::{
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
     start::{Admin, Start, TokenDelivery},
-    tokens::{IssuedToken, TokenRequest},
+    tokens::{IssuedToken, TokenRequest, TokenSubject},
 };
 use self::{idempotency::InFlight, page_tokens::PageTokens, sealing::KeyCache};
 use crate::{

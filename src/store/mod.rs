@@ -9,12 +9,15 @@ mod bootstrap;
 mod changes;
 mod combine;
 mod configuration;
+mod environment_classes;
 mod failure;
+mod groups;
 mod idempotency;
 mod integration_pages;
 mod integrations;
 mod keyring;
 mod leases;
+mod memberships;
 mod migrate;
 #[cfg(test)]
 mod plans;
@@ -23,6 +26,8 @@ mod record;
 mod registrations;
 mod runner_keys;
 mod runners;
+mod schemas;
+mod service_accounts;
 mod sqlite;
 #[cfg(test)]
 mod steps;
@@ -41,6 +46,7 @@ pub use self::{
     audit_chain::PendingEntry,
     bootstrap::FirstAdmin,
     configuration::Configured,
+    environment_classes::ClassScope,
     idempotency::Remembered,
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,

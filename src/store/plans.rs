@@ -4,12 +4,12 @@ use sqlx::{AssertSqlSafe, Row, SqlitePool, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 use super::{
-    Location, Store, audit_chain, audit_log, integration_pages, runner_keys, runners, token_lookup, tokens,
-    users,
+    Location, Store, audit_chain, audit_log, environment_classes, groups, integration_pages, memberships,
+    runner_keys, runners, service_accounts, token_lookup, tokens, users,
 };
 
 /// A query, and the index its outermost loop has to use.
-const LISTS: [(&str, &str); 13] = [
+const LISTS: &[(&str, &str)] = &[
     (integration_pages::OF_ORGANIZATION, "scm_integration_page (organization_id=? AND id>?)"),
     (integration_pages::OF_CREATOR, "scm_integration_creator_page (creator_id=? AND id>?)"),
     (runners::ALL, "runner_page (organization_id=? AND id>?)"),
@@ -23,6 +23,12 @@ const LISTS: [(&str, &str); 13] = [
     (audit_log::OF_OBJECT, "audit_entry_object_page (organization_id=? AND object=? AND id<?)"),
     (audit_chain::LINKS, "PRIMARY KEY (organization_id=? AND sequence>?)"),
     (audit_chain::HEAD, "PRIMARY KEY (organization_id=?)"),
+    (environment_classes::OF_ORGANIZATION, "environment_class_page (organization_id=? AND id>?)"),
+    (environment_classes::OF_CREATOR, "environment_class_creator_page (creator_id=? AND id>?)"),
+    (groups::LIST, "member_group_page (organization_id=? AND id>?)"),
+    (memberships::LIST, "group_membership_page (group_id=? AND id>?)"),
+    (service_accounts::LIST, "member_page (organization_id=? AND id>?)"),
+    (environment_classes::OF_RUNNER, "environment_class_runner_page (runner_id=? AND id>?)"),
 ];
 
 struct Plans {

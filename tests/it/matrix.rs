@@ -18,6 +18,7 @@ struct Scene {
     creator: Actor,
     agent: Agent,
     integration: String,
+    class: String,
     pending: String,
     registration: Value,
     /// A token of `creator` besides the one it uses.
@@ -25,6 +26,11 @@ struct Scene {
     exchange: String,
     /// A user nobody in the matrix is.
     user: String,
+    organization: String,
+    /// That user is in it.
+    group: String,
+    membership: String,
+    service_account: String,
 }
 
 /// Everybody, in the order of `matrix.toml`.
@@ -78,13 +84,22 @@ impl<'a> Cast<'a> {
         let begun = agent.begin(next.public()).await;
         let exchange = json!({ "runnerId": agent.runner });
         let exchange = creator.call("RunnerService/CreateRunnerToken", &exchange).await.ok();
-        let user = self.server.admin().create_user(&unique("user"), "ORGANIZATION_ROLE_MEMBER").await;
+        let admin = self.server.admin();
+        let user = admin.create_user(&unique("user"), "ORGANIZATION_ROLE_MEMBER").await;
+        let me = admin.call("IdentityService/GetAuthenticatedIdentity", &json!({})).await.ok();
+        let group = admin.create_group(&unique("group")).await;
+        let account = admin.create_service_account(&unique("machine"), "ORGANIZATION_ROLE_MEMBER").await;
         Scene {
             integration: creator.integrate(&agent.runner, &json!({})).await,
+            class: creator.create_class(&agent.runner).await,
             pending,
             registration: json!({ "registrationId": begun.id, "answerNew": begun.answer_new }),
             token: creator.create_token(&json!({})).await.1,
             exchange: exchange["exchangeToken"].as_str().expect("a token").to_owned(),
+            organization: me["organizationId"].as_str().expect("an id").to_owned(),
+            membership: admin.join(&group, "PRINCIPAL_USER", &user.id).await,
+            group,
+            service_account: account.id,
             user: user.id,
             creator,
             agent,
@@ -107,7 +122,14 @@ fn request(method: &str, scene: &Scene) -> Value {
         "GetSCMIntegration" | "DeleteSCMIntegration" => json!({ "id": scene.integration }),
         "CreateRunner" => json!({ "name": "another", "kind": "RUNNER_KIND_REMOTE" }),
         "UpdateRunner" => json!({ "runnerId": runner, "name": "renamed" }),
-        "GetRunner" | "DeleteRunner" | "CreateRunnerToken" | "ListKeys" => json!({ "runnerId": runner }),
+        "GetRunner" | "DeleteRunner" | "CreateRunnerToken" | "ListKeys" | "GetRunnerConfigurationSchema" => {
+            json!({ "runnerId": runner })
+        }
+        "CreateEnvironmentClass" => {
+            json!({ "runnerId": runner, "displayName": "Large", "description": "eight cores" })
+        }
+        "GetEnvironmentClass" | "UpdateEnvironmentClass" => json!({ "environmentClassId": scene.class }),
+        "UpdateConfigurationSchema" => json!({ "schema": { "version": "1" } }),
         "ExchangeToken" => json!({ "exchangeToken": scene.exchange }),
         "BeginKeyRegistration" => {
             let key = PrivateKey::generate_x25519().expect("a key");
@@ -119,6 +141,20 @@ fn request(method: &str, scene: &Scene) -> Value {
         "RevokeToken" => json!({ "tokenId": scene.token }),
         "CreateUser" => json!({ "name": unique("new"), "email": "new@example.com" }),
         "DisableUser" => json!({ "userId": scene.user }),
+        "CreateServiceAccount" => json!({ "name": unique("new") }),
+        "DisableServiceAccount" => json!({ "serviceAccountId": scene.service_account }),
+        "CreateGroup" => json!({ "organizationId": scene.organization, "name": unique("new") }),
+        "GetGroup" => json!({ "id": scene.group }),
+        "UpdateGroup" => json!({ "groupId": scene.group, "name": unique("renamed") }),
+        "DeleteGroup" | "ListMemberships" => json!({ "groupId": scene.group }),
+        "CreateMembership" => {
+            let subject = json!({ "id": scene.service_account, "principal": "PRINCIPAL_SERVICE_ACCOUNT" });
+            json!({ "groupId": scene.group, "subject": subject })
+        }
+        "GetMembership" => {
+            json!({ "groupId": scene.group, "subject": { "id": scene.user, "principal": "PRINCIPAL_USER" } })
+        }
+        "DeleteMembership" => json!({ "membershipId": scene.membership }),
         _ => json!({}),
     }
 }
@@ -236,6 +272,10 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("RunnerConfigurationService/UpdateSCMIntegration", "id"),
         ("RunnerConfigurationService/DeleteSCMIntegration", "id"),
         ("RunnerConfigurationService/CreateSCMIntegration", "runnerId"),
+        ("RunnerConfigurationService/CreateEnvironmentClass", "runnerId"),
+        ("RunnerConfigurationService/GetEnvironmentClass", "environmentClassId"),
+        ("RunnerConfigurationService/UpdateEnvironmentClass", "environmentClassId"),
+        ("RunnerConfigurationService/GetRunnerConfigurationSchema", "runnerId"),
         ("RunnerService/GetRunner", "runnerId"),
         ("RunnerService/UpdateRunner", "runnerId"),
         ("RunnerService/DeleteRunner", "runnerId"),
@@ -247,6 +287,15 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("RunnerKeyService/RevokeKey", "kid"),
         ("TokenService/RevokeToken", "tokenId"),
         ("UserService/DisableUser", "userId"),
+        ("ServiceAccountService/DisableServiceAccount", "serviceAccountId"),
+        ("GroupService/CreateGroup", "organizationId"),
+        ("GroupService/GetGroup", "id"),
+        ("GroupService/UpdateGroup", "groupId"),
+        ("GroupService/DeleteGroup", "groupId"),
+        ("GroupService/CreateMembership", "groupId"),
+        ("GroupService/GetMembership", "groupId"),
+        ("GroupService/DeleteMembership", "membershipId"),
+        ("GroupService/ListMemberships", "groupId"),
     ] {
         let real = request(method.split('/').next_back().unwrap_or_default(), scene);
         let mut never = real.clone();

@@ -1,17 +1,23 @@
 //! Wire types to domain types and back. A wrong value names its field.
 mod audit;
+mod environment_class;
+mod group;
 mod integration;
 mod key;
 mod principal;
 mod runner;
 mod runner_patch;
+mod schema;
 
 pub(super) use self::{
     audit::{audit_entry, audit_filter, audit_head, audit_point, audit_verified},
+    environment_class::{class_filter, environment_class},
+    group::{group, group_filter, group_name, membership, membership_search},
     integration::{configured, integration},
     key::{key_state, runner_key},
-    principal::{api_token, subject, user, user_role},
+    principal::{api_token, member, service_account, subject, user, user_role},
     runner::{runner, runner_filter, runner_spec},
+    schema::schema,
 };
 use crate::{clock::Instant, wkt::Timestamp};
 

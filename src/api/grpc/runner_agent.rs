@@ -9,7 +9,8 @@ use crate::{
     },
     domain::access::Audience,
     pb::sealink::v1::{
-        GetConfigurationRequest, GetConfigurationResponse, runner_agent_service_server::RunnerAgentService,
+        GetConfigurationRequest, GetConfigurationResponse, UpdateConfigurationSchemaRequest,
+        UpdateConfigurationSchemaResponse, runner_agent_service_server::RunnerAgentService,
     },
     service::{Content, KnownConfiguration},
 };
@@ -41,5 +42,15 @@ impl RunnerAgentService for Api {
                 honeycomb_kid: runner.honeycomb_key.map(|sealed| sealed.kid.0).unwrap_or_default(),
             },
         }))
+    }
+
+    async fn update_configuration_schema(
+        &self,
+        request: Request<UpdateConfigurationSchemaRequest>,
+    ) -> Reply<UpdateConfigurationSchemaResponse> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let schema = request.schema.unwrap_or_default().try_into()?;
+        self.service.report_schema(&caller, schema).await?;
+        Ok(Response::new(UpdateConfigurationSchemaResponse {}))
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     },
     domain::{
         access::Audience,
-        id::{IntegrationId, RunnerId},
+        id::{EnvironmentClassId, IntegrationId, RunnerId},
         integration_patch::Patch,
     },
     error::Result,
@@ -88,6 +88,58 @@ impl RunnerConfigurationService for Api {
         Ok(Response::new(DeleteScmIntegrationResponse {}))
     }
 
+    async fn create_environment_class(
+        &self,
+        request: Request<CreateEnvironmentClassRequest>,
+    ) -> Reply<CreateEnvironmentClassResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = self.service.create_environment_class(&caller, request.try_into()?).await?;
+        Ok(Response::new(CreateEnvironmentClassResponse { id: id.to_string() }))
+    }
+
+    async fn get_environment_class(
+        &self,
+        request: Request<GetEnvironmentClassRequest>,
+    ) -> Reply<GetEnvironmentClassResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let id = EnvironmentClassId::parse("environment_class_id", &request.environment_class_id)?;
+        let class = convert::environment_class(self.service.environment_class(&caller, id).await?);
+        Ok(Response::new(GetEnvironmentClassResponse { environment_class: Some(class) }))
+    }
+
+    async fn list_environment_classes(
+        &self,
+        request: Request<ListEnvironmentClassesRequest>,
+    ) -> Reply<ListEnvironmentClassesResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let (filter, ask) = (convert::class_filter(request.filter)?, page_ask(request.pagination));
+        let listing = self.service.environment_classes(&caller, filter, &ask).await?;
+        Ok(Response::new(ListEnvironmentClassesResponse {
+            pagination: Some(page_answer(listing.next_token)),
+            environment_classes: listing.rows.into_iter().map(convert::environment_class).collect(),
+        }))
+    }
+
+    async fn update_environment_class(
+        &self,
+        request: Request<UpdateEnvironmentClassRequest>,
+    ) -> Reply<UpdateEnvironmentClassResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = EnvironmentClassId::parse("environment_class_id", &request.environment_class_id)?;
+        self.service.update_environment_class(&caller, id, request.into()).await?;
+        Ok(Response::new(UpdateEnvironmentClassResponse {}))
+    }
+
+    async fn get_runner_configuration_schema(
+        &self,
+        request: Request<GetRunnerConfigurationSchemaRequest>,
+    ) -> Reply<GetRunnerConfigurationSchemaResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let id = RunnerId::parse("runner_id", &request.runner_id)?;
+        let schema = convert::schema(self.service.runner_schema(&caller, id).await?);
+        Ok(Response::new(GetRunnerConfigurationSchemaResponse { schema: Some(schema) }))
+    }
+
     later! {
         create_host_authentication_token(CreateHostAuthenticationTokenRequest)
             -> CreateHostAuthenticationTokenResponse;
@@ -98,12 +150,6 @@ impl RunnerConfigurationService for Api {
             -> UpdateHostAuthenticationTokenResponse;
         delete_host_authentication_token(DeleteHostAuthenticationTokenRequest)
             -> DeleteHostAuthenticationTokenResponse;
-        get_runner_configuration_schema(GetRunnerConfigurationSchemaRequest)
-            -> GetRunnerConfigurationSchemaResponse;
-        create_environment_class(CreateEnvironmentClassRequest) -> CreateEnvironmentClassResponse;
-        get_environment_class(GetEnvironmentClassRequest) -> GetEnvironmentClassResponse;
-        list_environment_classes(ListEnvironmentClassesRequest) -> ListEnvironmentClassesResponse;
-        update_environment_class(UpdateEnvironmentClassRequest) -> UpdateEnvironmentClassResponse;
         validate_runner_configuration(ValidateRunnerConfigurationRequest) -> ValidateRunnerConfigurationResponse;
         create_llm_integration(CreateLlmIntegrationRequest) -> CreateLlmIntegrationResponse;
         get_llm_integration(GetLlmIntegrationRequest) -> GetLlmIntegrationResponse;

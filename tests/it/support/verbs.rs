@@ -29,6 +29,27 @@ impl Actor {
         self.create_token(&json!({ "userId": id })).await.0.known_as(&id)
     }
 
+    /// A service account of this name, with a token.
+    pub(crate) async fn create_service_account(&self, name: &str, role: &str) -> Self {
+        let body = json!({ "name": name, "role": role });
+        let made = self.call("ServiceAccountService/CreateServiceAccount", &body).await.ok();
+        let id = text(&made["serviceAccount"]["id"]);
+        self.create_token(&json!({ "serviceAccountId": id })).await.0.known_as(&id)
+    }
+
+    /// The id of a group of this name in the caller's organization.
+    pub(crate) async fn create_group(&self, name: &str) -> String {
+        let me = self.call("IdentityService/GetAuthenticatedIdentity", &json!({})).await.ok();
+        let body = json!({ "organizationId": me["organizationId"], "name": name });
+        text(&self.call("GroupService/CreateGroup", &body).await.ok()["group"]["id"])
+    }
+
+    /// Adds a user or a service account, `kind`, to a group; the membership's id.
+    pub(crate) async fn join(&self, group: &str, kind: &str, id: &str) -> String {
+        let body = json!({ "groupId": group, "subject": { "id": id, "principal": kind } });
+        text(&self.call("GroupService/CreateMembership", &body).await.ok()["member"]["id"])
+    }
+
     /// Whoever holds a new token, and the token's id.
     pub(crate) async fn create_token(&self, body: &Value) -> (Self, String) {
         let made = self.call("TokenService/CreateToken", body).await.ok();
@@ -111,6 +132,12 @@ impl Actor {
     pub(crate) async fn listed(&self, body: &Value) -> Vec<String> {
         let answer = self.list("", body).await.ok();
         answer["integrations"].as_array().expect("an array").iter().map(|one| text(&one["id"])).collect()
+    }
+
+    /// The id of an environment class without settings.
+    pub(crate) async fn create_class(&self, runner: &str) -> String {
+        let body = json!({ "runnerId": runner, "displayName": "Large", "description": "eight cores" });
+        text(&self.call("RunnerConfigurationService/CreateEnvironmentClass", &body).await.ok()["id"])
     }
 
     pub(crate) async fn keys(&self, runner: &str) -> Vec<Value> {
