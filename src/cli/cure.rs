@@ -15,11 +15,12 @@ const FLAGS: [(&str, &str); 9] = [
 ];
 
 /// What the server says, and what helps.
-const CURES: [(&str, &str); 9] = [
+const CURES: [(&str, &str); 10] = [
     ("runner does not have a public key", "run `sealink agent register` on the runner first"),
     ("runner not found", "`sealink runner list` shows those you may use"),
     ("SCM integration not found", "`sealink integration list` shows those you may see"),
     ("host authentication token not found", "`sealink host-token list` shows those you may see"),
+    ("LLM integration not found", "`sealink llm list` shows those you may see"),
     ("user not found", "`sealink user list` shows them"),
     ("user already exists", "choose another name"),
     ("token not found", "`sealink token list` shows them"),

@@ -17,6 +17,7 @@ mod host_token;
 mod humane;
 mod input;
 mod integration;
+mod llm;
 mod output;
 mod runner;
 mod runner_key;
@@ -71,6 +72,9 @@ enum Command {
     /// Users' credentials at forges
     #[command(subcommand)]
     HostToken(host_token::Command),
+    /// A runner's access to language models
+    #[command(subcommand)]
+    Llm(llm::Command),
     /// People of the organization
     #[command(subcommand)]
     User(user::Command),
@@ -116,6 +120,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Runner(command) => ask(context, runner::run(context, command))?,
         Command::Integration(command) => ask(context, integration::run(context, command))?,
         Command::HostToken(command) => ask(context, host_token::run(context, command))?,
+        Command::Llm(command) => ask(context, llm::run(context, command))?,
         Command::User(command) => ask(context, user::run(context, command))?,
         Command::Token(command) => ask(context, token::run(context, command))?,
     }

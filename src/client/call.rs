@@ -49,6 +49,16 @@ calls! {
         gitpod ListHostAuthenticationTokensRequest -> ListHostAuthenticationTokensResponse;
     "/gitpod.v1.RunnerConfigurationService/DeleteHostAuthenticationToken":
         gitpod DeleteHostAuthenticationTokenRequest -> DeleteHostAuthenticationTokenResponse;
+    "/gitpod.v1.RunnerConfigurationService/CreateLLMIntegration":
+        gitpod CreateLlmIntegrationRequest -> CreateLlmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetLLMIntegration":
+        gitpod GetLlmIntegrationRequest -> GetLlmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/ListLLMIntegrations":
+        gitpod ListLlmIntegrationsRequest -> ListLlmIntegrationsResponse;
+    "/gitpod.v1.RunnerConfigurationService/UpdateLLMIntegration":
+        gitpod UpdateLlmIntegrationRequest -> UpdateLlmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/DeleteLLMIntegration":
+        gitpod DeleteLlmIntegrationRequest -> DeleteLlmIntegrationResponse;
     "/sealink.v1.RunnerAgentService/GetConfiguration":
         sealink GetConfigurationRequest -> GetConfigurationResponse;
     "/sealink.v1.RunnerKeyService/BeginKeyRegistration":

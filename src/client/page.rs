@@ -39,6 +39,7 @@ macro_rules! paged {
 paged! {
     gitpod ListRunnersRequest: runners Runner;
     gitpod ListHostAuthenticationTokensRequest: tokens HostAuthenticationToken;
+    gitpod ListLlmIntegrationsRequest: integrations LlmIntegration;
     gitpod ListScmIntegrationsRequest: integrations ScmIntegration;
     sealink ListKeysRequest: keys RunnerKey;
     sealink ListSecretsRequest: secrets SealedSecret;

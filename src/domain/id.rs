@@ -50,6 +50,8 @@ id! {
     IntegrationId;
     /// A stored credential of one subject for one runner and host.
     HostTokenId;
+    /// A runner's LLM integration.
+    LlmIntegrationId;
     /// An attempt to register a key.
     RegistrationId;
 }

@@ -7,6 +7,8 @@ pub mod id;
 pub mod integration;
 pub mod integration_patch;
 pub mod issuer;
+pub mod llm_header;
+pub mod llm_integration;
 pub mod page;
 pub mod runner;
 pub mod runner_key;

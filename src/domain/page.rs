@@ -77,4 +77,16 @@ impl<T> Page<T> {
         let next = rows.last().filter(|_| more).map(|row| After(key(row)));
         Self { rows, next }
     }
+
+    /// One page of several lists' first pages, in the order of their keys.
+    pub fn merge(parts: Vec<Self>, size: PageSize, key: impl Fn(&T) -> Uuid) -> Self {
+        let more = parts.iter().any(|part| part.next.is_some());
+        let mut rows: Vec<_> = parts.into_iter().flat_map(|part| part.rows).collect();
+        rows.sort_unstable_by_key(&key);
+        let mut merged = Self::cut(rows, size, &key);
+        if more && merged.next.is_none() {
+            merged.next = merged.rows.last().map(|row| After(key(row)));
+        }
+        merged
+    }
 }

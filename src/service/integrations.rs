@@ -175,20 +175,9 @@ impl Service {
         let ask =
             |runner| self.store.runner_page(RunnerPageQuery { token: caller.token.clone(), runner, page });
         let found = futures_util::future::try_join_all(runners.iter().copied().map(ask)).await?;
-        let mut rows = Vec::new();
-        let mut more = false;
-        for part in found {
-            if part.runner.is_some_and(|runner| caller.reach(&runner).is_ok()) {
-                more |= part.page.next.is_some();
-                rows.extend(part.page.rows);
-            }
-        }
-        rows.sort_unstable_by_key(|row| row.id);
-        let mut merged = Page::cut(rows, page.size, |row| row.id.0);
-        if more && merged.next.is_none() {
-            merged.next = merged.rows.last().map(|row| After(row.id.0));
-        }
-        Ok(merged)
+        let mine =
+            found.into_iter().filter(|part| part.runner.is_some_and(|runner| caller.reach(&runner).is_ok()));
+        Ok(Page::merge(mine.map(|part| part.page).collect(), page.size, |row| row.id.0))
     }
 
     /// Changes an integration as the patch says, all of it or nothing.

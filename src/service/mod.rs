@@ -6,6 +6,7 @@ mod authentication;
 mod configuration;
 mod host_tokens;
 mod integrations;
+mod llm_integrations;
 mod page_tokens;
 mod retry;
 mod runner_keys;

@@ -13,6 +13,8 @@ mod host_tokens;
 mod integration_pages;
 mod integrations;
 mod keyring;
+mod llm_integrations;
+mod llm_pages;
 mod migrate;
 #[cfg(test)]
 mod plans;
@@ -46,6 +48,8 @@ pub use self::{
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
+    llm_integrations::{LlmUpdate, NewLlmRow},
+    llm_pages::LlmScope,
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
     reseal::Reseal,
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},

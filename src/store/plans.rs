@@ -4,7 +4,8 @@ use sqlx::{AssertSqlSafe, Row, SqlitePool, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 use super::{
-    Location, Store, host_token_pages, integration_pages, runner_keys, runners, token_lookup, tokens, users,
+    Location, Store, host_token_pages, integration_pages, llm_pages, runner_keys, runners, secret_pages,
+    token_lookup, tokens, users,
 };
 
 /// A query, and the index its outermost loop has to use.
@@ -90,6 +91,31 @@ async fn combined_reads_search_for_every_question() {
         let wrong: Vec<_> = scanned.filter(|what| !what.starts_with("a ") && *what != "p").collect();
         assert!(wrong.is_empty(), "{wrong:?}: {plan:#?}");
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY")), "{plan:#?}");
+    }
+}
+
+/// Lists of several places, or of rows with their secrets: what is read of each is found along its own index.
+#[tokio::test]
+async fn merged_lists_search_each_place() {
+    let plans = Plans::new().await;
+    let places =
+        ["scm_integration_runner_page (runner_id=? AND id>?)", "sealed_secret_page (runner_id=? AND id>?)"];
+    for (sql, searches) in [
+        (secret_pages::ALL, places.as_slice()),
+        (secret_pages::STALE, &places),
+        (llm_pages::OF_ORGANIZATION, &["llm_integration_page (organization_id=? AND id>?)"]),
+        (llm_pages::OF_CREATOR, &["llm_integration_creator_page (creator_id=? AND id>?)"]),
+        (llm_pages::OF_RUNNER, &["llm_integration_runner_page (runner_id=? AND id>?)"]),
+    ] {
+        let plan = plans.of(sql).await;
+        for search in searches {
+            let found = plan.iter().any(|step| step.starts_with("SEARCH") && step.contains(search));
+            assert!(found, "{search}: {plan:#?}");
+        }
+        let scanned = plan.iter().filter_map(|step| step.strip_prefix("SCAN "));
+        // What is scanned is the first rows that were just found.
+        let wrong: Vec<_> = scanned.filter(|what| !["a", "b", "c", "l"].contains(what)).collect();
+        assert!(wrong.is_empty(), "{wrong:?}: {plan:#?}");
     }
 }
 

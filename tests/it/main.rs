@@ -24,6 +24,7 @@ mod json;
 mod json_codec;
 mod key_policy;
 mod keys;
+mod llm_integrations;
 mod logs;
 mod matrix;
 mod memory;

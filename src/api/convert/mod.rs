@@ -2,6 +2,7 @@
 mod host_token;
 mod integration;
 mod key;
+mod llm_integration;
 mod principal;
 mod runner;
 mod runner_patch;
@@ -11,6 +12,7 @@ pub(super) use self::{
     host_token::{host_token, host_token_filter},
     integration::{configured, integration},
     key::{key_state, runner_key},
+    llm_integration::llm_integration,
     principal::{api_token, subject, user, user_role},
     runner::{runner, runner_filter, runner_spec},
     secret::{sealed_secret, secret_to_reseal},

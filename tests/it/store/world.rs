@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::database::Raw;
 
 /// The tables whose rows belong together.
-pub(crate) const TABLES: [&str; 11] = [
+pub(crate) const TABLES: [&str; 12] = [
     "member",
     "runner",
     "token",
@@ -32,6 +32,7 @@ pub(crate) const TABLES: [&str; 11] = [
     "key_registration",
     "scm_integration",
     "host_token",
+    "llm_integration",
     "sealed_secret",
     "configuration_change",
     "audit_entry",

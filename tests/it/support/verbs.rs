@@ -147,6 +147,30 @@ impl Actor {
         answer["tokens"].as_array().expect("an array").iter().map(|one| text(&one["id"])).collect()
     }
 
+    /// `CreateLLMIntegration` for one model, changed as `over` says.
+    pub(crate) async fn try_integrate_llm(&self, runner: &str, over: &Value) -> Answer {
+        let base = json!({
+            "runnerId": runner, "models": ["SUPPORTED_MODEL_SONNET_4_5"], "apiKey": "api_key",
+            "endpoint": "https://llm.example.com/v1",
+        });
+        self.call("RunnerConfigurationService/CreateLLMIntegration", &merged(base, over)).await
+    }
+
+    /// The id of such an integration.
+    pub(crate) async fn integrate_llm(&self, runner: &str, over: &Value) -> String {
+        text(&self.try_integrate_llm(runner, over).await.ok()["id"])
+    }
+
+    pub(crate) async fn llm(&self, id: &str) -> Value {
+        let got = self.call("RunnerConfigurationService/GetLLMIntegration", &json!({ "id": id })).await;
+        got.ok()["integration"].clone()
+    }
+
+    pub(crate) async fn update_llm(&self, id: &str, change: &Value) -> Answer {
+        let body = merged(json!({ "id": id }), change);
+        self.call("RunnerConfigurationService/UpdateLLMIntegration", &body).await
+    }
+
     pub(crate) async fn keys(&self, runner: &str) -> Vec<Value> {
         let answer = self.call("RunnerKeyService/ListKeys", &json!({ "runnerId": runner })).await.ok();
         answer["keys"].as_array().expect("an array").clone()
