@@ -42,6 +42,8 @@ const ALWAYS: &[&str] = &[
     "sealink.v1.ListUsersResponse.users",
     "sealink.v1.ListTokensResponse.tokens",
     "sealink.v1.ListKeysResponse.keys",
+    "sealink.v1.ListSecretsResponse.secrets",
+    "sealink.v1.ListSecretsToResealResponse.secrets",
 ];
 
 /// Rewrites pbjson's files in `out`. Fails where its output is not what this module expects.

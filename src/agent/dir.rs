@@ -145,13 +145,17 @@ impl AgentDir {
 
 /// Waits until nobody else changes `dir`.
 pub(super) fn lock(dir: &Path) -> Result<Lock> {
-    let path = dir.join(LOCK);
+    lock_file(&dir.join(LOCK))
+}
+
+/// Waits until nobody else holds the lock of this name.
+pub(super) fn lock_file(path: &Path) -> Result<Lock> {
     let open = || -> io::Result<File> {
-        let file = File::options().create(true).truncate(false).write(true).open(&path)?;
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
         file.lock()?;
         Ok(file)
     };
-    open().map(|file| Lock { _file: file }).map_err(|source| unusable(&path, source))
+    open().map(|file| Lock { _file: file }).map_err(|source| unusable(path, source))
 }
 
 /// Refuses a file or directory that others than its owner may use.

@@ -93,14 +93,7 @@ pub async fn fetch(session: &Session, dir: &AgentDir, keys: &KeyDir) -> Result<C
     if RunnerId::parse("runner_id", &answer.runner_id).ok() != Some(session.runner_id) {
         return Err(Error::new(Kind::DataLoss, "the server answered with another runner's configuration"));
     }
-    let mut opener = Opener {
-        runner: session.runner_id,
-        dir,
-        keys,
-        loaded: keys.load()?,
-        attempts: Attempts::load(dir),
-        clock: Clock::System,
-    };
+    let mut opener = Opener::new(session.runner_id, dir, keys)?;
     let honeycomb_api_key = opener.honeycomb(&answer)?;
     let integrations = answer
         .integrations
@@ -139,13 +132,21 @@ async fn require_active_key(session: &Session, keys: &KeyDir) -> Result<()> {
     ))
 }
 
-struct Opener<'a> {
+/// Opens ciphertexts with the keys of a directory, within the limit of failed attempts.
+pub(super) struct Opener<'a> {
     runner: RunnerId,
     dir: &'a AgentDir,
     keys: &'a KeyDir,
     loaded: Keys,
     attempts: Attempts,
     clock: Clock,
+}
+
+impl<'a> Opener<'a> {
+    pub(super) fn new(runner: RunnerId, dir: &'a AgentDir, keys: &'a KeyDir) -> Result<Self> {
+        let (loaded, attempts) = (keys.load()?, Attempts::load(dir));
+        Ok(Self { runner, dir, keys, loaded, attempts, clock: Clock::System })
+    }
 }
 
 impl Opener<'_> {
@@ -186,7 +187,8 @@ impl Opener<'_> {
         self.open(sealed, &answer.honeycomb_kid, &place).map(Some)
     }
 
-    fn open(&mut self, bytes: &[u8], kid: &str, place: &Place<'_>) -> Result<Outcome> {
+    /// Opens one ciphertext, or says why not.
+    pub(super) fn open(&mut self, bytes: &[u8], kid: &str, place: &Place<'_>) -> Result<Outcome> {
         if bytes.is_empty() {
             return Ok(Outcome::Missing);
         }

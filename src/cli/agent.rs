@@ -47,6 +47,22 @@ Examples:
   sealink agent register --server https://sealink.example.com --exchange-token-file once
   sealink agent register --key KID       offer a certain key, such as a new one from keygen")]
     Register(Register),
+    /// Replace the runner's key by a new one and re-seal every secret with it
+    #[command(after_help = "\
+Interrupted anywhere, the next run goes on where it stopped. The old private key must stay until the server
+shows it as RETIRED: `sealink runner key list RUNNER`. Re-sealing does not replace rotating a secret where it
+was issued.
+
+Examples:
+  sealink agent rotate
+  sealink agent rotate --bits 4096")]
+    Rotate {
+        #[command(flatten)]
+        place: Place,
+        /// The length of the new RSA key
+        #[arg(long, value_enum, default_value = "3072")]
+        bits: Bits,
+    },
     /// Fetch the runner's configuration and open its secrets
     #[command(after_help = "\
 Examples:
@@ -105,6 +121,10 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::Keygen { place, bits } => keygen(context, &place, bits),
         Command::Register(register) => register.run(context).await,
+        Command::Rotate { place, bits } => {
+            let dir = AgentDir::open(&place.agent_dir)?;
+            super::agent_rotate::run(context, &dir, &place.keys(), bits as u32).await
+        }
         Command::Fetch { place, reveal } => fetch(context, &place, reveal).await,
     }
 }

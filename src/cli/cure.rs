@@ -20,10 +20,12 @@ const FLAGS: &[(&str, &str)] = &[
 ];
 
 /// What the server says, and what helps.
-const CURES: [(&str, &str); 13] = [
+const CURES: &[(&str, &str)] = &[
     ("runner does not have a public key", "run `sealink agent register` on the runner first"),
     ("runner not found", "`sealink runner list` shows those you may use"),
     ("SCM integration not found", "`sealink integration list` shows those you may see"),
+    ("host authentication token not found", "`sealink host-token list` shows those you may see"),
+    ("LLM integration not found", "`sealink llm list` shows those you may see"),
     ("environment class not found", "`sealink environment-class list` shows those you may see"),
     ("service account not found", "`sealink service-account list` shows them"),
     ("group not found", "`sealink group list` shows them"),

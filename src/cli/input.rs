@@ -23,18 +23,28 @@ const MAX_TOKEN_BYTES: u64 = 4_096;
 /// # Errors
 /// [`Kind::Invalid`] if there is nothing to read, or if it breaks the rules for secrets.
 pub(super) fn secret(option: &str, path: &Path) -> Result<Secret> {
+    secret_up_to(MAX_SECRET_BYTES, option, path)
+}
+
+/// The same for a secret of at most `longest` bytes.
+///
+/// # Errors
+/// As [`secret`].
+pub(super) fn secret_up_to(longest: usize, option: &str, path: &Path) -> Result<Secret> {
+    // A line break of two bytes, and one byte that shows it to be too long.
+    let limit = longest as u64 + 3;
     let (origin, text) = if path == Path::new("-") {
         ask(&format!("{option} -: type the secret, then Enter and Ctrl-D: "));
-        ("stdin".to_owned(), text("stdin", io::stdin().lock(), MAX_SECRET_BYTES as u64 + 2)?)
+        ("stdin".to_owned(), text("stdin", io::stdin().lock(), limit)?)
     } else {
         let origin = path.display().to_string();
         let file = File::open(path).map_err(|source| unreadable(&origin, source))?;
-        let text = text(&origin, file, MAX_SECRET_BYTES as u64 + 2)?;
+        let text = text(&origin, file, limit)?;
         (origin, text)
     };
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
-    Secret::parse(&format!("{option} ({origin})"), line.to_owned())
+    Secret::parse_up_to(longest, &format!("{option} ({origin})"), line.to_owned())
 }
 
 /// Reads a token.

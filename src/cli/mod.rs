@@ -9,6 +9,7 @@ use crate::{
 };
 
 mod agent;
+mod agent_rotate;
 mod audit;
 mod context;
 mod cure;
@@ -16,13 +17,16 @@ mod environment_class;
 mod exit;
 mod group;
 mod group_member;
+mod host_token;
 mod humane;
 mod input;
 mod integration;
+mod llm;
 mod output;
 mod runner;
 mod runner_key;
 mod runner_schema;
+mod runner_secrets;
 pub mod serve;
 mod service_account;
 mod token;
@@ -74,6 +78,12 @@ enum Command {
     /// Sizes and shapes of environment that runners offer
     #[command(subcommand)]
     EnvironmentClass(environment_class::Command),
+    /// Users' credentials at forges
+    #[command(subcommand)]
+    HostToken(host_token::Command),
+    /// A runner's access to language models
+    #[command(subcommand)]
+    Llm(llm::Command),
     /// People of the organization
     #[command(subcommand)]
     User(user::Command),
@@ -128,6 +138,8 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Runner(command) => ask(context, runner::run(context, command))?,
         Command::Integration(command) => ask(context, integration::run(context, command))?,
         Command::EnvironmentClass(command) => ask(context, environment_class::run(context, command))?,
+        Command::HostToken(command) => ask(context, host_token::run(context, command))?,
+        Command::Llm(command) => ask(context, llm::run(context, command))?,
         Command::User(command) => ask(context, user::run(context, command))?,
         Command::Audit(command) => ask(context, audit::run(context, command))?,
         Command::ServiceAccount(command) => ask(context, service_account::run(context, command))?,

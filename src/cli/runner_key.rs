@@ -27,6 +27,18 @@ pub(super) enum Command {
         #[arg(value_name = "RUNNER")]
         runner_id: String,
     },
+    /// List a runner's sealed secrets and whether each can be used
+    #[command(after_help = "\
+OK: sealed with the ACTIVE key. STALE_KEY: with one that is being replaced; `sealink agent rotate` on the runner
+goes on. MISSING: wiped with its key; enter it again.
+
+Example:
+  sealink runner key secrets 0198a7c0-0000-7000-8000-000000000001")]
+    Secrets {
+        /// The runner
+        #[arg(value_name = "RUNNER")]
+        runner_id: String,
+    },
     /// Let a pending key take over
     #[command(after_help = "\
 Compare the new fingerprint with the one `sealink agent register` printed on the runner's machine:
@@ -62,6 +74,7 @@ Example:
 pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::List { runner_id } => list(context, runner_id).await,
+        Command::Secrets { runner_id } => super::runner_secrets::list(context, runner_id).await,
         Command::Approve { kid, yes } => approve(context, kid, yes).await,
         Command::Revoke { kid, reason } => revoke(context, kid, reason).await,
     }

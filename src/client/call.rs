@@ -72,6 +72,24 @@ calls! {
         sealink ListServiceAccountsRequest -> ListServiceAccountsResponse;
     "/sealink.v1.ServiceAccountService/DisableServiceAccount":
         sealink DisableServiceAccountRequest -> DisableServiceAccountResponse;
+    "/gitpod.v1.RunnerConfigurationService/CreateHostAuthenticationToken":
+        gitpod CreateHostAuthenticationTokenRequest -> CreateHostAuthenticationTokenResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetHostAuthenticationToken":
+        gitpod GetHostAuthenticationTokenRequest -> GetHostAuthenticationTokenResponse;
+    "/gitpod.v1.RunnerConfigurationService/ListHostAuthenticationTokens":
+        gitpod ListHostAuthenticationTokensRequest -> ListHostAuthenticationTokensResponse;
+    "/gitpod.v1.RunnerConfigurationService/DeleteHostAuthenticationToken":
+        gitpod DeleteHostAuthenticationTokenRequest -> DeleteHostAuthenticationTokenResponse;
+    "/gitpod.v1.RunnerConfigurationService/CreateLLMIntegration":
+        gitpod CreateLlmIntegrationRequest -> CreateLlmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetLLMIntegration":
+        gitpod GetLlmIntegrationRequest -> GetLlmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/ListLLMIntegrations":
+        gitpod ListLlmIntegrationsRequest -> ListLlmIntegrationsResponse;
+    "/gitpod.v1.RunnerConfigurationService/UpdateLLMIntegration":
+        gitpod UpdateLlmIntegrationRequest -> UpdateLlmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/DeleteLLMIntegration":
+        gitpod DeleteLlmIntegrationRequest -> DeleteLlmIntegrationResponse;
     "/sealink.v1.RunnerAgentService/GetConfiguration":
         sealink GetConfigurationRequest -> GetConfigurationResponse;
     "/sealink.v1.RunnerKeyService/BeginKeyRegistration":
@@ -81,6 +99,10 @@ calls! {
     "/sealink.v1.RunnerKeyService/ListKeys": sealink ListKeysRequest -> ListKeysResponse;
     "/sealink.v1.RunnerKeyService/ApproveKey": sealink ApproveKeyRequest -> ApproveKeyResponse;
     "/sealink.v1.RunnerKeyService/RevokeKey": sealink RevokeKeyRequest -> RevokeKeyResponse;
+    "/sealink.v1.RunnerKeyService/ListSecrets": sealink ListSecretsRequest -> ListSecretsResponse;
+    "/sealink.v1.RunnerKeyService/ListSecretsToReseal":
+        sealink ListSecretsToResealRequest -> ListSecretsToResealResponse;
+    "/sealink.v1.RunnerKeyService/ResealSecret": sealink ResealSecretRequest -> ResealSecretResponse;
     "/sealink.v1.TokenService/CreateToken": sealink CreateTokenRequest -> CreateTokenResponse;
     "/sealink.v1.TokenService/ListTokens": sealink ListTokensRequest -> ListTokensResponse;
     "/sealink.v1.TokenService/RevokeToken": sealink RevokeTokenRequest -> RevokeTokenResponse;

@@ -19,6 +19,8 @@ mod error;
 mod page;
 mod token;
 
+pub use tonic::Code;
+
 pub use self::{
     address::Server,
     call::Call,

@@ -187,6 +187,14 @@ impl Caller {
         }
     }
 
+    /// Whether the caller configures `runner`, and does not just use it: an administrator, or its creator.
+    #[must_use]
+    pub fn administers(&self, runner: &RunnerFacts) -> bool {
+        self.principal.member().is_some_and(|(id, role)| {
+            self.organization == runner.organization && (role == Role::Admin || id == runner.creator)
+        })
+    }
+
     /// Which runners, and things of runners, the caller's lists may show.
     #[must_use]
     pub fn visible(&self) -> Visible {

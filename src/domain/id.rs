@@ -50,6 +50,10 @@ id! {
     RunnerId;
     /// A runner's SCM integration.
     IntegrationId;
+    /// A stored credential of one subject for one runner and host.
+    HostTokenId;
+    /// A runner's LLM integration.
+    LlmIntegrationId;
     /// An attempt to register a key.
     RegistrationId;
     /// A runner's environment class.

@@ -1,6 +1,7 @@
 //! What an update of an SCM integration means: absent leaves, empty removes, a value sets.
 use crate::{
     domain::{
+        host_token::Source,
         integration::{Integration, check_issuer, check_methods, parse_client_id, parse_directory},
         issuer::IssuerUrl,
         scm::Scm,
@@ -70,6 +71,14 @@ impl Patch {
         };
         let oauth = self.plan_oauth(scm, current)?;
         Ok(Plan { oauth, pat: self.pat.unwrap_or(current.pat), virtual_directory })
+    }
+
+    /// Which host tokens lose what they came by: they go, also where the integration itself stays the same.
+    #[must_use]
+    pub fn drops(&self) -> Vec<Source> {
+        let oauth = (self.client_id.as_deref() == Some("")).then_some(Source::Oauth);
+        let pat = (self.pat == Some(false)).then_some(Source::Pat);
+        oauth.into_iter().chain(pat).collect()
     }
 
     fn plan_oauth(&self, scm: Scm, current: &Integration) -> Result<OAuthPlan<'_>> {

@@ -5,8 +5,10 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
-/// The longest secret that can be sealed, in bytes.
+/// How long a secret may be, in bytes, where its field does not say otherwise.
 pub const MAX_SECRET_BYTES: usize = 4_096;
+/// How long a credential at a forge may be, in bytes: some forges issue signed tokens.
+pub const MAX_HOST_TOKEN_BYTES: usize = 8_192;
 
 /// Secret text as a request sent it, not yet checked. Cannot be cloned, printed or compared; wiped when
 /// dropped.
@@ -29,8 +31,16 @@ impl Plaintext {
     ///
     /// # Errors
     /// As [`Secret::parse`].
-    pub fn parse(mut self, field: &str) -> Result<Secret> {
-        Secret::parse(field, std::mem::take(&mut *self.0))
+    pub fn parse(self, field: &str) -> Result<Secret> {
+        self.parse_up_to(MAX_SECRET_BYTES, field)
+    }
+
+    /// Checks it as a secret of at most `longest` bytes.
+    ///
+    /// # Errors
+    /// As [`Secret::parse`].
+    pub fn parse_up_to(mut self, longest: usize, field: &str) -> Result<Secret> {
+        Secret::parse_up_to(longest, field, std::mem::take(&mut *self.0))
     }
 }
 
@@ -50,13 +60,22 @@ impl Secret {
     /// # Errors
     /// [`Kind::Invalid`](crate::error::Kind::Invalid) naming the field, never the value.
     pub fn parse(field: &str, value: String) -> Result<Self> {
+        Self::parse_up_to(MAX_SECRET_BYTES, field, value)
+    }
+
+    /// The same for a field whose secrets have at most `longest` bytes.
+    ///
+    /// # Errors
+    /// As [`Secret::parse`].
+    pub fn parse_up_to(longest: usize, field: &str, value: String) -> Result<Self> {
         let value = Zeroizing::new(value);
         let refuse = |message| Err(Error::invalid(field, "sealink.secret", message));
         if value.is_empty() {
             return refuse("value must not be empty");
         }
-        if value.len() > MAX_SECRET_BYTES {
-            return refuse("value must be at most 4096 bytes");
+        if value.len() > longest {
+            let message = format!("value must be at most {longest} bytes");
+            return Err(Error::invalid(field, "sealink.secret", message));
         }
         if value.chars().any(char::is_control) {
             return refuse("value must not contain control characters such as a newline");
@@ -98,10 +117,18 @@ impl SecretPatch {
     /// # Errors
     /// As [`Secret::parse`].
     pub fn parse(field: &str, value: Option<Plaintext>) -> Result<Self> {
+        Self::parse_up_to(MAX_SECRET_BYTES, field, value)
+    }
+
+    /// The same for a field whose secrets have at most `longest` bytes.
+    ///
+    /// # Errors
+    /// As [`Secret::parse`].
+    pub fn parse_up_to(longest: usize, field: &str, value: Option<Plaintext>) -> Result<Self> {
         match value {
             None => Ok(Self::Keep),
             Some(text) if text.is_empty() => Ok(Self::Remove),
-            Some(text) => text.parse(field).map(Self::Set),
+            Some(text) => text.parse_up_to(longest, field).map(Self::Set),
         }
     }
 }

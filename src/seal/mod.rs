@@ -29,6 +29,17 @@ use crate::{
     error::{Error, Result},
 };
 
+/// Whether `sealed` is, judging by its outside, what [`seal`] makes of a secret for `place` with `key`: a token
+/// with exactly that header and possible lengths, or a box of a possible length. Nobody but the key's holder
+/// can say more.
+#[must_use]
+pub fn fits(key: &PublicKey, place: &Place<'_>, sealed: &[u8]) -> bool {
+    match key {
+        PublicKey::Rsa(rsa) => jwe::Compact::parse(sealed).is_some_and(|token| token.fits(place, rsa)),
+        PublicKey::X25519(_) => sealed_box::lengths(place.field.max_bytes()).contains(&sealed.len()),
+    }
+}
+
 /// Seals a secret to a runner's key, for one place.
 ///
 /// The outcome is 1 to [`Field::max_bytes`] bytes of plaintext turned into a JWE token (ASCII) or a sealed

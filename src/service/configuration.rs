@@ -7,6 +7,7 @@ use crate::{
         access::{Caller, Principal},
         integration::Integration,
         runner::Runner,
+        secret::Kid,
     },
     error::{Error, Kind, Result},
 };
@@ -38,7 +39,7 @@ pub enum Content {
     Snapshot(Box<Runner>, Vec<Integration>),
 }
 
-/// Whether the runner can use an integration's client secret.
+/// Whether the runner can use a sealed secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SecretState {
     /// There is none: OAuth is off.
@@ -56,9 +57,15 @@ impl SecretState {
     #[must_use]
     pub fn of(integration: &Integration, runner: &Runner) -> Self {
         let Some(oauth) = &integration.oauth else { return Self::None };
-        match &oauth.secret {
+        Self::of_kid(oauth.secret.as_ref().map(|secret| &secret.kid), runner)
+    }
+
+    /// The state of a secret that is sealed with this key.
+    #[must_use]
+    pub fn of_kid(kid: Option<&Kid>, runner: &Runner) -> Self {
+        match kid {
             None => Self::Missing,
-            Some(secret) if runner.active_key.as_ref().is_some_and(|key| key.kid == secret.kid) => Self::Ok,
+            Some(kid) if runner.active_key.as_ref().is_some_and(|key| key.kid == *kid) => Self::Ok,
             Some(_) => Self::StaleKey,
         }
     }

@@ -195,8 +195,11 @@ impl Service {
     pub async fn update_integration(&self, caller: &Caller, id: IntegrationId, patch: &Patch) -> Result<()> {
         until_settled(|| async {
             let current = self.integration(caller, id).await?;
-            let Some(update) = self.decide(caller, &current, patch).await? else { return Ok(()) };
-            self.store.update_integration(self.actor(caller), update).await
+            match self.decide(caller, &current, patch).await? {
+                Some(update) => self.store.update_integration(self.actor(caller), update).await,
+                None if patch.drops().is_empty() => Ok(()),
+                None => self.store.drop_host_tokens(self.actor(caller), current, patch.drops()).await,
+            }
         })
         .await
     }
@@ -246,7 +249,8 @@ impl Service {
             updated_at: self.later_than(current.updated_at),
             ..current.clone()
         };
-        Ok(Some(IntegrationUpdate { integration, expected_version: current.version, changed }))
+        let expected_version = current.version;
+        Ok(Some(IntegrationUpdate { integration, expected_version, changed, drops: patch.drops() }))
     }
 
     /// The present moment, but never before `other`, whatever the machine's clock says.
@@ -254,7 +258,7 @@ impl Service {
         self.now().max(other)
     }
 
-    /// Deletes an integration and its ciphertext.
+    /// Deletes an integration and its ciphertext, and the host tokens that came by it.
     ///
     /// # Errors
     /// As [`Service::integration`].

@@ -8,15 +8,18 @@ mod authentication;
 mod configuration;
 mod environment_classes;
 mod groups;
+mod host_tokens;
 mod idempotency;
 mod integrations;
 pub mod jobs;
+mod llm_integrations;
 mod page_tokens;
 mod retry;
 mod runner_keys;
 mod runners;
 mod schemas;
 mod sealing;
+mod secrets;
 mod service_accounts;
 mod start;
 mod tokens;
@@ -32,6 +35,7 @@ pub use self::{
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
+    secrets::Resealing,
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest, TokenSubject},
 };

@@ -49,6 +49,22 @@ pub(super) async fn log_change(
     }
 }
 
+/// Adds to the change that was just logged whose credential it is about, and where: once it is deleted, an
+/// agent knows it by nothing else.
+pub(super) async fn name_credential(tx: &mut Tx, runner: RunnerId, host: &str, subject: Uuid) -> Result<()> {
+    const SQL: &str = "UPDATE configuration_change SET host = $2, subject_id = $3 WHERE runner_id = $1 \
+        AND revision = (SELECT revision FROM runner WHERE id = $1)";
+    execute!(tx, SQL, runner, host, subject).map(|_| ())
+}
+
+/// The same for a credential whose host and subject are stored.
+pub(super) async fn name_stored_credential(tx: &mut Tx, runner: RunnerId, id: Uuid) -> Result<()> {
+    const SQL: &str = "UPDATE configuration_change SET host = (SELECT host FROM host_token WHERE id = $2), \
+        subject_id = (SELECT subject_id FROM host_token WHERE id = $2) WHERE runner_id = $1 \
+        AND revision = (SELECT revision FROM runner WHERE id = $1)";
+    execute!(tx, SQL, runner, id).map(|_| ())
+}
+
 /// Locks a runner's row until the transaction ends, for a step that must look before it changes anything.
 /// Everything that changes what a runner sees takes this lock first, so nobody waits in a circle.
 /// `false`: there is no such runner in the organization.

@@ -4,14 +4,17 @@ use sqlx::FromRow;
 use super::{
     Store,
     changes::{Operation, lock_runner, log_audit, log_change},
+    host_token_pages::remove_of_integration,
     on, record,
     runner_keys::{require_active, retire_unused_keys},
-    tx::{changed_meanwhile, execute, on_tx, version},
+    sealed_secrets::remove_secrets_of,
+    tx::{Tx, changed_meanwhile, execute, on_tx, version},
 };
 use crate::{
     domain::{
         access::RunnerFacts,
         audit::{Actor, Entry},
+        host_token::Source,
         id::{IntegrationId, OrganizationId, RunnerId, UserId},
         integration::Integration,
         secret::{Kid, Sealed},
@@ -50,6 +53,8 @@ pub struct Update {
     pub expected_version: u64,
     /// What changed, for the audit log: names of fields, never values.
     pub changed: Vec<&'static str>,
+    /// Host tokens of these sources go.
+    pub drops: Vec<Source>,
 }
 
 impl Store {
@@ -129,14 +134,46 @@ impl Store {
                 if secret(new) != secret(&stored) {
                     require_active(tx, new.runner, kid(new)).await?;
                 }
+                if secret(new).is_some() || new.oauth.is_none() {
+                    // If its secret was wiped, that is mended now.
+                    remove_secrets_of(tx, new.id.0).await?;
+                }
                 let expected = version(update.expected_version);
                 let (kid, next) = (kid(new), version(new.version));
                 if execute!(tx, SQL, new.id, expected, kid, next, encoded, new.runner)? == 0 {
                     return Err(changed_meanwhile());
                 }
+                let dropped = drop_host_tokens(tx, actor, new, &update.drops).await?;
                 retire_unused_keys(tx, new.runner).await?;
-                let entry =
-                    Entry::new("scm_integration.update", &new.id).with("changed", update.changed.clone());
+                let entry = Entry::new("scm_integration.update", &new.id)
+                    .with("changed", update.changed.clone())
+                    .with("host_tokens_deleted", dropped);
+                log_audit(tx, actor, &entry).await
+            })
+        })
+        .await
+    }
+
+    /// Deletes the host tokens of `sources` that came by an integration, which itself stays as it is.
+    pub async fn drop_host_tokens(
+        &self,
+        actor: Actor,
+        integration: Integration,
+        sources: Vec<Source>,
+    ) -> Result<()> {
+        self.write((actor, integration, sources), |tx, (actor, integration, sources)| {
+            Box::pin(async move {
+                if !lock_runner(tx, actor, integration.runner).await? {
+                    return Ok(());
+                }
+                let dropped = drop_host_tokens(tx, actor, integration, sources).await?;
+                if dropped == 0 {
+                    return Ok(());
+                }
+                retire_unused_keys(tx, integration.runner).await?;
+                let entry = Entry::new("scm_integration.update", &integration.id)
+                    .with("changed", Vec::<&str>::new())
+                    .with("host_tokens_deleted", dropped);
                 log_audit(tx, actor, &entry).await
             })
         })
@@ -161,16 +198,34 @@ impl Store {
                 let (integration, _) = found.decode()?;
                 log_change(tx, actor, integration.runner, Operation::Delete, (OBJECT, id.0)).await?;
                 execute!(tx, DELETE, *id)?;
+                remove_secrets_of(tx, id.0).await?;
+                let sources = [Source::Oauth, Source::Pat];
+                let dropped = drop_host_tokens(tx, actor, &integration, &sources).await?;
                 retire_unused_keys(tx, integration.runner).await?;
                 let entry = Entry::new("scm_integration.delete", id)
                     .with("runner", integration.runner.to_string())
-                    .with("host", integration.host.as_str());
+                    .with("host", integration.host.as_str())
+                    .with("host_tokens_deleted", dropped);
                 log_audit(tx, actor, &entry).await?;
                 Ok(true)
             })
         })
         .await
     }
+}
+
+async fn drop_host_tokens(
+    tx: &mut Tx,
+    actor: &Actor,
+    integration: &Integration,
+    sources: &[Source],
+) -> Result<u32> {
+    let mut dropped = 0;
+    for source in sources {
+        let which = (integration.runner, integration.id, &integration.host);
+        dropped += remove_of_integration(tx, actor, which, *source).await?;
+    }
+    Ok(dropped)
 }
 
 fn secret(integration: &Integration) -> Option<&Sealed> {

@@ -12,11 +12,15 @@ mod configuration;
 mod environment_classes;
 mod failure;
 mod groups;
+mod host_token_pages;
+mod host_tokens;
 mod idempotency;
 mod integration_pages;
 mod integrations;
 mod keyring;
 mod leases;
+mod llm_integrations;
+mod llm_pages;
 mod memberships;
 mod migrate;
 #[cfg(test)]
@@ -24,9 +28,12 @@ mod plans;
 mod postgres;
 mod record;
 mod registrations;
+mod reseal;
 mod runner_keys;
 mod runners;
 mod schemas;
+mod sealed_secrets;
+mod secret_pages;
 mod service_accounts;
 mod sqlite;
 #[cfg(test)]
@@ -36,6 +43,7 @@ mod tokens;
 mod tx;
 mod url;
 mod users;
+mod wipe;
 mod writer;
 
 use std::{fs::File, path::PathBuf};
@@ -47,13 +55,18 @@ pub use self::{
     bootstrap::FirstAdmin,
     configuration::Configured,
     environment_classes::ClassScope,
+    host_tokens::{NewHostTokenRow, Update as HostTokenUpdate},
     idempotency::Remembered,
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
     leases::Lease,
+    llm_integrations::{LlmUpdate, NewLlmRow},
+    llm_pages::LlmScope,
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
+    reseal::Reseal,
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
+    sealed_secrets::{NewSecret, SecretChange},
     token_lookup::{StoredToken, TokenOwner},
     tokens::NewTokenRow,
     url::DatabaseUrl,

@@ -5,8 +5,9 @@ use uuid::Uuid;
 use super::{
     Store,
     changes::{Operation, lock_runner, log_audit, log_change},
-    on, record,
+    on,
     tx::{Tx, changed_meanwhile, execute, on_tx},
+    wipe::wipe,
 };
 use crate::{
     clock::Instant,
@@ -94,6 +95,7 @@ pub(super) async fn activate(tx: &mut Tx, actor: &Actor, runner: RunnerId, kid: 
 pub(super) async fn retire_unused_keys(tx: &mut Tx, runner: RunnerId) -> Result<()> {
     const SQL: &str = "UPDATE runner_key SET state = 'RETIRED' WHERE runner_id = $1 AND state = 'RETIRING' \
         AND NOT EXISTS (SELECT 1 FROM scm_integration i WHERE i.runner_id = $1 AND i.kid = runner_key.kid) \
+        AND NOT EXISTS (SELECT 1 FROM sealed_secret s WHERE s.runner_id = $1 AND s.kid = runner_key.kid) \
         AND NOT EXISTS (SELECT 1 FROM runner r WHERE r.id = $1 AND r.honeycomb_kid = runner_key.kid)";
     execute!(tx, SQL, runner).map(|_| ())
 }
@@ -185,6 +187,8 @@ impl Store {
                 execute!(tx, REVOKE, actor.organization, kid, actor.at, reason)?;
                 execute!(tx, REMEMBER, actor.organization, kid, actor.at)?;
                 let wiped = wipe(tx, actor, key.runner, kid).await?;
+                // What went with a wiped secret may have been the last of another key.
+                retire_unused_keys(tx, key.runner).await?;
                 let entry = Entry::new("runner_key.revoke", kid)
                     .with("runner", key.runner.to_string())
                     .with("reason", reason.as_str())
@@ -195,28 +199,4 @@ impl Store {
         })
         .await
     }
-}
-
-/// Empties every ciphertext of the runner that was sealed with `kid`; its client ids stay.
-async fn wipe(tx: &mut Tx, actor: &Actor, runner: RunnerId, kid: &Kid) -> Result<u32> {
-    const FIND: &str = "SELECT record FROM scm_integration WHERE runner_id = $1 AND kid = $2";
-    const WIPE: &str =
-        "UPDATE scm_integration SET kid = NULL, version = version + 1, record = $2 WHERE id = $1";
-    const HONEYCOMB: &str = "UPDATE runner SET honeycomb_key = NULL, honeycomb_kid = NULL, \
-        version = version + 1 WHERE id = $1 AND honeycomb_kid = $2";
-    let records: Vec<Vec<u8>> =
-        on_tx!(tx, conn => sqlx::query_scalar(FIND).bind(runner).bind(kid).fetch_all(conn).await)?;
-    let mut wiped = 0;
-    for mut integration in record::decode_all(&records.concat())? {
-        if let Some(oauth) = &mut integration.oauth {
-            oauth.secret = None;
-        }
-        integration.version += 1;
-        integration.updated_at = actor.at;
-        execute!(tx, WIPE, integration.id, record::encode(&integration))?;
-        log_change(tx, actor, runner, Operation::Put, ("scm_integration", integration.id.0)).await?;
-        wiped += 1;
-    }
-    let honeycomb = execute!(tx, HONEYCOMB, runner, kid)?;
-    Ok(wiped + u32::from(honeycomb > 0))
 }

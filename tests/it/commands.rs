@@ -12,14 +12,14 @@ use serde_json::Value;
 use crate::shell::{Ended, Shell};
 
 /// A server in the shell's directory, so that the admin token is found there.
-struct Site {
-    shell: Shell,
+pub(crate) struct Site {
+    pub(crate) shell: Shell,
     url: String,
     server: Child,
 }
 
 impl Site {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let shell = Shell::new();
         let mut server = shell
             .command("serve --listen 127.0.0.1:0")
@@ -37,24 +37,28 @@ impl Site {
         Self { shell, url, server }
     }
 
-    fn run(&self, line: &str) -> Ended {
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn run(&self, line: &str) -> Ended {
         self.shell.run(&format!("{line} --server {}", self.url))
     }
 
     /// What a command that works prints.
     #[track_caller]
-    fn ok(&self, line: &str) -> String {
+    pub(crate) fn ok(&self, line: &str) -> String {
         let ended = self.run(line);
         assert_eq!(ended.code, 0, "{line}: {ended:?}");
         ended.stdout.trim_end().to_owned()
     }
 
     #[track_caller]
-    fn json(&self, line: &str) -> Value {
+    pub(crate) fn json(&self, line: &str) -> Value {
         serde_json::from_str(&self.ok(&format!("{line} --json"))).expect("JSON")
     }
 
-    fn write(&self, name: &str, content: &str) {
+    pub(crate) fn write(&self, name: &str, content: &str) {
         fs::write(self.shell.path().join(name), content).expect("writable");
     }
 

@@ -19,8 +19,12 @@ struct Scene {
     agent: Agent,
     integration: String,
     class: String,
+    host_token: String,
+    llm: String,
     pending: String,
     registration: Value,
+    /// What the agent has opened and sealed anew, ready to be sent.
+    resealed: Value,
     /// A token of `creator` besides the one it uses.
     token: String,
     exchange: String,
@@ -73,6 +77,10 @@ impl<'a> Cast<'a> {
     async fn scene(&self) -> Scene {
         let creator = self.creator.clone();
         let mut agent = creator.register().await;
+        let integration = creator.integrate(&agent.runner, &json!({})).await;
+        // It has just rotated, and nothing is re-sealed yet.
+        agent.register_x25519().await;
+        let resealed = agent.resealed(&agent.stale().await[0]).await;
         let pending = PrivateKey::generate_x25519().expect("a key");
         agent.keep(&pending);
         let begun = agent.begin(pending.public()).await;
@@ -90,8 +98,11 @@ impl<'a> Cast<'a> {
         let group = admin.create_group(&unique("group")).await;
         let account = admin.create_service_account(&unique("machine"), "ORGANIZATION_ROLE_MEMBER").await;
         Scene {
-            integration: creator.integrate(&agent.runner, &json!({})).await,
             class: creator.create_class(&agent.runner).await,
+            integration,
+            resealed,
+            host_token: creator.store_token(&agent.runner, &json!({})).await,
+            llm: creator.integrate_llm(&agent.runner, &json!({})).await,
             pending,
             registration: json!({ "registrationId": begun.id, "answerNew": begun.answer_new }),
             token: creator.create_token(&json!({})).await.1,
@@ -120,6 +131,16 @@ fn request(method: &str, scene: &Scene) -> Value {
         }),
         "UpdateSCMIntegration" => json!({ "id": scene.integration, "pat": true }),
         "GetSCMIntegration" | "DeleteSCMIntegration" => json!({ "id": scene.integration }),
+        "CreateHostAuthenticationToken" => json!({
+            "runnerId": runner, "host": "gitlab.example.com", "token": "a token",
+            "source": "HOST_AUTHENTICATION_TOKEN_SOURCE_PAT", "userId": scene.user,
+        }),
+        "UpdateHostAuthenticationToken" => json!({ "id": scene.host_token, "token": "another" }),
+        "GetHostAuthenticationToken" | "DeleteHostAuthenticationToken" => json!({ "id": scene.host_token }),
+        "CreateLLMIntegration" => json!({ "runnerId": runner, "models": [8], "apiKey": "a key" }),
+        "UpdateLLMIntegration" => json!({ "id": scene.llm, "maxTokens": 5 }),
+        "GetLLMIntegration" => json!({ "id": scene.llm }),
+        "DeleteLLMIntegration" => json!({ "id": scene.llm, "force": true }),
         "CreateRunner" => json!({ "name": "another", "kind": "RUNNER_KIND_REMOTE" }),
         "UpdateRunner" => json!({ "runnerId": runner, "name": "renamed" }),
         "GetRunner" | "DeleteRunner" | "CreateRunnerToken" | "ListKeys" | "GetRunnerConfigurationSchema" => {
@@ -138,6 +159,8 @@ fn request(method: &str, scene: &Scene) -> Value {
         "CompleteKeyRegistration" => scene.registration.clone(),
         "ApproveKey" => json!({ "kid": scene.pending }),
         "RevokeKey" => json!({ "kid": scene.pending, "reason": "lost" }),
+        "ListSecrets" | "ListSecretsToReseal" => json!({ "runnerId": runner }),
+        "ResealSecret" => scene.resealed.clone(),
         "RevokeToken" => json!({ "tokenId": scene.token }),
         "CreateUser" => json!({ "name": unique("new"), "email": "new@example.com" }),
         "DisableUser" => json!({ "userId": scene.user }),
@@ -276,6 +299,14 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("RunnerConfigurationService/GetEnvironmentClass", "environmentClassId"),
         ("RunnerConfigurationService/UpdateEnvironmentClass", "environmentClassId"),
         ("RunnerConfigurationService/GetRunnerConfigurationSchema", "runnerId"),
+        ("RunnerConfigurationService/GetHostAuthenticationToken", "id"),
+        ("RunnerConfigurationService/UpdateHostAuthenticationToken", "id"),
+        ("RunnerConfigurationService/DeleteHostAuthenticationToken", "id"),
+        ("RunnerConfigurationService/CreateHostAuthenticationToken", "runnerId"),
+        ("RunnerConfigurationService/GetLLMIntegration", "id"),
+        ("RunnerConfigurationService/UpdateLLMIntegration", "id"),
+        ("RunnerConfigurationService/DeleteLLMIntegration", "id"),
+        ("RunnerConfigurationService/CreateLLMIntegration", "runnerId"),
         ("RunnerService/GetRunner", "runnerId"),
         ("RunnerService/UpdateRunner", "runnerId"),
         ("RunnerService/DeleteRunner", "runnerId"),
@@ -285,6 +316,9 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("RunnerKeyService/ListKeys", "runnerId"),
         ("RunnerKeyService/ApproveKey", "kid"),
         ("RunnerKeyService/RevokeKey", "kid"),
+        ("RunnerKeyService/ListSecrets", "runnerId"),
+        ("RunnerKeyService/ListSecretsToReseal", "runnerId"),
+        ("RunnerKeyService/ResealSecret", "sub"),
         ("TokenService/RevokeToken", "tokenId"),
         ("UserService/DisableUser", "userId"),
         ("ServiceAccountService/DisableServiceAccount", "serviceAccountId"),

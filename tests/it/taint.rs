@@ -70,6 +70,8 @@ async fn drive(admin: &Actor, canaries: &mut Vec<Canary>) {
         ("metrics password", "canary_metrics_c0de"),
         ("Honeycomb key", "canary_honeycomb_9b3f"),
         ("removed secret", "canary_removed_1234"),
+        ("host token", "canary_host_token_e4e4"),
+        ("refresh token", "canary_refresh_81c2"),
     ];
     for (name, secret) in secrets {
         canaries.push(Canary::new(name, secret.as_bytes()));
@@ -87,6 +89,10 @@ async fn drive(admin: &Actor, canaries: &mut Vec<Canary>) {
     let body = json!({ "name": "with a password", "spec": spec });
     let made = admin.call("RunnerService/CreateRunner", &body).await.ok();
     admin.delete_runner(made["runner"]["runnerId"].as_str().expect("an id")).await.ok();
+
+    let credential = json!({ "token": secrets[5].1, "refreshToken": secrets[6].1 });
+    let stored = admin.store_token(&runner, &credential).await;
+    admin.update_token(&stored, &json!({ "refreshToken": secrets[5].1, "token": secrets[6].1 })).await.ok();
 
     // Where each of them must be refused, and must not be repeated.
     let wrong: Vec<_> = secrets.iter().map(|(_, secret)| (*secret).to_owned()).collect();
@@ -186,6 +192,17 @@ async fn misplace(actor: &Actor, runner: &str, id: &str, secret: &str) {
         [format!("{{\"id\":\"{secret}\""), format!("{{\"id\":\"{secret}\"}}trailing"), secret.to_owned()]
     {
         refused(&actor.raw("RunnerConfigurationService/GetSCMIntegration", "application/json", body).await);
+    }
+    for over in [
+        json!({ "host": secret }),
+        json!({ "token": line }),
+        json!({ "token": { secret: secret } }),
+        json!({ "refreshToken": line }),
+        json!({ "expiresAt": secret }),
+        json!({ "userId": secret }),
+        json!({ "source": secret }),
+    ] {
+        refused(&actor.try_store_token(runner, &over).await);
     }
     let query = format!("?token={secret}&pageSize={secret}&access_token={secret}");
     refused(&actor.list(&query, &json!({})).await);

@@ -36,8 +36,8 @@ pub(crate) fn audit_filter(filter: Option<Filter>) -> Result<EntryFilter> {
         actor: actor.map(|id| parse_uuid("filter.actor_id", &id)).transpose()?,
         action,
         object,
-        since: since.map(instant),
-        until: until.map(instant),
+        since: since.map(|at| instant("filter.since", at)).transpose()?,
+        until: until.map(|at| instant("filter.until", at)).transpose()?,
     })
 }
 

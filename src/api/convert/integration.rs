@@ -1,4 +1,5 @@
 //! SCM integrations.
+use super::secret::secret_state;
 use crate::{
     domain::{
         id::RunnerId,
@@ -13,7 +14,7 @@ use crate::{
             CreateScmIntegrationRequest, ScmIntegration, ScmIntegrationOAuthConfig,
             UpdateScmIntegrationRequest,
         },
-        sealink::v1::{self as pb, ConfiguredIntegration},
+        sealink::v1::ConfiguredIntegration,
     },
     service::SecretState,
 };
@@ -90,12 +91,7 @@ pub(crate) fn integration(integration: Integration) -> ScmIntegration {
 
 /// An integration as its runner's agents get it.
 pub(crate) fn configured(integration: Integration, runner: &Runner) -> ConfiguredIntegration {
-    let secret_state = match SecretState::of(&integration, runner) {
-        SecretState::None => pb::SecretState::Unspecified,
-        SecretState::Ok => pb::SecretState::Ok,
-        SecretState::StaleKey => pb::SecretState::StaleKey,
-        SecretState::Missing => pb::SecretState::Missing,
-    };
+    let secret_state = secret_state(SecretState::of(&integration, runner));
     let (client_id, issuer, secret) = match integration.oauth {
         None => (String::new(), None, None),
         Some(oauth) => (oauth.client_id, oauth.issuer, oauth.secret),

@@ -2,32 +2,47 @@
 mod audit;
 mod environment_class;
 mod group;
+mod host_token;
 mod integration;
 mod key;
+mod llm_integration;
 mod principal;
 mod runner;
 mod runner_patch;
 mod schema;
+mod secret;
 
 pub(super) use self::{
     audit::{audit_entry, audit_filter, audit_head, audit_point, audit_verified},
     environment_class::{class_filter, environment_class},
     group::{group, group_filter, group_name, membership, membership_search},
+    host_token::{host_token, host_token_filter},
     integration::{configured, integration},
     key::{key_state, runner_key},
+    llm_integration::llm_integration,
     principal::{api_token, member, service_account, subject, user, user_role},
     runner::{runner, runner_filter, runner_spec},
     schema::schema,
+    secret::{sealed_secret, secret_to_reseal},
 };
-use crate::{clock::Instant, wkt::Timestamp};
-
-/// A moment from the wire, to the microsecond.
-fn instant(at: Timestamp) -> Instant {
-    Instant(at.seconds.saturating_mul(1_000_000).saturating_add(i64::from(at.nanos) / 1_000))
-}
+use crate::{
+    clock::Instant,
+    error::{Error, Result},
+    wkt::Timestamp,
+};
 
 /// A moment on the wire.
 fn timestamp(at: Instant) -> Timestamp {
     let nanos = i32::try_from(at.0.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
     Timestamp { seconds: at.0.div_euclid(1_000_000), nanos }
+}
+
+/// A moment from the wire, cut to microseconds; the years 0001 to 9999, as everywhere in protobuf.
+fn instant(field: &str, at: Timestamp) -> Result<Instant> {
+    let invalid =
+        || Error::invalid(field, "sealink.timestamp", "value must be a moment in the years 0001 to 9999");
+    if !(-62_135_596_800..=253_402_300_799).contains(&at.seconds) || !(0..1_000_000_000).contains(&at.nanos) {
+        return Err(invalid());
+    }
+    Ok(Instant(at.seconds * 1_000_000 + i64::from(at.nanos / 1_000)))
 }

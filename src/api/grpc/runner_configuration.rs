@@ -9,8 +9,10 @@ use crate::{
     },
     domain::{
         access::Audience,
-        id::{EnvironmentClassId, IntegrationId, RunnerId},
+        host_token::HostTokenPatch,
+        id::{EnvironmentClassId, HostTokenId, IntegrationId, LlmIntegrationId, RunnerId},
         integration_patch::Patch,
+        llm_integration::LlmPatch,
     },
     error::Result,
     pb::gitpod::v1::{
@@ -28,8 +30,7 @@ use crate::{
         UpdateEnvironmentClassResponse, UpdateHostAuthenticationTokenRequest,
         UpdateHostAuthenticationTokenResponse, UpdateLlmIntegrationRequest, UpdateLlmIntegrationResponse,
         UpdateScmIntegrationRequest, UpdateScmIntegrationResponse, ValidateRunnerConfigurationRequest,
-        ValidateRunnerConfigurationResponse, list_scm_integrations_request,
-        runner_configuration_service_server::RunnerConfigurationService,
+        ValidateRunnerConfigurationResponse, runner_configuration_service_server::RunnerConfigurationService,
     },
 };
 
@@ -59,7 +60,8 @@ impl RunnerConfigurationService for Api {
         request: Request<ListScmIntegrationsRequest>,
     ) -> Reply<ListScmIntegrationsResponse> {
         let (token, request) = deferred_parts(request)?;
-        let (runners, ask) = (runner_ids(&request.filter.unwrap_or_default())?, page_ask(request.pagination));
+        let (runners, ask) =
+            (parse_runner_ids(&request.filter.unwrap_or_default().runner_ids)?, page_ask(request.pagination));
         let listing = self.service.integrations(token.settle(), runners, &ask).await?;
         Ok(Response::new(ListScmIntegrationsResponse {
             pagination: Some(page_answer(listing.next_token)),
@@ -140,26 +142,120 @@ impl RunnerConfigurationService for Api {
         Ok(Response::new(GetRunnerConfigurationSchemaResponse { schema: Some(schema) }))
     }
 
+    async fn create_host_authentication_token(
+        &self,
+        request: Request<CreateHostAuthenticationTokenRequest>,
+    ) -> Reply<CreateHostAuthenticationTokenResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let token = convert::host_token(self.service.create_host_token(&caller, request.try_into()?).await?);
+        Ok(Response::new(CreateHostAuthenticationTokenResponse { token: Some(token) }))
+    }
+
+    async fn get_host_authentication_token(
+        &self,
+        request: Request<GetHostAuthenticationTokenRequest>,
+    ) -> Reply<GetHostAuthenticationTokenResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let id = HostTokenId::parse("id", &request.id)?;
+        let token = convert::host_token(self.service.host_token(&caller, id).await?);
+        Ok(Response::new(GetHostAuthenticationTokenResponse { token: Some(token) }))
+    }
+
+    async fn list_host_authentication_tokens(
+        &self,
+        request: Request<ListHostAuthenticationTokensRequest>,
+    ) -> Reply<ListHostAuthenticationTokensResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let filter = convert::host_token_filter(request.filter.unwrap_or_default())?;
+        let listing = self.service.host_tokens(&caller, filter, &page_ask(request.pagination)).await?;
+        Ok(Response::new(ListHostAuthenticationTokensResponse {
+            pagination: Some(page_answer(listing.next_token)),
+            tokens: listing.rows.into_iter().map(convert::host_token).collect(),
+        }))
+    }
+
+    async fn update_host_authentication_token(
+        &self,
+        request: Request<UpdateHostAuthenticationTokenRequest>,
+    ) -> Reply<UpdateHostAuthenticationTokenResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = HostTokenId::parse("id", &request.id)?;
+        // Who may not see the token learns nothing about its request.
+        self.service.host_token(&caller, id).await?;
+        self.service.update_host_token(&caller, id, &HostTokenPatch::try_from(request)?).await?;
+        Ok(Response::new(UpdateHostAuthenticationTokenResponse {}))
+    }
+
+    async fn delete_host_authentication_token(
+        &self,
+        request: Request<DeleteHostAuthenticationTokenRequest>,
+    ) -> Reply<DeleteHostAuthenticationTokenResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        self.service.delete_host_token(&caller, HostTokenId::parse("id", &request.id)?).await?;
+        Ok(Response::new(DeleteHostAuthenticationTokenResponse {}))
+    }
+
+    async fn create_llm_integration(
+        &self,
+        request: Request<CreateLlmIntegrationRequest>,
+    ) -> Reply<CreateLlmIntegrationResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = self.service.create_llm_integration(&caller, request.try_into()?).await?;
+        Ok(Response::new(CreateLlmIntegrationResponse { id: id.to_string() }))
+    }
+
+    async fn get_llm_integration(
+        &self,
+        request: Request<GetLlmIntegrationRequest>,
+    ) -> Reply<GetLlmIntegrationResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let id = LlmIntegrationId::parse("id", &request.id)?;
+        let integration = convert::llm_integration(self.service.llm_integration(&caller, id).await?);
+        Ok(Response::new(GetLlmIntegrationResponse { integration: Some(integration) }))
+    }
+
+    async fn list_llm_integrations(
+        &self,
+        request: Request<ListLlmIntegrationsRequest>,
+    ) -> Reply<ListLlmIntegrationsResponse> {
+        let (caller, request) = parts(request, Audience::Everyone)?;
+        let runners = parse_runner_ids(&request.filter.unwrap_or_default().runner_ids)?;
+        let listing = self.service.llm_integrations(&caller, runners, &page_ask(request.pagination)).await?;
+        Ok(Response::new(ListLlmIntegrationsResponse {
+            pagination: Some(page_answer(listing.next_token)),
+            integrations: listing.rows.into_iter().map(convert::llm_integration).collect(),
+            ..ListLlmIntegrationsResponse::default()
+        }))
+    }
+
+    async fn update_llm_integration(
+        &self,
+        request: Request<UpdateLlmIntegrationRequest>,
+    ) -> Reply<UpdateLlmIntegrationResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = LlmIntegrationId::parse("id", &request.id)?;
+        // Who may not see the integration learns nothing about its request.
+        self.service.llm_integration(&caller, id).await?;
+        self.service.update_llm_integration(&caller, id, &LlmPatch::try_from(request)?).await?;
+        Ok(Response::new(UpdateLlmIntegrationResponse {}))
+    }
+
+    async fn delete_llm_integration(
+        &self,
+        request: Request<DeleteLlmIntegrationRequest>,
+    ) -> Reply<DeleteLlmIntegrationResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = LlmIntegrationId::parse("id", &request.id)?;
+        self.service.delete_llm_integration(&caller, id, request.force).await?;
+        Ok(Response::new(DeleteLlmIntegrationResponse {}))
+    }
+
     later! {
-        create_host_authentication_token(CreateHostAuthenticationTokenRequest)
-            -> CreateHostAuthenticationTokenResponse;
-        get_host_authentication_token(GetHostAuthenticationTokenRequest) -> GetHostAuthenticationTokenResponse;
-        list_host_authentication_tokens(ListHostAuthenticationTokensRequest)
-            -> ListHostAuthenticationTokensResponse;
-        update_host_authentication_token(UpdateHostAuthenticationTokenRequest)
-            -> UpdateHostAuthenticationTokenResponse;
-        delete_host_authentication_token(DeleteHostAuthenticationTokenRequest)
-            -> DeleteHostAuthenticationTokenResponse;
         validate_runner_configuration(ValidateRunnerConfigurationRequest) -> ValidateRunnerConfigurationResponse;
-        create_llm_integration(CreateLlmIntegrationRequest) -> CreateLlmIntegrationResponse;
-        get_llm_integration(GetLlmIntegrationRequest) -> GetLlmIntegrationResponse;
-        list_llm_integrations(ListLlmIntegrationsRequest) -> ListLlmIntegrationsResponse;
-        update_llm_integration(UpdateLlmIntegrationRequest) -> UpdateLlmIntegrationResponse;
-        delete_llm_integration(DeleteLlmIntegrationRequest) -> DeleteLlmIntegrationResponse;
     }
 }
 
-fn runner_ids(filter: &list_scm_integrations_request::Filter) -> Result<Vec<RunnerId>> {
-    let ids = filter.runner_ids.iter().enumerate();
+fn parse_runner_ids(ids: &[String]) -> Result<Vec<RunnerId>> {
+    let ids = ids.iter().enumerate();
     ids.map(|(index, id)| RunnerId::parse(&format!("filter.runner_ids[{index}]"), id)).collect()
 }

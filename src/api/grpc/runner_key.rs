@@ -15,7 +15,9 @@ use crate::{
     pb::sealink::v1::{
         ApproveKeyRequest, ApproveKeyResponse, BeginKeyRegistrationRequest, BeginKeyRegistrationResponse,
         CompleteKeyRegistrationRequest, CompleteKeyRegistrationResponse, ListKeysRequest, ListKeysResponse,
-        RevokeKeyRequest, RevokeKeyResponse, runner_key_service_server::RunnerKeyService,
+        ListSecretsRequest, ListSecretsResponse, ListSecretsToResealRequest, ListSecretsToResealResponse,
+        ResealSecretRequest, ResealSecretResponse, RevokeKeyRequest, RevokeKeyResponse,
+        runner_key_service_server::RunnerKeyService,
     },
     service::Proof,
 };
@@ -71,5 +73,34 @@ impl RunnerKeyService for Api {
         let (caller, request) = parts(request, Audience::Users)?;
         let (key, wiped_secrets) = self.service.revoke_key(&caller, Kid(request.kid), request.reason).await?;
         Ok(Response::new(RevokeKeyResponse { key: Some(convert::runner_key(key)), wiped_secrets }))
+    }
+
+    async fn list_secrets(&self, request: Request<ListSecretsRequest>) -> Reply<ListSecretsResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let runner = RunnerId::parse("runner_id", &request.runner_id)?;
+        let listing = self.service.secrets(&caller, runner, &page_ask(request.pagination)).await?;
+        Ok(Response::new(ListSecretsResponse {
+            secrets: listing.rows.into_iter().map(convert::sealed_secret).collect(),
+            pagination: Some(page_answer(listing.next_token)),
+        }))
+    }
+
+    async fn list_secrets_to_reseal(
+        &self,
+        request: Request<ListSecretsToResealRequest>,
+    ) -> Reply<ListSecretsToResealResponse> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let runner = RunnerId::parse("runner_id", &request.runner_id)?;
+        let listing = self.service.secrets_to_reseal(&caller, runner, &page_ask(request.pagination)).await?;
+        Ok(Response::new(ListSecretsToResealResponse {
+            secrets: listing.rows.into_iter().map(convert::secret_to_reseal).collect(),
+            pagination: Some(page_answer(listing.next_token)),
+        }))
+    }
+
+    async fn reseal_secret(&self, request: Request<ResealSecretRequest>) -> Reply<ResealSecretResponse> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let version = self.service.reseal(&caller, request.try_into()?).await?;
+        Ok(Response::new(ResealSecretResponse { version }))
     }
 }

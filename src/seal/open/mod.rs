@@ -46,5 +46,6 @@ fn into_secret(place: &Place<'_>, mut plaintext: Zeroizing<Vec<u8>>) -> Result<S
         error.into_bytes().zeroize();
         OpenError::Rejected(Reason::Plaintext)
     })?;
-    Secret::parse(place.field.wire_name(), text).map_err(|_| OpenError::Rejected(Reason::Plaintext))
+    Secret::parse_up_to(place.field.max_bytes(), place.field.wire_name(), text)
+        .map_err(|_| OpenError::Rejected(Reason::Plaintext))
 }

@@ -40,7 +40,8 @@ pub(super) async fn a_failing_audit_leaves_nothing(world: Arc<World>) {
     let (store, actor) = (&world.store, || world.actor());
     let mut changed = stored.clone();
     (changed.pat, changed.version) = (false, 2);
-    let update = IntegrationUpdate { integration: changed, expected_version: 1, changed: vec!["pat"] };
+    let update =
+        IntegrationUpdate { integration: changed, expected_version: 1, changed: vec!["pat"], drops: vec![] };
     let access = token(TokenKind::Runner, None, Some(runner));
     let personal = token(TokenKind::Personal, Some(anna), None);
     let failed: [Option<Error>; 17] = [

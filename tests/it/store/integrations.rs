@@ -18,7 +18,7 @@ fn changed(mut integration: sealink::domain::integration::Integration) -> Integr
     integration.pat = !integration.pat;
     integration.version += 1;
     integration.updated_at = now();
-    IntegrationUpdate { integration, expected_version, changed: vec!["pat"] }
+    IntegrationUpdate { integration, expected_version, changed: vec!["pat"], drops: vec![] }
 }
 
 pub(super) async fn an_integration_is_created_read_updated_and_deleted(world: Arc<World>) {

@@ -75,8 +75,12 @@ pub(super) async fn a_stranger_changes_nothing(world: Arc<World>) {
     let disable = Patch { enabled: Some(false), ..Patch::default() };
     assert!(!store.update_environment_class(stranger.clone(), class, disable).await.unwrap());
     let create = store.create_integration(stranger.clone(), member, integration(runner, "x.com", None)).await;
-    let update =
-        IntegrationUpdate { expected_version: stored.version, changed: vec!["pat"], integration: stored };
+    let update = IntegrationUpdate {
+        expected_version: stored.version,
+        changed: vec!["pat"],
+        integration: stored,
+        drops: vec![],
+    };
     let not_found = [
         create.err(),
         store.update_integration(stranger.clone(), update).await.err(),

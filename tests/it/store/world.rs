@@ -24,7 +24,7 @@ use uuid::Uuid;
 use super::database::Raw;
 
 /// The tables whose rows belong together.
-pub(crate) const TABLES: [&str; 13] = [
+pub(crate) const TABLES: &[&str] = &[
     "member",
     "runner",
     "token",
@@ -36,6 +36,9 @@ pub(crate) const TABLES: [&str; 13] = [
     "runner_schema",
     "member_group",
     "group_membership",
+    "host_token",
+    "llm_integration",
+    "sealed_secret",
     "configuration_change",
     "audit_entry",
 ];

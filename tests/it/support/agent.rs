@@ -3,11 +3,12 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use sealink::{
     domain::{
         id::{RegistrationId, RunnerId},
-        secret::{Kid, Sealed},
+        secret::{Kid, Sealed, Secret},
     },
     seal::{
         Field, Place, PublicKey,
         open::{KeyRing, PrivateKey, answer_challenge, open},
+        seal,
     },
 };
 use serde_json::{Value, json};
@@ -133,6 +134,77 @@ impl Agent {
         let sealed =
             found["spec"]["configuration"]["encryptedHoneycombApiKey"].as_str().expect("a ciphertext");
         self.open(&place, sealed, found["honeycombKid"].as_str().expect("a kid"))
+    }
+
+    /// Opens a value of a host token, as `token` shows it, from its ciphertext.
+    pub(crate) fn opened_token(&self, token: &Value, field: Field, sealed: &(Vec<u8>, String)) -> String {
+        let text = |value: &Value| value.as_str().expect("text").to_owned();
+        let (host, subject) = (text(&token["host"]), text(&token["subject"]["id"]));
+        let source = text(&token["source"]);
+        let place = Place {
+            runner: self.runner_id(),
+            sub: Uuid::try_parse(&text(&token["id"])).expect("an id"),
+            field,
+            a: &host,
+            b: &subject,
+            c: source.trim_start_matches("HOST_AUTHENTICATION_TOKEN_SOURCE_"),
+        };
+        let (bytes, kid) = sealed.clone();
+        let opened = open(&self.ring(), &place, &Sealed { bytes, kid: Kid(kid) });
+        opened.expect("a secret that opens").expose().to_owned()
+    }
+
+    /// What is to be re-sealed, first page.
+    pub(crate) async fn stale(&self) -> Vec<Value> {
+        let body = json!({ "runnerId": self.runner, "pagination": { "pageSize": 100 } });
+        let listed = self.actor.call("RunnerKeyService/ListSecretsToReseal", &body).await.ok();
+        listed["secrets"].as_array().expect("an array").clone()
+    }
+
+    /// The plaintext of a secret as `ListSecretsToReseal` shows it, opened by this agent.
+    pub(crate) fn opened_stale(&self, listed: &Value) -> String {
+        self.with_place(listed, |place| {
+            let (sealed, kid) = (listed["sealed"].as_str(), listed["oldKid"].as_str());
+            self.open(place, sealed.expect("a ciphertext"), kid.expect("a kid"))
+        })
+    }
+
+    fn with_place<T>(&self, listed: &Value, then: impl FnOnce(&Place<'_>) -> T) -> T {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let [a, b, c] = [0, 1, 2].map(|at| text(&listed["destination"][at]));
+        then(&Place {
+            runner: self.runner_id(),
+            sub: Uuid::try_parse(&text(&listed["sub"])).expect("an id"),
+            field: Field::from_wire_name(&text(&listed["field"])).expect("a field"),
+            a: &a,
+            b: &b,
+            c: &c,
+        })
+    }
+
+    /// The request that moves a listed secret to `key`.
+    pub(crate) fn resealed_with(&self, listed: &Value, key: &PublicKey) -> Value {
+        let plaintext = Secret::parse_up_to(8_192, "secret", self.opened_stale(listed)).expect("a secret");
+        let sealed = self.with_place(listed, |place| seal(key, place, &plaintext).expect("sealed"));
+        json!({
+            "sub": listed["sub"], "field": listed["field"], "name": listed["name"],
+            "expectedVersion": listed["version"], "expectedOldKid": listed["oldKid"],
+            "newSealed": STANDARD.encode(sealed.bytes), "newKid": key.kid().0,
+        })
+    }
+
+    /// The same for the ACTIVE key.
+    pub(crate) async fn resealed(&self, listed: &Value) -> Value {
+        let keys = self.actor.keys(&self.runner).await;
+        let active = keys.iter().find(|key| key["state"] == "KEY_STATE_ACTIVE").expect("an ACTIVE key");
+        let kid = Kid(active["kid"].as_str().expect("a kid").to_owned());
+        let ring = self.ring();
+        self.resealed_with(listed, ring.get(&kid).expect("the ACTIVE key").public())
+    }
+
+    /// `ResealSecret`, whatever comes of it.
+    pub(crate) async fn reseal(&self, request: &Value) -> Answer {
+        self.actor.call("RunnerKeyService/ResealSecret", request).await
     }
 
     fn open(&self, place: &Place<'_>, sealed: &str, kid: &str) -> String {

@@ -95,6 +95,14 @@ impl Database {
         each!(self, pool => sqlx::raw_sql(sql).execute(pool).await.map(|_| ())).expect("statements");
     }
 
+    /// A ciphertext of the object `sub`, and the key it is sealed with.
+    pub(crate) async fn sealed(&self, sub: &str, field: &str) -> Option<(Vec<u8>, String)> {
+        const SQL: &str = "SELECT sealed, kid FROM sealed_secret WHERE sub = $1 AND field = $2";
+        let sub = uuid::Uuid::try_parse(sub).expect("an id");
+        each!(self, pool => sqlx::query_as(SQL).bind(sub).bind(field).fetch_optional(pool).await)
+            .expect("a row")
+    }
+
     /// Another organization with an administrator, whose token this is.
     pub(crate) async fn insert_organization(&self) -> String {
         const ORGANIZATION: &str = "INSERT INTO organization (id, name, created_at) VALUES ($1, 'other', 1)";

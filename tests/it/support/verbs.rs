@@ -140,9 +140,84 @@ impl Actor {
         text(&self.call("RunnerConfigurationService/CreateEnvironmentClass", &body).await.ok()["id"])
     }
 
+    /// `CreateHostAuthenticationToken` for github.com, changed as `over` says.
+    pub(crate) async fn try_store_token(&self, runner: &str, over: &Value) -> Answer {
+        let base = json!({
+            "runnerId": runner, "host": "github.com", "token": "token_value",
+            "source": "HOST_AUTHENTICATION_TOKEN_SOURCE_PAT",
+        });
+        self.call("RunnerConfigurationService/CreateHostAuthenticationToken", &merged(base, over)).await
+    }
+
+    /// The id of such a token.
+    pub(crate) async fn store_token(&self, runner: &str, over: &Value) -> String {
+        text(&self.try_store_token(runner, over).await.ok()["token"]["id"])
+    }
+
+    pub(crate) async fn get_token(&self, id: &str) -> Answer {
+        self.call("RunnerConfigurationService/GetHostAuthenticationToken", &json!({ "id": id })).await
+    }
+
+    pub(crate) async fn update_token(&self, id: &str, change: &Value) -> Answer {
+        let body = merged(json!({ "id": id }), change);
+        self.call("RunnerConfigurationService/UpdateHostAuthenticationToken", &body).await
+    }
+
+    pub(crate) async fn delete_token(&self, id: &str) -> Answer {
+        self.call("RunnerConfigurationService/DeleteHostAuthenticationToken", &json!({ "id": id })).await
+    }
+
+    /// The ids of the first page of the host tokens that `filter` leaves.
+    pub(crate) async fn listed_tokens(&self, filter: &Value) -> Vec<String> {
+        let body = json!({ "filter": filter });
+        let answer = self.call("RunnerConfigurationService/ListHostAuthenticationTokens", &body).await.ok();
+        answer["tokens"].as_array().expect("an array").iter().map(|one| text(&one["id"])).collect()
+    }
+
+    /// `CreateLLMIntegration` for one model, changed as `over` says.
+    pub(crate) async fn try_integrate_llm(&self, runner: &str, over: &Value) -> Answer {
+        let base = json!({
+            "runnerId": runner, "models": ["SUPPORTED_MODEL_SONNET_4_5"], "apiKey": "api_key",
+            "endpoint": "https://llm.example.com/v1",
+        });
+        self.call("RunnerConfigurationService/CreateLLMIntegration", &merged(base, over)).await
+    }
+
+    /// The id of such an integration.
+    pub(crate) async fn integrate_llm(&self, runner: &str, over: &Value) -> String {
+        text(&self.try_integrate_llm(runner, over).await.ok()["id"])
+    }
+
+    pub(crate) async fn llm(&self, id: &str) -> Value {
+        let got = self.call("RunnerConfigurationService/GetLLMIntegration", &json!({ "id": id })).await;
+        got.ok()["integration"].clone()
+    }
+
+    pub(crate) async fn update_llm(&self, id: &str, change: &Value) -> Answer {
+        let body = merged(json!({ "id": id }), change);
+        self.call("RunnerConfigurationService/UpdateLLMIntegration", &body).await
+    }
+
     pub(crate) async fn keys(&self, runner: &str) -> Vec<Value> {
         let answer = self.call("RunnerKeyService/ListKeys", &json!({ "runnerId": runner })).await.ok();
         answer["keys"].as_array().expect("an array").clone()
+    }
+
+    /// What a runner has sealed: of each its object, field, state and key, in the order of the list.
+    pub(crate) async fn secrets(&self, runner: &str) -> Vec<[String; 4]> {
+        let body = json!({ "runnerId": runner, "pagination": { "pageSize": 100 } });
+        let answer = self.call("RunnerKeyService/ListSecrets", &body).await.ok();
+        let rows = answer["secrets"].as_array().expect("an array").iter();
+        rows.map(|row| {
+            let state = text(&row["secretState"]).replace("SECRET_STATE_", "");
+            [
+                text(&row["sub"]),
+                text(&row["field"]),
+                state,
+                row["kid"].as_str().unwrap_or_default().to_owned(),
+            ]
+        })
+        .collect()
     }
 
     pub(crate) async fn approve(&self, kid: &str) -> Answer {
