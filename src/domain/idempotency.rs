@@ -32,7 +32,9 @@ pub enum Policy {
 
 /// Every method that makes something. A new one needs its line here, and in its use case the line that answers a
 /// repeat: `if let Some(id) = caller.repeats()? { .. }`.
-pub const METHODS: [(&str, Policy); 11] = [
+pub const METHODS: &[(&str, Policy)] = &[
+    ("/gitpod.v1.GroupService/CreateGroup", Policy::Once),
+    ("/gitpod.v1.GroupService/CreateMembership", Policy::Once),
     ("/gitpod.v1.IdentityService/ExchangeToken", Policy::Refused(ONLY_A_TOKEN)),
     ("/gitpod.v1.RunnerConfigurationService/CreateEnvironmentClass", Policy::Once),
     ("/gitpod.v1.RunnerConfigurationService/CreateHostAuthenticationToken", Policy::Once),
@@ -42,6 +44,7 @@ pub const METHODS: [(&str, Policy); 11] = [
     ("/gitpod.v1.RunnerService/CreateRunnerLogsToken", Policy::Refused(ONLY_A_TOKEN)),
     ("/gitpod.v1.RunnerService/CreateRunnerPolicy", Policy::Once),
     ("/gitpod.v1.RunnerService/CreateRunnerToken", Policy::Refused(ONLY_A_TOKEN)),
+    ("/sealink.v1.ServiceAccountService/CreateServiceAccount", Policy::Once),
     ("/sealink.v1.TokenService/CreateToken", Policy::Refused(ONLY_A_TOKEN)),
     ("/sealink.v1.UserService/CreateUser", Policy::Once),
 ];
@@ -50,7 +53,7 @@ pub const METHODS: [(&str, Policy); 11] = [
 /// mean nothing to it.
 #[must_use]
 pub fn policy(method: &str) -> Option<(&'static str, Policy)> {
-    METHODS.into_iter().find(|(name, _)| *name == method)
+    METHODS.iter().copied().find(|(name, _)| *name == method)
 }
 
 /// A client's name for one attempt to make something.

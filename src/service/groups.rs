@@ -30,6 +30,9 @@ impl Service {
         if organization != caller.organization {
             return Err(Error::not_found("organization"));
         }
+        if let Some(id) = caller.repeats()? {
+            return self.group(caller, GroupName::Id(GroupId(id))).await;
+        }
         self.store.create_group(self.actor(caller), GroupId(self.clock.new_id()), text).await
     }
 
@@ -90,6 +93,9 @@ impl Service {
         group: GroupId,
         who: (UserId, MemberKind),
     ) -> Result<Membership> {
+        if caller.repeats()?.is_some() {
+            return self.membership(caller, group, who).await;
+        }
         let id = MembershipId(self.clock.new_id());
         self.store.create_membership(self.actor(caller), id, group, who).await
     }

@@ -24,6 +24,9 @@ impl Service {
     /// [`Kind::NotFound`] or [`Kind::Forbidden`] for the runner, [`Kind::Invalid`] for the draft,
     /// [`Kind::Precondition`] without a key to seal with.
     pub async fn create_llm_integration(&self, caller: &Caller, draft: Draft) -> Result<LlmIntegrationId> {
+        if let Some(id) = caller.repeats()? {
+            return Ok(LlmIntegrationId(id));
+        }
         let id = draft.runner;
         self.reach_runner(caller, id).await?;
         let new = draft.accept()?;

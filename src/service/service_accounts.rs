@@ -19,6 +19,10 @@ impl Service {
         caller: &Caller,
         new: NewServiceAccount,
     ) -> Result<ServiceAccount> {
+        if let Some(id) = caller.repeats()? {
+            let account = self.store.service_account(caller.organization, UserId(id)).await?;
+            return account.ok_or_else(|| Error::not_found("service account"));
+        }
         self.store.create_service_account(self.actor(caller), UserId(self.clock.new_id()), new).await
     }
 

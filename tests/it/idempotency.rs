@@ -226,8 +226,9 @@ async fn a32_of_fifty_equal_keys_one_makes_something(server: &TestServer) {
 
 fn id_of(answer: &Answer) -> String {
     let value = answer.ok();
-    let ids = [&value["id"], &value["runner"]["runnerId"], &value["user"]["id"]];
-    ids.into_iter().find_map(|id| id.as_str()).expect("an id").to_owned()
+    let held = ["runner", "user", "serviceAccount", "group", "member", "token"].map(|name| &value[name]);
+    let ids = held.iter().flat_map(|held| [&held["id"], &held["runnerId"]]);
+    [&value["id"]].into_iter().chain(ids).find_map(|id| id.as_str()).expect("an id").to_owned()
 }
 
 fn one_thing(answers: &[Answer], what: &str) {
@@ -282,7 +283,7 @@ async fn a32_methods_that_answer_only_a_token_refuse(server: &TestServer) {
     let (id, exchange) = admin.create_runner().await;
     let before = server.database().count("SELECT count(*) FROM token").await;
     let mut refused = 0;
-    for (path, policy) in METHODS {
+    for (path, policy) in METHODS.iter().copied() {
         let Policy::Refused(reason) = policy else { continue };
         let body = match path.rsplit('/').next().expect("a method") {
             "CreateRunnerToken" | "CreateRunnerLogsToken" => json!({ "runnerId": id }),
@@ -301,7 +302,10 @@ async fn a32_methods_that_answer_only_a_token_refuse(server: &TestServer) {
 async fn every_create_answers_its_repeat(server: &TestServer) {
     let admin = server.admin();
     let agent = admin.register().await;
-    for (path, policy) in METHODS {
+    let me = admin.call("IdentityService/GetAuthenticatedIdentity", &json!({})).await.ok();
+    let group = admin.create_group("first").await;
+    let subject = json!({ "id": me["subject"]["id"], "principal": "PRINCIPAL_USER" });
+    for (path, policy) in METHODS.iter().copied() {
         if policy != Policy::Once {
             continue;
         }
@@ -310,6 +314,19 @@ async fn every_create_answers_its_repeat(server: &TestServer) {
             "CreateSCMIntegration" => integration(&agent.runner, "one.example.com"),
             "CreateRunner" => runner("one"),
             "CreateUser" => user("ada"),
+            "CreateServiceAccount" => json!({ "name": "builder", "role": "ORGANIZATION_ROLE_MEMBER" }),
+            "CreateGroup" => json!({ "organizationId": me["organizationId"], "name": "people" }),
+            "CreateMembership" => json!({ "groupId": group, "subject": subject }),
+            "CreateEnvironmentClass" => {
+                json!({ "runnerId": agent.runner, "displayName": "Large", "description": "eight cores" })
+            }
+            "CreateHostAuthenticationToken" => json!({
+                "runnerId": agent.runner, "host": "github.com", "token": "token_value",
+                "source": "HOST_AUTHENTICATION_TOKEN_SOURCE_PAT",
+            }),
+            "CreateLLMIntegration" => json!({
+                "runnerId": agent.runner, "models": ["SUPPORTED_MODEL_SONNET_4_5"], "apiKey": "api_key",
+            }),
             _ => {
                 let answer = send(&admin, path, "every", json!({})).await;
                 assert_eq!(answer.code(), "UNIMPLEMENTED", "{path} is served: it needs a request here");
