@@ -33,6 +33,7 @@ const SECRETS: &[&str] = &[
     "sealink.v1.BeginKeyRegistrationResponse.challenge_old",
     "sealink.v1.CompleteKeyRegistrationRequest.answer_new",
     "sealink.v1.CompleteKeyRegistrationRequest.answer_old",
+    "sealink.v1.CompleteOAuthCall.code",
 ];
 
 /// The messages that must not derive `Debug`, as prost names them: `.gitpod.v1.ExchangeTokenRequest`.

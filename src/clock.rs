@@ -22,6 +22,12 @@ impl Instant {
     pub fn plus(self, after: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(after.as_micros()).unwrap_or(i64::MAX)))
     }
+
+    /// The moment `before` earlier; saturates at the beginning of time.
+    #[must_use]
+    pub fn minus(self, before: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(before.as_micros()).unwrap_or(i64::MAX)))
+    }
 }
 
 /// Where the server gets its time from.

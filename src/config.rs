@@ -1,6 +1,7 @@
 //! Settings: the embedded defaults, then a file, then the environment, then flags.
 use std::{
     env, fs,
+    net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
 };
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::{
-    domain::host::AllowedHosts,
+    domain::{host::AllowedHosts, public_url::PublicUrl},
     error::{Error, Kind, Result},
     store::{DatabaseUrl, Location},
 };
@@ -56,6 +57,8 @@ pub struct Settings {
 pub struct Server {
     /// Where to listen.
     pub listen: std::net::SocketAddr,
+    /// Where browsers and forges reach it; empty for where it listens.
+    pub public_url: String,
     /// Where database, root key and admin token live.
     pub data_dir: PathBuf,
     /// Whether to serve reflection.
@@ -162,7 +165,21 @@ impl Settings {
     fn check(&self) -> Result<()> {
         AllowedHosts::parse(&self.scm.allowed_origins)?;
         self.location()?;
+        if !self.server.public_url.is_empty() {
+            PublicUrl::parse(&self.server.public_url)?;
+        }
         Ok(())
+    }
+
+    /// Where browsers and forges reach the server that listens on `address`.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for what is no such URL.
+    pub fn public_url(&self, address: SocketAddr) -> Result<PublicUrl> {
+        match self.server.public_url.as_str() {
+            "" => Ok(PublicUrl::of(address)),
+            url => PublicUrl::parse(url),
+        }
     }
 
     /// Where the data is.

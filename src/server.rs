@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Kind, Result},
     listener,
     rpc::Config,
-    service::{Admin, Service, Start, jobs},
+    service::{Admin, Service, Start},
     store::{Store, StoredSeed},
 };
 
@@ -48,7 +48,8 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
     };
     let store = Store::open_if(&location, fits).await?;
     let root_key = directory.root_key(Start::has_keyring(&store).await?)?;
-    let start = Start { store, clock: Clock::System, root_key, allowed_hosts };
+    let public_url = settings.public_url(settings.server.listen)?;
+    let start = Start { store, clock: Clock::System, root_key, allowed_hosts, public_url };
     let admin = match preset {
         Some(token) => Admin::Preset(token),
         None => Admin::Generated(&directory),
@@ -76,25 +77,24 @@ pub async fn run(
         origins: settings.cors.allowed_origins.clone(),
         reflection: settings.reflection(),
     };
-    let service = Arc::new(service);
+    let address = listener.local_addr().map_err(Error::internal)?;
+    let service = Arc::new(service.reached_at(settings.public_url(address)?));
     let app = api::app(Arc::clone(&service), &health, &options)?;
     let limits = listener::Limits {
         connections: settings.limits.connections,
         connections_per_ip: settings.limits.connections_per_ip,
         ..listener::Limits::default()
     };
+    let jobs = service.start_jobs();
     health.set(Readiness::Ready);
     let probe = tokio::spawn(watch_database(Arc::clone(&service), health.clone()));
-    let jobs = tokio::spawn(jobs::run(Arc::clone(&service)));
     let stopping = async {
         shutdown.await;
         health.set(Readiness::Stopping);
     };
     let served = listener::serve(listener, app, limits, stopping).await;
     probe.abort();
-    // Waited for, so that nothing is asked of the database once it is closed.
-    jobs.abort();
-    drop(jobs.await);
+    jobs.stop().await;
     service.close().await;
     let (writes, commits) = service.write_counts();
     tracing::info!(writes, commits, "the database is closed");

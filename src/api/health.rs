@@ -54,6 +54,15 @@ impl Health {
         *self.state.borrow()
     }
 
+    /// Completes when the process begins to shut down.
+    pub fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut state = self.state.subscribe();
+        async move {
+            // An error means that the process is gone, too.
+            let _ = state.wait_for(|state| *state == Readiness::Stopping).await;
+        }
+    }
+
     /// The service to add to tonic's routes.
     #[must_use]
     pub fn grpc(&self) -> HealthServer<Self> {

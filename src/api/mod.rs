@@ -8,10 +8,12 @@ pub mod health;
 mod idempotency;
 mod later;
 pub mod layers;
+mod logs;
 pub mod reflection;
 mod request;
 pub mod rules;
 mod status;
+mod streams;
 
 use std::sync::Arc;
 
@@ -19,11 +21,11 @@ use axum::{Router, body::Body};
 use http::Request;
 use tower::{ServiceBuilder, util::MapRequestLayer};
 
-use self::{auth::Authenticate, cors::cors, grpc::Api, health::Health, layers::layers};
+use self::{auth::Authenticate, cors::cors, grpc::Api, health::Health, layers::layers, rules::Rpc};
 use crate::{
     error::{Error, Result},
     listener::App,
-    pb,
+    pb::{self, sealink::v1::SendResponseRequest},
     rpc::{Bridge, Config, Methods},
     service::Service,
 };
@@ -40,6 +42,9 @@ pub const SERVICES: [&str; 8] = [
     "sealink.v1.UserService",
 ];
 
+/// Bytes of an agent's answer.
+const ANSWER_BYTES: usize = 2 << 20;
+
 /// What of the edge can be configured.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -54,24 +59,30 @@ pub struct Options {
 /// Everything that is served on the port.
 ///
 /// ```text
-/// layers -> /livez, /readyz
+/// layers -> /livez, /readyz, /runners/{id}/logs
 ///        -> Bridge: framing, limits -> Authenticate -> tonic: decode -> Api
 /// ```
 ///
 /// # Errors
 /// [`Kind::Invalid`](crate::error::Kind::Invalid) for an origin that is none.
 pub fn app(service: Arc<Service>, health: &Health, options: &Options) -> Result<impl App> {
-    let mut services = Api::new(Arc::clone(&service)).routes().add_service(health.grpc());
+    let api = Api::new(Arc::clone(&service), health.clone());
+    let mut services = api.routes().add_service(health.grpc());
     let mut methods = Methods::default().with(pb::DESCRIPTORS, true).map_err(Error::internal)?;
     if options.reflection {
         (services, methods) = reflection::add(services, methods, pb::DESCRIPTORS).map_err(Error::internal)?;
     }
+    // The end of a log, as JSON, is the longest.
+    methods = methods.allow(SendResponseRequest::PATH, ANSWER_BYTES);
     let calls = ServiceBuilder::new()
         // Framing and limits were checked, nothing is decoded yet: the place to ask who calls.
         .layer(Authenticate::new(service))
         .layer(MapRequestLayer::new(|request: Request<Body>| request.map(tonic::body::Body::new)))
         .service(services.prepare());
-    let router =
-        Router::new().merge(health.http()).fallback_service(Bridge::new(calls, methods, options.rpc));
+    let router = Router::new().merge(health.http()).merge(logs::routes(api)).fallback_service(Bridge::new(
+        calls,
+        methods,
+        options.rpc,
+    ));
     Ok(layers(router, cors(&options.origins)?))
 }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use tonic::{Status, metadata::MetadataValue};
+use tonic::{Code, Status, metadata::MetadataValue};
 
 use super::rules::violations_detail;
 use crate::{
@@ -48,6 +48,13 @@ pub(super) fn status(error: &Error) -> Status {
         status.metadata_mut().insert("retry-after", seconds);
     }
     status
+}
+
+/// A status with one detail: a message of the full name `name`.
+pub(super) fn detailed(code: Code, message: String, name: &str, detail: &impl Message) -> Status {
+    let details = vec![any(name, detail)];
+    let encoded = RpcStatus { code: code.into(), message: message.clone(), details }.encode_to_vec();
+    Status::with_details(code, message, Bytes::from(encoded))
 }
 
 fn log(error: &Error) {

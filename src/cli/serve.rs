@@ -38,6 +38,9 @@ pub struct Args {
     /// The address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Where browsers and forges reach the server, if not where it listens
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
     /// Where database, root key and admin token live
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -61,6 +64,7 @@ impl Args {
         }
         let flags = [
             ("server.listen", self.listen.map(|address| address.to_string())),
+            ("server.public_url", self.public_url.clone()),
             ("server.data_dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
             ("database.url", self.database_url.as_ref().map(|url| url.expose().to_owned())),
             ("log.level", self.log.clone()),

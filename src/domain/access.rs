@@ -167,6 +167,19 @@ impl Caller {
         }
     }
 
+    /// The runner whose agent is calling.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] for anybody else.
+    pub fn runner(&self) -> Result<RunnerId> {
+        match self.principal {
+            Principal::Runner { id } => Ok(id),
+            Principal::User { .. } | Principal::ServiceAccount { .. } => {
+                Err(forbidden("only the runner's own token may do this"))
+            }
+        }
+    }
+
     /// Whether the caller may see and use `runner`: an administrator, its creator, or the runner itself.
     ///
     /// # Errors

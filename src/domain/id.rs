@@ -50,6 +50,10 @@ id! {
     RunnerId;
     /// A runner's SCM integration.
     IntegrationId;
+    /// One process of a runner's agents.
+    AgentId;
+    /// A question to a runner's live agents.
+    CallId;
     /// A stored credential of one subject for one runner and host.
     HostTokenId;
     /// A runner's LLM integration.

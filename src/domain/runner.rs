@@ -6,6 +6,7 @@ use crate::{
     domain::{
         access::RunnerFacts,
         id::{OrganizationId, RunnerId, UserId},
+        liveness::Liveness,
         runner_key::RunnerKey,
         schema::OfferedScms,
         secret::{Sealed, Secret},
@@ -61,6 +62,10 @@ pub enum RunnerPhase {
     Created,
     /// It has registered, but no agent of it is heard of.
     Inactive,
+    /// An agent of it lives and takes calls.
+    Active,
+    /// The same, but something is wrong.
+    Degraded,
 }
 
 /// Which releases a runner installs.
@@ -209,6 +214,8 @@ pub struct Runner {
     pub registered: bool,
     /// The SCMs of the schema it reported; `None` before it reported one.
     pub offered: Option<OfferedScms>,
+    /// What is known of its agents.
+    pub liveness: Liveness,
     /// Grows by one with every change of anything the runner sees.
     pub revision: u64,
     /// Grows by one with every change of the runner itself.
@@ -226,10 +233,15 @@ impl Runner {
         RunnerFacts { id: self.id, organization: self.organization, creator: self.creator }
     }
 
-    /// Where it is in its life.
+    /// Where it is in its life at `now`.
     #[must_use]
-    pub fn phase(&self) -> RunnerPhase {
-        if self.registered { RunnerPhase::Inactive } else { RunnerPhase::Created }
+    pub fn phase(&self, now: Instant) -> RunnerPhase {
+        match (self.registered, self.liveness.is_alive(now), self.liveness.degradation(now)) {
+            (false, ..) => RunnerPhase::Created,
+            (true, false, _) => RunnerPhase::Inactive,
+            (true, true, "") => RunnerPhase::Active,
+            (true, true, _) => RunnerPhase::Degraded,
+        }
     }
 }
 

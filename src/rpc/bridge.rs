@@ -108,14 +108,10 @@ where
 impl Call {
     /// Reads the request as far as it must be before anybody may see it.
     async fn read(&self, parts: &mut Parts, body: Body, config: &Config) -> Result<Body, Status> {
+        let limit = config.max_message.max(self.method.max_message);
         let gzip = take_encoding(&mut parts.headers, &self.wire.encoding_header())?;
-        let mut reader = Reader {
-            body,
-            limit: config.max_message,
-            idle: config.body_idle,
-            deadline: self.deadlines.message,
-            gzip,
-        };
+        let mut reader =
+            Reader { body, limit, idle: config.body_idle, deadline: self.deadlines.message, gzip };
         match self.wire.protocol {
             Protocol::Get => {
                 let query = GetQuery::parse(parts.uri.query().unwrap_or_default())?;
@@ -128,7 +124,7 @@ impl Call {
                 return reader.bare().await.map(Body::from);
             }
             Protocol::Web { text: true } => {
-                let text = reader.collect(web::text_limit(config.max_message)).await?;
+                let text = reader.collect(web::text_limit(limit)).await?;
                 reader.body = Body::from(web::decode_text(&text[super::envelope::HEADER..])?);
             }
             Protocol::Grpc | Protocol::Web { text: false } | Protocol::Stream => {}

@@ -3,13 +3,8 @@ use uuid::Uuid;
 
 use super::Service;
 use crate::{
-    domain::{
-        access::{Caller, Principal},
-        integration::Integration,
-        runner::Runner,
-        secret::Kid,
-    },
-    error::{Error, Kind, Result},
+    domain::{access::Caller, integration::Integration, runner::Runner, secret::Kid},
+    error::{Error, Result},
 };
 
 /// What an agent has already.
@@ -75,11 +70,9 @@ impl Service {
     /// The calling runner's configuration.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`] for anybody but a runner.
+    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner.
     pub async fn configuration(&self, caller: &Caller, known: &KnownConfiguration) -> Result<Configuration> {
-        let Principal::Runner { id } = caller.principal else {
-            return Err(Error::new(Kind::Forbidden, "only the runner's own token may do this"));
-        };
+        let id = caller.runner()?;
         let gone = || Error::not_found("runner");
         let epoch = self.epoch;
         if known.epoch == epoch.to_string() {

@@ -1,33 +1,81 @@
-//! What a server does of itself, beside answering. Every server of a database runs the same jobs; leases decide
-//! which one works.
+//! What a server does of itself, beside answering. Every server of a database runs the same jobs; leases and atomic
+//! writes decide which one works.
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep},
+};
 
 use super::Service;
 use crate::error::{Kind, Result};
 
-/// How often it looks whether there is work. Entries are to be chained within a second.
+/// How often the audit log is looked at. Entries are to be chained within a second.
 const TICK: Duration = Duration::from_millis(400);
-
 /// After how many looks at the audit log expired keys are removed: some once a minute.
 const SWEEP: u32 = 150;
-
-/// How long it rests after a failure, so that a database that is away is not one line of the log after the other.
+/// How long a job rests after a failure, so that a database that is away is not one line of the log after the other.
 const REST: Duration = Duration::from_secs(5);
+/// How often the change logs are cleaned up.
+const CLEAN_UP: Duration = Duration::from_hours(1);
+/// How long a change is remembered at least, and how many of a runner's newest.
+const REMEMBERED: Duration = Duration::from_hours(7 * 24);
+const KEPT: u32 = 100_000;
 
-/// Does all jobs, for ever. Ends only by being dropped, at any moment: each step is one atomic write.
-pub async fn run(service: Arc<Service>) {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for tick in (0..SWEEP).cycle() {
-        ticks.tick().await;
-        let mut well = report("chaining the audit log", service.chain_audit_log().await.map(|_| ()));
-        if tick == 0 {
-            well &= report("removing expired keys", service.sweep_idempotency_keys().await);
+/// The running jobs; dropping it ends them, at any moment: each of their steps is one atomic write.
+#[derive(Debug)]
+pub struct Jobs(JoinSet<()>);
+
+impl Jobs {
+    /// Ends them, and waits until they have, so that nothing is asked of the database once it is closed.
+    pub async fn stop(mut self) {
+        self.0.shutdown().await;
+    }
+}
+
+impl Service {
+    /// Starts every job. Each may run on any number of servers at once.
+    #[must_use]
+    pub fn start_jobs(self: &Arc<Self>) -> Jobs {
+        let mut jobs = JoinSet::new();
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.hub.run(Arc::clone(&service.store)).await });
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.forget_changes().await });
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.offer_calls().await });
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.forget_calls().await });
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.keep_log_and_keys().await });
+        Jobs(jobs)
+    }
+
+    async fn forget_changes(&self) {
+        let mut due = interval(CLEAN_UP);
+        loop {
+            due.tick().await;
+            match self.store.forget_changes(self.now().minus(REMEMBERED), KEPT).await {
+                Ok(0) => {}
+                Ok(changes) => tracing::info!(changes, "old changes are forgotten"),
+                Err(error) => tracing::warn!(%error, "old changes cannot be forgotten"),
+            }
         }
-        if !well {
-            sleep(REST).await;
+    }
+
+    /// Chains the audit log, and removes idempotency keys that are expired.
+    async fn keep_log_and_keys(&self) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for tick in (0..SWEEP).cycle() {
+            ticks.tick().await;
+            let mut well = report("chaining the audit log", self.chain_audit_log().await.map(|_| ()));
+            if tick == 0 {
+                well &= report("removing expired keys", self.sweep_idempotency_keys().await);
+            }
+            if !well {
+                sleep(REST).await;
+            }
         }
     }
 }

@@ -11,11 +11,14 @@ mod groups;
 mod host_tokens;
 mod idempotency;
 mod integrations;
-pub mod jobs;
+mod jobs;
+mod live;
+mod liveness;
 mod llm_integrations;
 mod page_tokens;
 mod retry;
 mod runner_keys;
+mod runner_logs;
 mod runners;
 mod schemas;
 mod sealing;
@@ -24,22 +27,29 @@ mod service_accounts;
 mod start;
 mod tokens;
 mod users;
+mod validation;
+mod watch;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
     idempotency::{Ask, Attempt},
+    jobs::Jobs,
+    live::{Asked, LiveHost, Request, Requests},
+    liveness::{Pulse, StatusUpdate, View},
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
     secrets::Resealing,
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest, TokenSubject},
+    validation::TrialCall,
+    watch::{Event, Gone, Object, Seen, Step, Watch},
 };
-use self::{idempotency::InFlight, page_tokens::PageTokens, sealing::KeyCache};
+use self::{idempotency::InFlight, live::Desk, page_tokens::PageTokens, sealing::KeyCache, watch::Hub};
 use crate::{
     at_rest::Keyring,
     clock::{Clock, Instant},
@@ -48,6 +58,7 @@ use crate::{
         audit::Actor,
         host::AllowedHosts,
         id::RunnerId,
+        public_url::PublicUrl,
         runner::Runner,
         token::{NewToken, TokenKind},
     },
@@ -68,12 +79,24 @@ pub struct Service {
     epoch: Uuid,
     /// Which server holds a lease: this one, until it ends.
     process: Uuid,
+    hub: Hub,
+    desk: Desk,
+    public_url: PublicUrl,
 }
+
+/// How long a stream is silent at most.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 impl Service {
     /// The present moment.
     fn now(&self) -> Instant {
         self.clock.now()
+    }
+
+    /// The same, reached by browsers and forges at `public_url`.
+    #[must_use]
+    pub fn reached_at(self, public_url: PublicUrl) -> Self {
+        Self { public_url, ..self }
     }
 
     /// The caller, about to make one change.

@@ -7,6 +7,7 @@ use crate::{
     domain::{
         access::Caller,
         id::RunnerId,
+        liveness::Liveness,
         runner::{NewRunner, Runner, RunnerFilter},
         runner_patch::{RunnerPatch, RunnerPlan},
         secret::{Sealed, Secret, SecretPatch},
@@ -69,6 +70,7 @@ impl Service {
             active_key: None,
             registered: false,
             offered: None,
+            liveness: Liveness::default(),
             revision: 1,
             version: 1,
             created_at: now,

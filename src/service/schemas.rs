@@ -1,12 +1,8 @@
 //! What runners can be configured with.
 use super::Service;
 use crate::{
-    domain::{
-        access::{Caller, Principal},
-        id::RunnerId,
-        schema::Schema,
-    },
-    error::{Error, Kind, Result},
+    domain::{access::Caller, id::RunnerId, schema::Schema},
+    error::Result,
 };
 
 impl Service {
@@ -24,9 +20,7 @@ impl Service {
     /// # Errors
     /// [`Kind::Forbidden`] for anybody but a runner, [`Kind::Invalid`] as [`Schema::accept`].
     pub async fn report_schema(&self, caller: &Caller, schema: Schema) -> Result<()> {
-        let Principal::Runner { id } = caller.principal else {
-            return Err(Error::new(Kind::Forbidden, "only the runner's own token may do this"));
-        };
+        let id = caller.runner()?;
         self.store.report_schema(self.actor(caller), id, schema.accept()?).await
     }
 }

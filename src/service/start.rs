@@ -4,7 +4,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    InFlight, PageTokens, Service, new_token, runners::metrics_password_location, sealing::KeyCache,
+    InFlight, PageTokens, Service, live::Desk, new_token, runners::metrics_password_location,
+    sealing::KeyCache, watch::Hub,
 };
 use crate::{
     at_rest::{Keyring, KeyringRow, RootKey, SeedState},
@@ -13,6 +14,7 @@ use crate::{
         audit::Actor,
         host::AllowedHosts,
         id::{OrganizationId, UserId},
+        public_url::PublicUrl,
         token::{Credential, TokenKind},
         user::{NewUser, Role},
     },
@@ -33,6 +35,8 @@ pub struct Start {
     pub root_key: RootKey,
     /// Hosts that integrations may name although a rule refuses them.
     pub allowed_hosts: AllowedHosts,
+    /// Where browsers and forges reach the server.
+    pub public_url: PublicUrl,
 }
 
 /// Where the administrator's token comes from.
@@ -83,7 +87,7 @@ impl Start {
     /// # Errors
     /// [`Kind::DataLoss`] if the root key is not the database's; nothing was written then.
     pub async fn service(self, admin: Admin<'_>) -> Result<Service> {
-        let Self { store, clock, root_key, allowed_hosts } = self;
+        let Self { store, clock, root_key, allowed_hosts, public_url } = self;
         let keyring = open_keyring(&store, &clock, &root_key).await?;
         prove(&store, &keyring).await?;
         first_start(&store, &clock, &admin).await?;
@@ -103,6 +107,9 @@ impl Start {
             allowed_hosts,
             epoch,
             process,
+            hub: Hub::default(),
+            desk: Desk::default(),
+            public_url,
         })
     }
 }

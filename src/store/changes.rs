@@ -3,6 +3,7 @@ use uuid::Uuid;
 
 use super::{
     idempotency::remember,
+    signals::Signal,
     tx::{Tx, dialect, execute, on_tx},
 };
 use crate::{
@@ -43,10 +44,11 @@ pub(super) async fn log_change(
         Operation::Delete => "DELETE",
     };
     let sql = dialect(tx, SQLITE, POSTGRES);
-    match execute!(tx, sql, runner, actor.organization, actor.at, operation, kind, object)? {
-        0 => Err(Error::not_found("runner")),
-        _ => Ok(()),
+    if execute!(tx, sql, runner, actor.organization, actor.at, operation, kind, object)? == 0 {
+        return Err(Error::not_found("runner"));
     }
+    tx.signals.push(Signal::Changed(runner));
+    Ok(())
 }
 
 /// Adds to the change that was just logged whose credential it is about, and where: once it is deleted, an

@@ -11,12 +11,14 @@ use super::{
     tx::{Tx, changed_meanwhile, execute, on_tx, version},
 };
 use crate::{
+    clock::Instant,
     domain::{
         access::RunnerFacts,
         audit::{Actor, Entry},
         host_token::Source,
         id::{IntegrationId, OrganizationId, RunnerId, UserId},
         integration::Integration,
+        liveness::GRACE,
         secret::{Kid, Sealed},
     },
     error::{Error, Kind, Result},
@@ -110,6 +112,23 @@ impl Store {
         let found: Option<Found> =
             on!(self, pool => sqlx::query_as(SQL).bind(id).bind(organization).fetch_optional(pool).await)?;
         found.map(Found::decode).transpose()
+    }
+
+    /// Up to 25 runners of the organization, or those one user created, that have an integration for a host in
+    /// lower case, oldest first; and whether their agents live at `now`.
+    pub async fn runners_at(
+        &self,
+        organization: OrganizationId,
+        creator: Option<UserId>,
+        host: &str,
+        now: Instant,
+    ) -> Result<Vec<(RunnerId, bool)>> {
+        const SQL: &str = "SELECT DISTINCT i.runner_id, coalesce(s.alive_at, 0) > $4 FROM scm_integration i \
+            LEFT JOIN runner_status s ON s.runner_id = i.runner_id \
+            WHERE i.organization_id = $1 AND ($2 IS NULL OR i.creator_id = $2) \
+            AND (i.host_key = $3 OR i.host_key LIKE $3 || '/%') ORDER BY i.runner_id LIMIT 25";
+        on!(self, pool => sqlx::query_as(SQL)
+            .bind(organization).bind(creator).bind(host).bind(now.minus(GRACE)).fetch_all(pool).await)
     }
 
     /// Replaces an integration by compare-and-swap on its version.

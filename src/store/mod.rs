@@ -6,6 +6,7 @@
 mod audit_chain;
 mod audit_log;
 mod bootstrap;
+mod change_log;
 mod changes;
 mod combine;
 mod configuration;
@@ -19,10 +20,13 @@ mod integration_pages;
 mod integrations;
 mod keyring;
 mod leases;
+mod live_calls;
+mod liveness;
 mod llm_integrations;
 mod llm_pages;
 mod memberships;
 mod migrate;
+mod notes;
 #[cfg(test)]
 mod plans;
 mod postgres;
@@ -35,6 +39,7 @@ mod schemas;
 mod sealed_secrets;
 mod secret_pages;
 mod service_accounts;
+mod signals;
 mod sqlite;
 #[cfg(test)]
 mod steps;
@@ -46,13 +51,14 @@ mod users;
 mod wipe;
 mod writer;
 
-use std::{fs::File, path::PathBuf};
+use std::{fs::File, path::PathBuf, sync::Arc};
 
 use sqlx::{PgPool, SqlitePool};
 
 pub use self::{
     audit_chain::PendingEntry,
     bootstrap::FirstAdmin,
+    change_log::Change,
     configuration::Configured,
     environment_classes::ClassScope,
     host_tokens::{NewHostTokenRow, Update as HostTokenUpdate},
@@ -61,17 +67,20 @@ pub use self::{
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
     leases::Lease,
+    live_calls::{NewCallRow, Progress},
+    liveness::{Agent, StreamChange},
     llm_integrations::{LlmUpdate, NewLlmRow},
     llm_pages::LlmScope,
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
     reseal::Reseal,
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
     sealed_secrets::{NewSecret, SecretChange},
+    signals::Signal,
     token_lookup::{StoredToken, TokenOwner},
     tokens::NewTokenRow,
     url::DatabaseUrl,
 };
-use self::{combine::Combiner, writer::Writer};
+use self::{combine::Combiner, signals::Signals, writer::Writer};
 use crate::{domain::token::TokenId, error::Result};
 
 /// Where the data is.
@@ -115,6 +124,7 @@ pub struct Store {
     database: Database,
     tokens: Combiner<TokenId, Option<StoredToken>>,
     runner_pages: Combiner<RunnerPageQuery, RunnerPage>,
+    signals: Arc<Signals>,
 }
 
 impl Store {
@@ -147,6 +157,7 @@ impl Store {
     /// Ends every connection; what was queued is finished first. SQLite's last connection empties the
     /// write-ahead log into the file, and the last one is the writer's.
     pub async fn close(&self) {
+        self.signals.close();
         self.tokens.close().await;
         self.runner_pages.close().await;
         match &self.database {
@@ -167,6 +178,17 @@ impl Store {
     /// Whatever it answers instead.
     pub async fn ping(&self) -> Result<()> {
         on!(self, pool => sqlx::query("SELECT 1").execute(pool).await.map(|_| ()))
+    }
+
+    /// Hints from now on that something changed.
+    pub fn signals(&self) -> tokio::sync::broadcast::Receiver<Signal> {
+        self.signals.subscribe()
+    }
+
+    /// Whether other servers may work on the same database.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.database, Database::Postgres(_))
     }
 
     /// How many writes were acknowledged and how many COMMITs that took: (writes, commits). PostgreSQL

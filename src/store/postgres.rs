@@ -8,8 +8,15 @@ use sqlx::{
 };
 
 use super::{
-    Database, Store, StoredSeed, combine::Combiner, failure::failure, integration_pages::PostgresRunnerPages,
-    keyring::postgres_seeds, migrate, token_lookup::PostgresTokens, tx::Tx,
+    Database, Store, StoredSeed,
+    combine::Combiner,
+    failure::failure,
+    integration_pages::PostgresRunnerPages,
+    keyring::postgres_seeds,
+    migrate,
+    signals::Signals,
+    token_lookup::PostgresTokens,
+    tx::{On, Tx},
 };
 use crate::error::{Error, Kind, Result};
 
@@ -25,15 +32,17 @@ pub(super) async fn open(url: &str, fits: impl FnOnce(Vec<StoredSeed>) -> Result
     // A pool would try again until its time is up, and then not say why.
     let first = options.clone().connect().await.map_err(unreachable)?;
     first.close().await.map_err(failure)?;
+    let options = options.application_name("sealink").disable_statement_logging();
     let pool = PgPoolOptions::new()
         .max_connections(CONNECTIONS)
         .acquire_timeout(ACQUIRE)
-        .connect_with(options.application_name("sealink").disable_statement_logging())
+        .connect_with(options.clone())
         .await
         .map_err(failure)?;
     fits(postgres_seeds(&pool).await?)?;
     migrate::postgres(&pool).await?;
     Ok(Store {
+        signals: Arc::new(Signals::shared(options).await?),
         tokens: Combiner::start(PostgresTokens(pool.clone())),
         runner_pages: Combiner::start(PostgresRunnerPages(pool.clone())),
         database: Database::Postgres(pool),
@@ -55,18 +64,18 @@ fn unreachable(error: sqlx::Error) -> Error {
 
 /// Runs one step in a transaction, in a task of its own so that a caller who goes away cannot stop it
 /// half-way.
-pub(super) async fn write<I, T, F>(pool: &PgPool, input: I, step: F) -> Result<T>
+pub(super) async fn write<I, T, F>(pool: &PgPool, signals: &Arc<Signals>, input: I, step: F) -> Result<T>
 where
     I: Send + Sync + 'static,
     T: Send + 'static,
     F: for<'t> Fn(&'t mut Tx, &'t I) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
 {
-    let pool = pool.clone();
+    let (pool, signals) = (pool.clone(), Arc::clone(signals));
     let task = tokio::spawn(async move {
         let job = Arc::new((input, step));
         let mut attempt = 1;
         loop {
-            match run(&pool, &job.0, &job.1).await {
+            match run(&pool, &signals, &job.0, &job.1).await {
                 Err(error)
                     if error.kind() == Kind::Conflict && attempt < ATTEMPTS && from_database(&error) =>
                 {
@@ -84,16 +93,17 @@ fn from_database(error: &Error) -> bool {
     std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<sqlx::Error>)
 }
 
-async fn run<I, T, F>(pool: &PgPool, input: &I, step: &F) -> Result<T>
+async fn run<I, T, F>(pool: &PgPool, signals: &Signals, input: &I, step: &F) -> Result<T>
 where
     F: for<'t> Fn(&'t mut Tx, &'t I) -> BoxFuture<'t, Result<T>>,
 {
-    let mut tx = Tx::Postgres(pool.begin().await.map_err(failure)?);
+    let mut tx = Tx::new(On::Postgres(pool.begin().await.map_err(failure)?));
     let value = step(&mut tx, input).await?;
-    let Tx::Postgres(transaction) = tx else {
+    let On::Postgres(transaction) = tx.on else {
         return Err(Error::internal("the transaction changed its kind"));
     };
     transaction.commit().await.map_err(commit_failure)?;
+    signals.send(tx.signals);
     Ok(value)
 }
 

@@ -4,6 +4,7 @@ use sqlx::FromRow;
 use super::{
     Store,
     changes::{Operation, log_audit, log_change},
+    liveness::LivenessRow,
     on,
     runner_keys::{KeyRow, require_active, retire_unused_keys},
     tokens::{NewTokenRow, insert_token},
@@ -105,6 +106,8 @@ struct RunnerRow {
     updated_at: Instant,
     #[sqlx(flatten)]
     key: KeyRow,
+    #[sqlx(flatten)]
+    status: LivenessRow,
 }
 
 impl RunnerRow {
@@ -126,6 +129,7 @@ impl RunnerRow {
             active_key: self.key.key(),
             registered: self.registered,
             offered: self.offered_scms,
+            liveness: self.status.liveness()?,
             revision: self.revision.unsigned_abs(),
             version: self.version.unsigned_abs(),
             created_at: self.created_at,
@@ -143,8 +147,11 @@ macro_rules! select_runner {
              k.kid AS key_kid, k.runner_id AS key_runner_id, k.state AS key_state, \
              k.algorithm AS key_algorithm, k.bits AS key_bits, k.public_key AS key_public_key, \
              k.created_at AS key_created_at, k.activated_at AS key_activated_at, \
-             k.revoked_at AS key_revoked_at, k.revocation_reason AS key_revocation_reason \
-             FROM runner r LEFT JOIN runner_key k ON k.runner_id = r.id AND k.state = 'ACTIVE' ",
+             k.revoked_at AS key_revoked_at, k.revocation_reason AS key_revocation_reason, \
+             s.alive_at AS status_alive_at, s.degraded_at AS status_degraded_at, \
+             s.message AS status_message, s.report AS status_report, s.updated_at AS status_updated_at \
+             FROM runner r LEFT JOIN runner_key k ON k.runner_id = r.id AND k.state = 'ACTIVE' \
+             LEFT JOIN runner_status s ON s.runner_id = r.id ",
             $where
         )
     };

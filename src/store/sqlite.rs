@@ -3,6 +3,7 @@ use std::{
     fs::{File, TryLockError},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
+    sync::Arc,
 };
 
 use sqlx::{
@@ -16,8 +17,8 @@ use sqlx::{
 
 use super::{
     Database, Lanes, Store, StoredSeed, combine::Combiner, failure::failure,
-    integration_pages::SqliteRunnerPages, keyring::sqlite_seeds, migrate, token_lookup::SqliteTokens,
-    writer::Writer,
+    integration_pages::SqliteRunnerPages, keyring::sqlite_seeds, migrate, signals::Signals,
+    token_lookup::SqliteTokens, writer::Writer,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -71,8 +72,10 @@ pub(super) async fn open(path: &Path, fits: impl FnOnce(Vec<StoredSeed>) -> Resu
     verify_reader(&mut tokens).await?;
     let mut pages = reading.connect().await.map_err(failure)?;
     verify_reader(&mut pages).await?;
+    let signals = Arc::new(Signals::alone());
     Ok(Store {
-        database: Database::Sqlite(Lanes { read, write: Writer::start(writer), lock }),
+        database: Database::Sqlite(Lanes { read, write: Writer::start(writer, Arc::clone(&signals)), lock }),
+        signals,
         tokens: Combiner::start(SqliteTokens(tokens)),
         runner_pages: Combiner::start(SqliteRunnerPages(pages)),
     })

@@ -2,26 +2,39 @@
 use futures_util::future::BoxFuture;
 use sqlx::{Postgres, SqliteConnection, Transaction};
 
-use super::{Database, Store, postgres};
+use super::{Database, Store, postgres, signals::Signal};
 use crate::error::{Error, Kind, Result};
 
-/// The transaction a step runs in.
-pub(crate) enum Tx {
+/// The transaction a step runs in, and what is to be told once it is committed.
+pub(crate) struct Tx {
+    pub(crate) on: On,
+    pub(crate) signals: Vec<Signal>,
+}
+
+/// What a transaction runs on.
+pub(crate) enum On {
     /// The writer's connection, inside a savepoint.
     Sqlite(SqliteConnection),
     /// A transaction of its own.
     Postgres(Transaction<'static, Postgres>),
 }
 
+impl Tx {
+    /// Nothing is to be told yet.
+    pub(crate) fn new(on: On) -> Self {
+        Self { on, signals: Vec::new() }
+    }
+}
+
 /// Runs one expression on whichever transaction is open.
 macro_rules! on_tx {
     ($tx:expr, $conn:ident => $run:expr) => {
-        match $tx {
-            $crate::store::tx::Tx::Sqlite(connection) => {
+        match &mut $tx.on {
+            $crate::store::tx::On::Sqlite(connection) => {
                 let $conn = &mut *connection;
                 $run
             }
-            $crate::store::tx::Tx::Postgres(transaction) => {
+            $crate::store::tx::On::Postgres(transaction) => {
                 let $conn = &mut **transaction;
                 $run
             }
@@ -46,9 +59,9 @@ pub(crate) use execute;
 /// The text for the database at hand, where the two need different ones: to lock a row that was read to be
 /// changed, which SQLite's one writer need not, or to save an exchange with the database.
 pub(crate) fn dialect(tx: &Tx, sqlite: &'static str, postgres: &'static str) -> &'static str {
-    match tx {
-        Tx::Sqlite(_) => sqlite,
-        Tx::Postgres(_) => postgres,
+    match tx.on {
+        On::Sqlite(_) => sqlite,
+        On::Postgres(_) => postgres,
     }
 }
 
@@ -74,7 +87,7 @@ impl Store {
     {
         match &self.database {
             Database::Sqlite(lanes) => lanes.write.submit(input, step).await,
-            Database::Postgres(pool) => postgres::write(pool, input, step).await,
+            Database::Postgres(pool) => postgres::write(pool, &self.signals, input, step).await,
         }
     }
 }

@@ -17,7 +17,10 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::tx::{Tx, execute};
+use super::{
+    signals::Signals,
+    tx::{On, Tx, execute},
+};
 use crate::error::{Error, Kind, Result};
 
 /// How many steps share a COMMIT at most.
@@ -89,11 +92,11 @@ where
 
 impl Writer {
     /// Starts the task that owns `connection`.
-    pub(crate) fn start(connection: SqliteConnection) -> Self {
+    pub(crate) fn start(connection: SqliteConnection, signals: Arc<Signals>) -> Self {
         let (queue, steps) = mpsc::channel(QUEUE);
         let (stop, stopped) = oneshot::channel();
         let counts = Arc::<Counts>::default();
-        let task = tokio::spawn(write_all(connection, steps, stopped, Arc::clone(&counts)));
+        let task = tokio::spawn(write_all(connection, steps, stopped, Arc::clone(&counts), signals));
         Self { queue, task: Mutex::new(Some((stop, task))), counts }
     }
 
@@ -132,8 +135,9 @@ async fn write_all(
     mut steps: mpsc::Receiver<Box<dyn Step>>,
     mut stop: oneshot::Receiver<()>,
     counts: Arc<Counts>,
+    signals: Arc<Signals>,
 ) {
-    let mut tx = Tx::Sqlite(connection);
+    let mut tx = Tx::new(On::Sqlite(connection));
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         let waiting = tokio::select! {
@@ -155,11 +159,13 @@ async fn write_all(
             counts.commits.fetch_add(1, Ordering::Relaxed);
             counts.writes.fetch_add(kept as u64, Ordering::Relaxed);
         }
+        // Those of a step that failed wake somebody for nothing.
+        signals.send(tx.signals.drain(..));
         for step in batch.drain(..) {
             step.answer(committed.as_ref().copied().map_err(Error::share));
         }
     }
-    if let Tx::Sqlite(connection) = tx {
+    if let On::Sqlite(connection) = tx.on {
         drop(connection.close().await);
     }
 }

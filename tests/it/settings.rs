@@ -22,6 +22,7 @@ fn wrong_settings_are_named_before_anything_is_made() {
     for (key, value) in [
         ("server.listen", "nowhere"),
         ("server.reflection", "perhaps"),
+        ("server.public_url", "sealink.example.com"),
         ("database.url", "mysql://db"),
         ("database.url", "sqlite://"),
         ("cors.allowed_origins", "*"),

@@ -1,18 +1,19 @@
 //! Runners.
 #![expect(deprecated, reason = "kinds and providers that the public API calls deprecated are still served")]
-use super::{principal::member_subject, timestamp};
+use super::{principal::member_subject, status::status, timestamp};
 use crate::{
     domain::{
         id::UserId,
         runner::{
             Configuration, LogLevel, Metrics, NewRunner, ReleaseChannel, Runner, RunnerFilter, RunnerKind,
-            RunnerPhase, RunnerProvider, Variant, plain_text,
+            RunnerProvider, Variant, plain_text,
         },
         secret::{Plaintext, Secret},
         update_window::UpdateWindow,
     },
     error::{Error, Result},
     pb::gitpod::v1 as pb,
+    service::View,
 };
 
 pub(super) const CONFIGURATION: &str = "spec.configuration";
@@ -186,18 +187,7 @@ pub(super) fn stored_provider(field: &str, provider: i32) -> Result<Option<Runne
 }
 
 /// A runner as those see it who may use it. Its metrics password is in no answer.
-pub(crate) fn runner(runner: &Runner) -> pb::Runner {
-    let phase = match runner.phase() {
-        RunnerPhase::Created => pb::RunnerPhase::Created,
-        RunnerPhase::Inactive => pb::RunnerPhase::Inactive,
-    };
-    let status = pb::RunnerStatus {
-        updated_at: Some(timestamp(runner.updated_at)),
-        phase: phase.into(),
-        region: runner.configuration.region.clone(),
-        public_key: runner.active_key.as_ref().map(|key| key.public_key.clone()).unwrap_or_default(),
-        ..pb::RunnerStatus::default()
-    };
+pub(crate) fn runner(runner: &Runner, view: View<'_>) -> pb::Runner {
     let creator = member_subject(runner.creator, runner.creator_kind);
     pb::Runner {
         runner_id: runner.id.to_string(),
@@ -205,7 +195,7 @@ pub(crate) fn runner(runner: &Runner) -> pb::Runner {
         updated_at: Some(timestamp(runner.updated_at)),
         name: runner.name.clone(),
         spec: Some(runner_spec(runner)),
-        status: Some(status),
+        status: Some(status(runner, view)),
         creator: Some(creator),
         kind: match runner.kind {
             RunnerKind::Local => pb::RunnerKind::Local,

@@ -2,18 +2,24 @@
 mod audit;
 mod group;
 mod identity;
+mod live;
 mod runner;
 mod runner_agent;
 mod runner_configuration;
 mod runner_key;
+mod runner_live;
 mod service_account;
 mod token;
 mod user;
+mod validation;
+
+pub(super) use self::live::mismatched;
 
 use std::sync::Arc;
 
 use tonic::{Status, service::Routes};
 
+use super::{health::Health, streams::Lane};
 use crate::{
     error::{Error, Kind},
     pb::{
@@ -35,14 +41,16 @@ use crate::{
 /// The one implementation of every service; clones share it.
 #[derive(Clone)]
 pub(super) struct Api {
-    service: Arc<Service>,
+    pub(super) service: Arc<Service>,
+    health: Health,
+    lane: Lane,
 }
 
 impl Api {
-    /// Serves the use cases of `service`.
+    /// Serves the use cases of `service`; streams end when `health` says that the process stops.
     #[must_use]
-    pub(super) fn new(service: Arc<Service>) -> Self {
-        Self { service }
+    pub(super) fn new(service: Arc<Service>, health: Health) -> Self {
+        Self { service, health, lane: Lane::default() }
     }
 
     /// tonic's routes for all of them.
@@ -69,7 +77,7 @@ fn not_yet() -> Status {
 
 /// Answers for methods that come later: the token was checked before.
 macro_rules! later {
-    ($($method:ident($request:ident) -> $response:ident;)*) => {$(
+    ($($method:ident($request:ident) -> $response:ty;)*) => {$(
         fn $method<'a, 'f>(
             &'a self,
             _: tonic::Request<$request>,

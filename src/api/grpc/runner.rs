@@ -28,7 +28,7 @@ impl RunnerService for Api {
         let (caller, request) = parts(request, Audience::Users)?;
         let created = self.service.create_runner(&caller, request.try_into()?).await?;
         Ok(Response::new(CreateRunnerResponse {
-            runner: Some(convert::runner(&created.runner)),
+            runner: Some(convert::runner(&created.runner, self.service.view())),
             exchange_token: created.exchange_token.to_string(),
             ..CreateRunnerResponse::default()
         }))
@@ -37,16 +37,17 @@ impl RunnerService for Api {
     async fn get_runner(&self, request: Request<GetRunnerRequest>) -> Reply<GetRunnerResponse> {
         let (caller, request) = parts(request, Audience::Everyone)?;
         let runner = self.service.runner(&caller, RunnerId::parse("runner_id", &request.runner_id)?).await?;
-        Ok(Response::new(GetRunnerResponse { runner: Some(convert::runner(&runner)) }))
+        Ok(Response::new(GetRunnerResponse { runner: Some(convert::runner(&runner, self.service.view())) }))
     }
 
     async fn list_runners(&self, request: Request<ListRunnersRequest>) -> Reply<ListRunnersResponse> {
         let (caller, request) = parts(request, Audience::Everyone)?;
         let filter = convert::runner_filter(request.filter)?;
         let listing = self.service.runners(&caller, filter, &page_ask(request.pagination)).await?;
+        let view = self.service.view();
         Ok(Response::new(ListRunnersResponse {
             pagination: Some(page_answer(listing.next_token)),
-            runners: listing.rows.iter().map(convert::runner).collect(),
+            runners: listing.rows.iter().map(|runner| convert::runner(runner, view)).collect(),
         }))
     }
 
@@ -78,13 +79,52 @@ impl RunnerService for Api {
         }))
     }
 
+    async fn parse_context_url(
+        &self,
+        request: Request<ParseContextUrlRequest>,
+    ) -> Reply<ParseContextUrlResponse> {
+        self.ask_context(request).await
+    }
+
+    async fn search_repositories(
+        &self,
+        request: Request<SearchRepositoriesRequest>,
+    ) -> Reply<SearchRepositoriesResponse> {
+        self.ask_repositories(request).await
+    }
+
+    async fn list_scm_organizations(
+        &self,
+        request: Request<ListScmOrganizationsRequest>,
+    ) -> Reply<ListScmOrganizationsResponse> {
+        self.ask_organizations(request).await
+    }
+
+    async fn check_authentication_for_host(
+        &self,
+        request: Request<CheckAuthenticationForHostRequest>,
+    ) -> Reply<CheckAuthenticationForHostResponse> {
+        self.ask_authentication(request).await
+    }
+
+    async fn check_repository_access(
+        &self,
+        request: Request<CheckRepositoryAccessRequest>,
+    ) -> Reply<CheckRepositoryAccessResponse> {
+        self.ask_access(request).await
+    }
+
+    async fn create_runner_logs_token(
+        &self,
+        request: Request<CreateRunnerLogsTokenRequest>,
+    ) -> Reply<CreateRunnerLogsTokenResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = RunnerId::parse("runner_id", &request.runner_id)?;
+        let access_token = self.service.create_logs_token(&caller, id).await?.to_string();
+        Ok(Response::new(CreateRunnerLogsTokenResponse { access_token }))
+    }
+
     later! {
-        create_runner_logs_token(CreateRunnerLogsTokenRequest) -> CreateRunnerLogsTokenResponse;
-        parse_context_url(ParseContextUrlRequest) -> ParseContextUrlResponse;
-        search_repositories(SearchRepositoriesRequest) -> SearchRepositoriesResponse;
-        list_scm_organizations(ListScmOrganizationsRequest) -> ListScmOrganizationsResponse;
-        check_authentication_for_host(CheckAuthenticationForHostRequest) -> CheckAuthenticationForHostResponse;
-        check_repository_access(CheckRepositoryAccessRequest) -> CheckRepositoryAccessResponse;
         list_runner_policies(ListRunnerPoliciesRequest) -> ListRunnerPoliciesResponse;
         create_runner_policy(CreateRunnerPolicyRequest) -> CreateRunnerPolicyResponse;
         update_runner_policy(UpdateRunnerPolicyRequest) -> UpdateRunnerPolicyResponse;

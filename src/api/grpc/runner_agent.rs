@@ -1,4 +1,6 @@
 //! `sealink.v1.RunnerAgentService`.
+use futures_util::future::BoxFuture;
+use prost::Message;
 use tonic::{Request, Response};
 
 use super::Api;
@@ -6,14 +8,39 @@ use crate::{
     api::{
         convert,
         request::{Reply, parts},
+        streams::{Events, Source, events},
     },
-    domain::access::Audience,
+    domain::{
+        access::Audience,
+        id::{AgentId, CallId},
+        liveness::HEARTBEAT,
+    },
+    error::Result,
     pb::sealink::v1::{
-        GetConfigurationRequest, GetConfigurationResponse, UpdateConfigurationSchemaRequest,
-        UpdateConfigurationSchemaResponse, runner_agent_service_server::RunnerAgentService,
+        GetConfigurationRequest, GetConfigurationResponse, HeartbeatRequest, HeartbeatResponse,
+        SendResponseRequest, SendResponseResponse, UpdateConfigurationSchemaRequest,
+        UpdateConfigurationSchemaResponse, UpdateStatusRequest, UpdateStatusResponse,
+        WatchConfigurationRequest, WatchConfigurationResponse, WatchRequestsRequest, WatchRequestsResponse,
+        runner_agent_service_server::RunnerAgentService,
     },
-    service::{Content, KnownConfiguration},
+    service::{Content, KnownConfiguration, Requests, Watch},
 };
+
+impl Source for Watch {
+    type Item = WatchConfigurationResponse;
+
+    fn next(&mut self) -> BoxFuture<'_, Result<Self::Item>> {
+        Box::pin(async move { Ok(convert::watched(self.epoch, &Watch::next(self).await?)) })
+    }
+}
+
+impl Source for Requests {
+    type Item = WatchRequestsResponse;
+
+    fn next(&mut self) -> BoxFuture<'_, Result<Self::Item>> {
+        Box::pin(async move { convert::request(Requests::next(self).await?) })
+    }
+}
 
 #[tonic::async_trait]
 impl RunnerAgentService for Api {
@@ -52,5 +79,56 @@ impl RunnerAgentService for Api {
         let schema = request.schema.unwrap_or_default().try_into()?;
         self.service.report_schema(&caller, schema).await?;
         Ok(Response::new(UpdateConfigurationSchemaResponse {}))
+    }
+
+    async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Reply<HeartbeatResponse> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let agent = AgentId::parse("agent_id", &request.agent_id)?;
+        let pulse = self.service.heartbeat(&caller, agent).await?;
+        Ok(Response::new(HeartbeatResponse {
+            phase: convert::phase(pulse.phase).into(),
+            revision: pulse.runner.revision,
+            active_kid: pulse.runner.active_key.map(|key| key.kid.0).unwrap_or_default(),
+            interval: Some(HEARTBEAT.into()),
+        }))
+    }
+
+    async fn update_status(&self, request: Request<UpdateStatusRequest>) -> Reply<UpdateStatusResponse> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        self.service.update_status(&caller, request.try_into()?).await?;
+        Ok(Response::new(UpdateStatusResponse {}))
+    }
+
+    type WatchConfigurationStream = Events<WatchConfigurationResponse>;
+    type WatchRequestsStream = Events<WatchRequestsResponse>;
+
+    async fn watch_configuration(
+        &self,
+        request: Request<WatchConfigurationRequest>,
+    ) -> Reply<Self::WatchConfigurationStream> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let place = self.lane.enter((caller.runner()?, AgentId::parse("agent_id", &request.agent_id)?))?;
+        let known = KnownConfiguration { epoch: request.epoch, revision: request.after_revision };
+        let watch = self.service.watch_configuration(&caller, &known).await?;
+        Ok(Response::new(events(watch, place, &self.health)))
+    }
+
+    async fn watch_requests(
+        &self,
+        request: Request<WatchRequestsRequest>,
+    ) -> Reply<Self::WatchRequestsStream> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let agent = AgentId::parse("agent_id", &request.agent_id)?;
+        let place = self.lane.enter((caller.runner()?, agent))?;
+        let requests = self.service.watch_requests(&caller, agent, request.capacity).await?;
+        Ok(Response::new(events(requests, place, &self.health)))
+    }
+
+    async fn send_response(&self, request: Request<SendResponseRequest>) -> Reply<SendResponseResponse> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let id = CallId::parse("request_id", &request.request_id)?;
+        let kind = convert::kind_of_answer(request.result.as_ref())?;
+        self.service.send_response(&caller, id, kind, request.encode_to_vec()).await?;
+        Ok(Response::new(SendResponseResponse {}))
     }
 }

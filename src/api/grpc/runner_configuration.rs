@@ -1,7 +1,7 @@
 //! `gitpod.v1.RunnerConfigurationService`.
 use tonic::{Request, Response};
 
-use super::{Api, later};
+use super::Api;
 use crate::{
     api::{
         convert,
@@ -142,6 +142,13 @@ impl RunnerConfigurationService for Api {
         Ok(Response::new(GetRunnerConfigurationSchemaResponse { schema: Some(schema) }))
     }
 
+    async fn validate_runner_configuration(
+        &self,
+        request: Request<ValidateRunnerConfigurationRequest>,
+    ) -> Reply<ValidateRunnerConfigurationResponse> {
+        self.validate(request).await
+    }
+
     async fn create_host_authentication_token(
         &self,
         request: Request<CreateHostAuthenticationTokenRequest>,
@@ -248,10 +255,6 @@ impl RunnerConfigurationService for Api {
         let id = LlmIntegrationId::parse("id", &request.id)?;
         self.service.delete_llm_integration(&caller, id, request.force).await?;
         Ok(Response::new(DeleteLlmIntegrationResponse {}))
-    }
-
-    later! {
-        validate_runner_configuration(ValidateRunnerConfigurationRequest) -> ValidateRunnerConfigurationResponse;
     }
 }
 

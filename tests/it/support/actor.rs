@@ -6,7 +6,7 @@ use prost::Message;
 use sealink::api::rules::Rpc;
 use serde_json::Value;
 
-use super::{Answer, Heard, Watch};
+use super::{Answer, EventStream, Heard, Watch};
 
 /// Whoever holds one token, or none.
 #[derive(Clone)]
@@ -80,6 +80,13 @@ impl Actor {
         let answer = Answer::of(sent.expect("an answer")).await;
         self.watch.heard(method, &answer);
         answer
+    }
+
+    /// A server-streaming `Service/Method`, by Connect with JSON.
+    pub(crate) async fn stream(&self, method: &str, body: &Value) -> EventStream {
+        let body = crate::transport::envelope(0, body.to_string().as_bytes());
+        let sent = self.post(&path_of(method)).header(CONTENT_TYPE, "application/connect+json").body(body);
+        EventStream::new(sent.send().await.expect("an answer"))
     }
 
     /// What was answered to this caller and to everybody else of its server.

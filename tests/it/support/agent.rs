@@ -14,13 +14,16 @@ use sealink::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Actor, Answer};
+use super::{Actor, Answer, EventStream, new_id};
 
 /// An agent that has signed in.
+#[derive(Clone)]
 pub(crate) struct Agent {
     pub(crate) actor: Actor,
     pub(crate) runner: String,
-    keys: Vec<String>,
+    pub(super) keys: Vec<String>,
+    /// The process's own id.
+    pub(crate) id: String,
 }
 
 /// A registration that was begun: everything its completion needs.
@@ -36,14 +39,16 @@ impl Agent {
         let body = json!({ "exchangeToken": exchange });
         let token = through.call("IdentityService/ExchangeToken", &body).await.ok();
         let actor = through.with_token(token["accessToken"].as_str().expect("a token")).known_as(runner);
-        Self { actor, runner: runner.to_owned(), keys: Vec::new() }
+        Self { actor, runner: runner.to_owned(), keys: Vec::new(), id: new_id().to_string() }
     }
 
-    fn ring(&self) -> KeyRing {
+    /// Its private keys.
+    pub(crate) fn ring(&self) -> KeyRing {
         KeyRing::new(self.keys.iter().map(|pem| PrivateKey::from_pem(pem).expect("a key")))
     }
 
-    fn runner_id(&self) -> RunnerId {
+    /// Its runner.
+    pub(crate) fn runner_id(&self) -> RunnerId {
         RunnerId(Uuid::try_parse(&self.runner).expect("an id"))
     }
 
@@ -95,6 +100,24 @@ impl Agent {
     /// A fresh X25519 key, registered; its kid.
     pub(crate) async fn register_x25519(&mut self) -> String {
         self.register(&PrivateKey::generate_x25519().expect("a key")).await.0
+    }
+
+    /// `Heartbeat`, as the agent `id`.
+    pub(crate) async fn beat(&self, id: &str) -> Answer {
+        self.actor.call("RunnerAgentService/Heartbeat", &json!({ "agentId": id })).await
+    }
+
+    /// `UpdateStatus`, as the agent `id`.
+    pub(crate) async fn report(&self, id: &str, report: &Value) -> Answer {
+        let mut body = report.clone();
+        body["agentId"] = json!(id);
+        self.actor.call("RunnerAgentService/UpdateStatus", &body).await
+    }
+
+    /// `WatchConfiguration` from what an agent has.
+    pub(crate) async fn watch(&self, epoch: &str, after: u64) -> EventStream {
+        let body = json!({ "agentId": self.id, "epoch": epoch, "afterRevision": after.to_string() });
+        self.actor.stream("RunnerAgentService/WatchConfiguration", &body).await
     }
 
     /// Its configuration.

@@ -53,6 +53,14 @@ impl Database {
         }
     }
 
+    /// The pool of a PostgreSQL database.
+    pub(crate) fn pool(&self) -> &PgPool {
+        match self {
+            Self::Postgres { pool, .. } => pool,
+            Self::Sqlite(_) => panic!("not on PostgreSQL"),
+        }
+    }
+
     /// Everything in the tables of PostgreSQL; of SQLite the file says it all.
     pub(crate) async fn dump(&self) -> Vec<(String, Vec<u8>)> {
         const TABLES: &str = "SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'";

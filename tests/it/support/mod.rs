@@ -10,7 +10,9 @@ mod agent;
 mod answer;
 mod canary;
 mod database;
+mod scripted;
 mod server;
+mod stream;
 mod verbs;
 mod watch;
 
@@ -20,7 +22,9 @@ pub(crate) use self::{
     answer::Answer,
     canary::{Canary, hex},
     database::Database,
+    scripted::LiveAgent,
     server::{TestServer, postgres_url},
+    stream::EventStream,
     watch::{Heard, Watch, files},
 };
 

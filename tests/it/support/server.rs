@@ -15,7 +15,7 @@ pub(crate) struct TestServer {
     admin: String,
     pub(crate) watch: Arc<Watch>,
     directory: TempDir,
-    url: Option<String>,
+    settings: Vec<(String, String)>,
     stop: Option<oneshot::Sender<()>>,
     done: Option<JoinHandle<()>>,
 }
@@ -36,9 +36,10 @@ impl TestServer {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("data/sealink.db");
         let watch = Watch::new();
-        let served = serve(&directory, settings).await;
+        let settings = owned(settings);
+        let served = serve(&directory, &settings).await;
         let database = Database::sqlite(&path).await;
-        Self::new(directory, served, database, watch, None)
+        Self::new(directory, settings, served, database, watch)
     }
 
     /// A server on a fresh PostgreSQL database.
@@ -51,31 +52,38 @@ impl TestServer {
         let directory = tempfile::tempdir().expect("a directory");
         let name = format!("sealink_test_{}", new_id().simple());
         let url = Database::create_postgres(&postgres_url(), &name).await;
-        let settings = [&[("database.url", url.as_str())], settings].concat();
+        let settings = owned(&[&[("database.url", url.as_str())], settings].concat());
         let watch = Watch::new();
         let served = serve(&directory, &settings).await;
         let database = Database::postgres(&url, name).await;
-        Self::new(directory, served, database, watch, Some(url))
+        Self::new(directory, settings, served, database, watch)
     }
 
-    /// Another server on this one's PostgreSQL database. Stop it before this one.
-    pub(crate) async fn replica(&self) -> Replica {
+    /// Another server on the same PostgreSQL database, with the same root key. Dropping it stops it.
+    pub(crate) async fn start_replica(&self) -> Replica {
         let directory = tempfile::tempdir().expect("a directory");
-        let (from, to) = (self.directory.path().join("data"), directory.path().join("data"));
-        fs::DirBuilder::new().mode(0o700).create(&to).expect("a directory");
-        fs::copy(from.join("root.key"), to.join("root.key")).expect("the root key");
-        let url = self.url.as_ref().expect("PostgreSQL");
-        let Served { address, stop, done } = serve(&directory, &[("database.url", url)]).await;
+        let data = directory.path().join("data");
+        fs::DirBuilder::new().mode(0o700).create(&data).expect("a data directory");
+        fs::copy(self.directory.path().join("data/root.key"), data.join("root.key")).expect("the root key");
+        let Served { address, stop, done } = serve(&directory, &self.settings).await;
         let admin = Actor::new(self.http.clone(), address, Some(self.admin.clone()), &self.watch);
         Replica { admin, stop, done, _directory: directory }
     }
 
+    /// Stops the server and starts it again on the same data, on another port.
+    pub(crate) async fn restart(&mut self) {
+        drop(self.stop.take());
+        self.done.take().expect("running").await.expect("no panic");
+        let Served { address, stop, done } = serve(&self.directory, &self.settings).await;
+        (self.address, self.stop, self.done) = (address, Some(stop), Some(done));
+    }
+
     fn new(
         directory: TempDir,
+        settings: Vec<(String, String)>,
         served: Served,
         database: Database,
         watch: Arc<Watch>,
-        url: Option<String>,
     ) -> Self {
         let token = fs::read_to_string(directory.path().join("data/admin-token")).expect("an admin token");
         let root = fs::read_to_string(directory.path().join("data/root.key")).expect("a root key");
@@ -89,7 +97,7 @@ impl TestServer {
             admin: token.trim().to_owned(),
             watch,
             directory,
-            url,
+            settings,
             stop: Some(stop),
             done: Some(done),
         }
@@ -151,7 +159,7 @@ impl Drop for TestServer {
     }
 }
 
-/// A second server on a database.
+/// A second server on a test server's database. Dropping it stops it.
 pub(crate) struct Replica {
     /// The administrator, who calls this server.
     pub(crate) admin: Actor,
@@ -168,16 +176,20 @@ impl Replica {
     }
 }
 
+fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
+    settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
 struct Served {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     done: JoinHandle<()>,
 }
 
-async fn serve(directory: &TempDir, more: &[(&str, &str)]) -> Served {
+async fn serve(directory: &TempDir, more: &[(String, String)]) -> Served {
     let data = directory.path().join("data").display().to_string();
     let mut flags = vec![("server.data_dir", data), ("server.listen", "127.0.0.1:0".to_owned())];
-    flags.extend(more.iter().map(|(key, value)| (*key, (*value).to_owned())));
+    flags.extend(more.iter().map(|(key, value)| (key.as_str(), value.clone())));
     let settings = Settings::load(None, &flags).expect("settings");
     let (service, lock) = server::open(&settings, None).await.expect("a server that starts");
     let listener = TcpListener::bind(settings.server.listen).await.expect("a free port");

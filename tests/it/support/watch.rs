@@ -37,7 +37,8 @@ const SECRETS: [&str; 9] = [
 /// The same, as base64 of bytes.
 const SECRET_BYTES: [&str; 2] = ["answernew", "answerold"];
 /// Answers that hand out a token: that is where it belongs.
-const ISSUERS: [&str; 4] = ["ExchangeToken", "CreateRunner", "CreateRunnerToken", "CreateToken"];
+const ISSUERS: [&str; 5] =
+    ["ExchangeToken", "CreateRunner", "CreateRunnerToken", "CreateRunnerLogsToken", "CreateToken"];
 /// Members of answers that hand a token to its owner.
 const ISSUED: [&str; 3] = ["token", "accessToken", "exchangeToken"];
 /// Where the server keeps its own, to be read by its owner.

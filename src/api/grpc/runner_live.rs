@@ -1,0 +1,129 @@
+//! What `gitpod.v1.RunnerService` passes on to live agents.
+use tonic::{Request, Response, Status};
+
+use super::{
+    Api,
+    live::{live_caller, mismatched},
+};
+use crate::{
+    api::{
+        convert,
+        request::{Reply, parts},
+    },
+    domain::{access::Audience, id::RunnerId},
+    pb::{
+        gitpod::v1::{
+            CheckAuthenticationForHostRequest, CheckAuthenticationForHostResponse,
+            CheckRepositoryAccessRequest, CheckRepositoryAccessResponse, ListScmOrganizationsRequest,
+            ListScmOrganizationsResponse, ParseContextUrlRequest, ParseContextUrlResponse,
+            SearchRepositoriesRequest, SearchRepositoriesResponse,
+        },
+        sealink::v1::{
+            CheckAuthenticationForHostCall, CheckRepositoryAccessCall, ListScmOrganizationsCall,
+            ParseContextUrlCall, SearchRepositoriesCall, send_response_request::Result as Answer,
+            watch_requests_response::Call as Question,
+        },
+    },
+    service::LiveHost,
+};
+
+impl Api {
+    pub(super) async fn ask_authentication(
+        &self,
+        request: Request<CheckAuthenticationForHostRequest>,
+    ) -> Reply<CheckAuthenticationForHostResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = RunnerId::parse("runner_id", &request.runner_id)?;
+        let LiveHost { runner, integration } = self.service.live_host(&caller, id, &request.host).await?;
+        let question = Question::CheckAuthenticationForHost(CheckAuthenticationForHostCall {
+            caller: Some(live_caller(&caller)),
+            integration: Some(convert::configured(integration.clone(), &runner)),
+        });
+        match self.ask(runner.id, question, String::new()).await? {
+            Answer::CheckAuthenticationForHost(result) => Ok(Response::new(convert::authentication(
+                result.response.unwrap_or_default(),
+                &integration,
+                String::new(),
+            ))),
+            _ => Err(mismatched()),
+        }
+    }
+
+    pub(super) async fn ask_context(
+        &self,
+        request: Request<ParseContextUrlRequest>,
+    ) -> Reply<ParseContextUrlResponse> {
+        let (caller, mut request) = parts(request, Audience::Users)?;
+        if request.runner_id.is_empty() {
+            let runners = self.service.runners_for_url(&caller, &request.context_url).await?;
+            let [runner] = runners[..] else { return Err(convert::choose_runner(&runners)) };
+            request.runner_id = runner.to_string();
+        }
+        let id = RunnerId::parse("runner_id", &request.runner_id)?;
+        let runner = self.service.live_runner(&caller, id).await?;
+        let url = request.context_url.clone();
+        let question = Question::ParseContextUrl(ParseContextUrlCall {
+            caller: Some(live_caller(&caller)),
+            request: Some(request),
+        });
+        match self.ask(runner.id, question, String::new()).await? {
+            Answer::ParseContextUrl(result) => {
+                Ok(Response::new(convert::context(result.response.unwrap_or_default(), url)))
+            }
+            _ => Err(mismatched()),
+        }
+    }
+
+    pub(super) async fn ask_repositories(
+        &self,
+        request: Request<SearchRepositoriesRequest>,
+    ) -> Reply<SearchRepositoriesResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = RunnerId::parse("runner_id", &request.runner_id)?;
+        self.service.runner(&caller, id).await?;
+        let request = convert::search(request)?;
+        let runner = self.service.live_runner(&caller, id).await?;
+        let caller = Some(live_caller(&caller));
+        let question =
+            Question::SearchRepositories(SearchRepositoriesCall { caller, request: Some(request) });
+        match self.ask(runner.id, question, String::new()).await? {
+            Answer::SearchRepositories(result) => {
+                Ok(Response::new(convert::found(result.response.unwrap_or_default())))
+            }
+            _ => Err(mismatched()),
+        }
+    }
+
+    pub(super) async fn ask_organizations(
+        &self,
+        request: Request<ListScmOrganizationsRequest>,
+    ) -> Reply<ListScmOrganizationsResponse> {
+        let (caller, mut request) = parts(request, Audience::Users)?;
+        let id = RunnerId::parse("runner_id", &request.runner_id)?;
+        let live = self.service.live_host(&caller, id, &request.scm_host).await?;
+        convert::default_page_size(&mut request.pagination);
+        let caller = Some(live_caller(&caller));
+        let question =
+            Question::ListScmOrganizations(ListScmOrganizationsCall { caller, request: Some(request) });
+        match self.ask(live.runner.id, question, String::new()).await? {
+            Answer::ListScmOrganizations(result) => Ok(Response::new(result.response.unwrap_or_default())),
+            _ => Err(mismatched()),
+        }
+    }
+
+    pub(super) async fn ask_access(
+        &self,
+        request: Request<CheckRepositoryAccessRequest>,
+    ) -> Result<Response<CheckRepositoryAccessResponse>, Status> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let id = RunnerId::parse("runner_id", &request.runner_id)?;
+        let runner = self.service.live_runner(&caller, id).await?;
+        let caller = Some(live_caller(&caller));
+        let question =
+            Question::CheckRepositoryAccess(CheckRepositoryAccessCall { caller, request: Some(request) });
+        match self.ask(runner.id, question, String::new()).await? {
+            Answer::CheckRepositoryAccess(result) => Ok(Response::new(result.response.unwrap_or_default())),
+            _ => Err(mismatched()),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Calls to live agents.
+//!
+//! ```text
+//!  caller -> ask: a row, and who waits for it -> Desk of any server that has a stream of the runner -> agent
+//!  caller <- the row's answer <- Signal, or a look every 250 ms <- send_response on any server <- agent
+//! ```
+mod desk;
+mod hosts;
+mod requests;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+use zeroize::Zeroizing;
+
+pub use self::hosts::LiveHost;
+pub use self::requests::{Asked, Request, Requests};
+pub(super) use self::{desk::Desk, requests::require_token};
+use super::Service;
+use crate::{
+    at_rest::Location,
+    clock::Instant,
+    domain::{
+        access::Caller,
+        id::{CallId, RunnerId},
+        live_call::{CallKind, NewCall, PATIENCE},
+        runner::{Runner, RunnerPhase},
+    },
+    error::{Error, Kind, Result},
+    store::{NewCallRow, Progress},
+};
+
+/// How often an answer is looked for, whatever hints came.
+const POLL: Duration = Duration::from_millis(250);
+
+impl Service {
+    /// A fresh id for a call.
+    #[must_use]
+    pub fn new_call_id(&self) -> CallId {
+        CallId(self.clock.new_id())
+    }
+
+    /// A runner the caller may use, whose agents live.
+    ///
+    /// # Errors
+    /// As [`Service::runner`]; [`Kind::Precondition`] if no agent of it takes calls.
+    pub async fn live_runner(&self, caller: &Caller, id: RunnerId) -> Result<Runner> {
+        let runner = self.runner_for(caller, id).await?;
+        self.require_live(&runner)?;
+        Ok(runner)
+    }
+
+    /// # Errors
+    /// [`Kind::Precondition`] if no agent of the runner takes calls.
+    pub(super) fn require_live(&self, runner: &Runner) -> Result<()> {
+        match runner.phase(self.now()) {
+            RunnerPhase::Active | RunnerPhase::Degraded => Ok(()),
+            RunnerPhase::Created | RunnerPhase::Inactive => {
+                Err(Error::new(Kind::Precondition, "runner is not active"))
+            }
+        }
+    }
+
+    /// Asks a runner's live agents and waits for the answer: what one of them sent.
+    ///
+    /// # Errors
+    /// [`Kind::Deadline`] if none answers in time, [`Kind::Exhausted`] if too many calls wait already.
+    pub async fn ask(&self, call: NewCall) -> Result<Zeroizing<Vec<u8>>> {
+        let NewCall { id, runner, kind, question } = call;
+        let question = Zeroizing::new(question);
+        let now = self.now();
+        let answered = self.desk.wait_for(id);
+        let claim = self.desk.reserve(runner, id, now);
+        let row = NewCallRow {
+            id,
+            runner,
+            kind,
+            request: self.seal_call("live_call.request", runner, id, &question)?,
+            now,
+            deadline: now.plus(PATIENCE),
+            claim: claim.as_ref().map(|reserved| reserved.agent),
+        };
+        if let Err(error) = self.store.open_call(row).await {
+            self.desk.release(id);
+            return Err(error);
+        }
+        if let Some(reserved) = claim {
+            reserved.hand_over(now, question);
+        }
+        let answer = self.await_answer(id, &answered).await;
+        self.wipe(id);
+        self.open_call("live_call.answer", runner, id, &answer?)
+    }
+
+    async fn await_answer(&self, id: CallId, answered: &desk::Waiting) -> Result<Vec<u8>> {
+        loop {
+            // A hint, or time to look.
+            let _ = timeout(POLL, answered.notified()).await;
+            match self.store.call_progress(id).await? {
+                Progress::Answered(answer) => return Ok(answer),
+                Progress::Open(deadline) if deadline > self.now() => {}
+                Progress::Open(_) => {
+                    return Err(Error::new(Kind::Deadline, "the runner did not answer in time"));
+                }
+                Progress::Gone => return Err(Error::not_found("runner")),
+            }
+        }
+    }
+
+    /// Nobody waits for what a finished call carried.
+    fn wipe(&self, id: CallId) {
+        let store = Arc::clone(&self.store);
+        tokio::spawn(async move {
+            if let Err(error) = store.wipe_call(id).await {
+                tracing::debug!(%error, "a call is wiped with its deadline");
+            }
+        });
+    }
+
+    /// Takes an agent's answer; `kind` is what it answers, `None` for an error.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if nobody waits for it, [`Kind::Conflict`] if it was answered already,
+    /// [`Kind::Invalid`] if something else was asked.
+    pub async fn send_response(
+        &self,
+        caller: &Caller,
+        id: CallId,
+        kind: Option<CallKind>,
+        answer: Vec<u8>,
+    ) -> Result<()> {
+        let runner = caller.runner()?;
+        let answer = self.seal_call("live_call.answer", runner, id, &Zeroizing::new(answer))?;
+        self.store.answer_call(runner, id, kind, answer, self.now()).await
+    }
+
+    fn seal_call(
+        &self,
+        column: &'static str,
+        runner: RunnerId,
+        id: CallId,
+        bytes: &Zeroizing<Vec<u8>>,
+    ) -> Result<Vec<u8>> {
+        let (runner, id) = (runner.to_string(), id.to_string());
+        self.keyring.seal(&location(column, &runner, &id), bytes)
+    }
+
+    fn open_call(
+        &self,
+        column: &'static str,
+        runner: RunnerId,
+        id: CallId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>> {
+        let (runner, id) = (runner.to_string(), id.to_string());
+        self.keyring.open(&location(column, &runner, &id), sealed)
+    }
+
+    /// Offers what is to be offered, as hints come and every now and then.
+    pub(super) async fn offer_calls(&self) {
+        self.desk.run(self).await;
+    }
+
+    /// Deletes calls whose time is up.
+    pub(super) async fn forget_calls(&self) {
+        let mut due = tokio::time::interval(Duration::from_secs(5));
+        loop {
+            due.tick().await;
+            if let Err(error) = self.store.forget_calls(self.now()).await {
+                tracing::debug!(%error, "old calls cannot be forgotten");
+            }
+        }
+    }
+
+    /// How long it is from `now` until `then`.
+    fn until(now: Instant, then: Instant) -> Duration {
+        Duration::from_micros(then.0.saturating_sub(now.0).try_into().unwrap_or(0))
+    }
+}
+
+fn location<'a>(column: &'static str, runner: &'a str, id: &'a str) -> Location<'a> {
+    Location { table_and_column: column, owner_id: runner, row_id: id, url_origin: "" }
+}
