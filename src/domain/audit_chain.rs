@@ -238,9 +238,9 @@ mod tests {
         ];
         let mut seen = vec![of(&entry())];
         for change in changes {
-            let mut changed = entry();
-            change(&mut changed);
-            seen.push(of(&changed));
+            let mut other = entry();
+            change(&mut other);
+            seen.push(of(&other));
         }
         seen.push(covered(OrganizationId(Uuid::nil()), &entry(), (1, 1), &[0; MAC_BYTES]));
         seen.push(covered(organization, &entry(), (2, 1), &[0; MAC_BYTES]));

@@ -86,7 +86,7 @@ async fn entries_are_listed_newest_first_and_narrowed(server: &TestServer) {
         let body = json!({ "pagination": { "pageSize": 2, "token": token } });
         let page = admin.call("AuditService/ListAuditEntries", &body).await.ok();
         paged.extend(page["entries"].as_array().expect("an array").iter().map(|entry| entry["id"].clone()));
-        token = page["pagination"]["nextToken"].as_str().unwrap_or_default().to_owned();
+        page["pagination"]["nextToken"].as_str().unwrap_or_default().clone_into(&mut token);
         if token.is_empty() {
             break;
         }
