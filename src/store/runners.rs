@@ -6,6 +6,7 @@ use super::{
     changes::{Operation, log_audit, log_change},
     on,
     runner_keys::{KeyRow, require_active, retire_unused_keys},
+    runner_policies::{granted_role, granted_runners},
     tokens::{NewTokenRow, insert_token},
     tx::{Tx, changed_meanwhile, execute, on_tx, version},
 };
@@ -17,6 +18,7 @@ use crate::{
         id::{OrganizationId, RunnerId, UserId},
         page::{Page, PageRequest},
         runner::{Configuration, Runner, RunnerFilter, RunnerKind, RunnerProvider},
+        runner_policy::RunnerRole,
         schema::OfferedScms,
         secret::{Kid, Sealed},
         user::MemberKind,
@@ -134,10 +136,22 @@ impl RunnerRow {
     }
 }
 
+#[derive(FromRow)]
+struct GrantedRow {
+    granted: RunnerRole,
+    #[sqlx(flatten)]
+    runner: RunnerRow,
+}
+
 macro_rules! select_runner {
     ($where:literal) => {
+        select_runner!([""] $where)
+    };
+    ([$($column:tt)*] $($where:tt)*) => {
         concat!(
-            "SELECT r.id, r.organization_id, r.creator_id, \
+            "SELECT ",
+            $($column)*,
+            "r.id, r.organization_id, r.creator_id, \
              (SELECT c.kind FROM member c WHERE c.id = r.creator_id) AS creator_kind, r.name, r.kind, r.provider, r.configuration, \
              r.honeycomb_key, r.honeycomb_kid, r.metrics_password IS NOT NULL AS has_metrics_password, r.registered, r.offered_scms, r.revision, r.version, r.created_at, r.updated_at, \
              k.kid AS key_kid, k.runner_id AS key_runner_id, k.state AS key_state, \
@@ -145,7 +159,7 @@ macro_rules! select_runner {
              k.created_at AS key_created_at, k.activated_at AS key_activated_at, \
              k.revoked_at AS key_revoked_at, k.revocation_reason AS key_revocation_reason \
              FROM runner r LEFT JOIN runner_key k ON k.runner_id = r.id AND k.state = 'ACTIVE' ",
-            $where
+            $($where)*
         )
     };
 }
@@ -165,7 +179,31 @@ pub(super) const ALL: &str =
     concat!(select_runner!("WHERE r.organization_id = $1 AND r.id > $2"), runner_filter!());
 pub(super) const CREATED: &str =
     concat!(select_runner!("WHERE r.creator_id = $1 AND r.id > $2"), runner_filter!());
+pub(super) const GRANTED: &str = concat!(
+    select_runner!([granted_role!("r.id"), " AS granted, "] "WHERE r.id IN (", granted_runners!(), ") AND r.id > $2"),
+    runner_filter!()
+);
 pub(super) const ONE: &str = concat!(select_runner!("WHERE r.id = $1 AND r.id > $2"), runner_filter!());
+
+/// The rows of a list of runners.
+macro_rules! runner_rows {
+    ($store:expr, $sql:expr, $of:expr, $filter:expr, $page:expr) => {{
+        let (filter, page): (&RunnerFilter, PageRequest) = ($filter, $page);
+        let (kinds, providers) = (names(&filter.kinds), names(&filter.providers));
+        let narrowed = i64::from(!filter.creators.is_empty());
+        let mut creators = filter.creators.clone();
+        creators.resize(CREATOR_PLACES, UserId(uuid::Uuid::nil()));
+        on!($store, pool => {
+            let mut query = sqlx::query_as($sql)
+                .bind($of).bind(page.after.0).bind(page.size.with_lookahead())
+                .bind(&kinds).bind(&providers).bind(narrowed);
+            for creator in &creators {
+                query = query.bind(creator);
+            }
+            query.fetch_all(pool).await
+        })
+    }};
+}
 
 impl Store {
     /// Stores a new runner and its exchange token.
@@ -220,22 +258,22 @@ impl Store {
             Visible::CreatedBy(user) => (CREATED, user.0),
             Visible::Only(runner) => (ONE, runner.0),
         };
-        let kinds = names(&filter.kinds);
-        let providers = names(&filter.providers);
-        let narrowed = i64::from(!filter.creators.is_empty());
-        let mut creators = filter.creators;
-        creators.resize(CREATOR_PLACES, UserId(uuid::Uuid::nil()));
-        let rows: Vec<RunnerRow> = on!(self, pool => {
-            let mut query = sqlx::query_as(sql)
-                .bind(of).bind(page.after.0).bind(page.size.with_lookahead())
-                .bind(&kinds).bind(&providers).bind(narrowed);
-            for creator in &creators {
-                query = query.bind(creator);
-            }
-            query.fetch_all(pool).await
-        })?;
+        let rows: Vec<RunnerRow> = runner_rows!(self, sql, of, &filter, page)?;
         let runners = rows.into_iter().map(RunnerRow::runner).collect::<Result<_>>()?;
         Ok(Page::cut(runners, page.size, |runner: &Runner| runner.id.0))
+    }
+
+    /// A page of the runners on which policies give a member a role, oldest first.
+    pub async fn granted_runners(
+        &self,
+        member: UserId,
+        filter: RunnerFilter,
+        page: PageRequest,
+    ) -> Result<Page<(Runner, RunnerRole)>> {
+        let rows: Vec<GrantedRow> = runner_rows!(self, GRANTED, member.0, &filter, page)?;
+        let rows = rows.into_iter().map(|row| Ok((row.runner.runner()?, row.granted)));
+        let rows = rows.collect::<Result<_>>()?;
+        Ok(Page::cut(rows, page.size, |(runner, _): &(Runner, _)| runner.id.0))
     }
 
     /// What the access rules need to know of a runner of the organization.

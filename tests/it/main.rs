@@ -46,6 +46,7 @@ mod reseal;
 mod rotate;
 mod rotation_model;
 mod rules;
+mod runner_policies;
 mod runners;
 mod seal;
 mod seal_architecture;

@@ -9,6 +9,7 @@ mod llm_integration;
 mod principal;
 mod runner;
 mod runner_patch;
+mod runner_policy;
 mod schema;
 mod secret;
 
@@ -22,6 +23,7 @@ pub(super) use self::{
     llm_integration::llm_integration,
     principal::{api_token, member, service_account, subject, user, user_role},
     runner::{runner, runner_filter, runner_spec},
+    runner_policy::runner_policy,
     schema::schema,
     secret::{sealed_secret, secret_to_reseal},
 };
