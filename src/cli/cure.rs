@@ -31,6 +31,8 @@ const CURES: &[(&str, &str)] = &[
     ("group not found", "`sealink group list` shows them"),
     ("group membership not found", "`sealink group member list GROUP` shows who is in it"),
     ("organization not found", "groups are made in your own organization"),
+    ("runner policy not found", "`sealink runner policy list RUNNER` shows them"),
+    ("only those who administer this runner may do this", "ask its creator or an administrator"),
     ("user not found", "`sealink user list` shows them"),
     ("user already exists", "choose another name"),
     ("token not found", "`sealink token list` shows them"),

@@ -25,6 +25,7 @@ mod llm;
 mod output;
 mod runner;
 mod runner_key;
+mod runner_policy;
 mod runner_schema;
 mod runner_secrets;
 pub mod serve;

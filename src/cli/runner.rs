@@ -8,7 +8,7 @@ use super::{
     context::Context,
     humane, input,
     output::{self, Output},
-    runner_key, runner_schema,
+    runner_key, runner_policy, runner_schema,
     words::{self, word},
 };
 use crate::{
@@ -53,6 +53,9 @@ Examples:
         /// The runner
         id: String,
     },
+    /// Groups' roles on a runner
+    #[command(subcommand)]
+    Policy(runner_policy::Command),
     /// The public keys a runner's secrets are sealed with
     #[command(subcommand)]
     Key(runner_key::Command),
@@ -102,6 +105,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
                 .await?;
             context.out.done(&id, &format!("runner {id} deleted"))
         }
+        Command::Policy(command) => runner_policy::run(context, command).await,
         Command::Schema { id } => runner_schema::show(context, id).await,
         Command::Key(command) => runner_key::run(context, command).await,
     }

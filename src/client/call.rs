@@ -57,6 +57,14 @@ calls! {
         gitpod GetRunnerConfigurationSchemaRequest -> GetRunnerConfigurationSchemaResponse;
     "/sealink.v1.RunnerAgentService/UpdateConfigurationSchema":
         sealink UpdateConfigurationSchemaRequest -> UpdateConfigurationSchemaResponse;
+    "/gitpod.v1.RunnerService/CreateRunnerPolicy":
+        gitpod CreateRunnerPolicyRequest -> CreateRunnerPolicyResponse;
+    "/gitpod.v1.RunnerService/ListRunnerPolicies":
+        gitpod ListRunnerPoliciesRequest -> ListRunnerPoliciesResponse;
+    "/gitpod.v1.RunnerService/UpdateRunnerPolicy":
+        gitpod UpdateRunnerPolicyRequest -> UpdateRunnerPolicyResponse;
+    "/gitpod.v1.RunnerService/DeleteRunnerPolicy":
+        gitpod DeleteRunnerPolicyRequest -> DeleteRunnerPolicyResponse;
     "/gitpod.v1.GroupService/CreateGroup": gitpod CreateGroupRequest -> CreateGroupResponse;
     "/gitpod.v1.GroupService/GetGroup": gitpod GetGroupRequest -> GetGroupResponse;
     "/gitpod.v1.GroupService/ListGroups": gitpod ListGroupsRequest -> ListGroupsResponse;

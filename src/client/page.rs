@@ -43,6 +43,7 @@ paged! {
     gitpod ListScmIntegrationsRequest: integrations ScmIntegration;
     sealink ListAuditEntriesRequest: entries AuditEntry;
     gitpod ListEnvironmentClassesRequest: environment_classes EnvironmentClass;
+    gitpod ListRunnerPoliciesRequest: policies RunnerPolicy;
     gitpod ListGroupsRequest: groups Group;
     gitpod ListMembershipsRequest: members GroupMembership;
     sealink ListServiceAccountsRequest: service_accounts ServiceAccount;

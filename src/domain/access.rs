@@ -5,6 +5,7 @@ use crate::{
     domain::{
         id::{OrganizationId, RunnerId, UserId},
         idempotency::Once,
+        runner_policy::RunnerRole,
         token::TokenId,
         user::{MemberKind, Role},
     },
@@ -99,7 +100,7 @@ pub struct RunnerFacts {
 pub enum Visible {
     /// Every runner of the organization.
     Organization,
-    /// Those a user created.
+    /// Those a member created, and besides them those that policies give it a role on.
     CreatedBy(UserId),
     /// One runner.
     Only(RunnerId),
@@ -180,32 +181,39 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may see and use `runner`: an administrator, its creator, or the runner itself.
-    ///
-    /// # Errors
-    /// [`Kind::NotFound`] for another organization's runner, and for any runner but its own if the caller
-    /// is a runner; [`Kind::Forbidden`] for a member who did not create it.
-    pub fn reach(&self, runner: &RunnerFacts) -> Result<()> {
-        let same_organization = self.organization == runner.organization;
-        match self.principal {
-            _ if !same_organization => Err(Error::not_found("runner")),
-            Principal::Runner { id } if id != runner.id => Err(Error::not_found("runner")),
-            Principal::User { id, role: Role::Member }
-            | Principal::ServiceAccount { id, role: Role::Member }
-                if id != runner.creator =>
-            {
-                Err(forbidden("you may not use this runner"))
+    /// The member whose policies decide what the caller may do with `runner`: one of its organization that
+    /// neither administers that nor created the runner. `None`: policies have no say.
+    #[must_use]
+    pub fn subject_to_policies(&self, runner: &RunnerFacts) -> Option<UserId> {
+        match self.principal.member() {
+            Some((id, Role::Member)) if self.organization == runner.organization && id != runner.creator => {
+                Some(id)
             }
-            _ => Ok(()),
+            _ => None,
         }
     }
 
-    /// Whether the caller configures `runner`, and does not just use it: an administrator, or its creator.
-    #[must_use]
-    pub fn administers(&self, runner: &RunnerFacts) -> bool {
-        self.principal.member().is_some_and(|(id, role)| {
-            self.organization == runner.organization && (role == Role::Admin || id == runner.creator)
-        })
+    /// What the caller may do with `runner`: everything for an organization's administrator, the runner's
+    /// creator, and the runner itself; for other members what policies `granted`.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] for another organization's runner, and for any runner but its own if the caller
+    /// is a runner; [`Kind::Forbidden`] for a member without a role.
+    pub fn role_on(&self, runner: &RunnerFacts, granted: Option<RunnerRole>) -> Result<RunnerRole> {
+        match self.principal {
+            _ if self.organization != runner.organization => Err(Error::not_found("runner")),
+            Principal::Runner { id } if id != runner.id => Err(Error::not_found("runner")),
+            _ if self.subject_to_policies(runner).is_none() => Ok(RunnerRole::Admin),
+            _ => granted.ok_or_else(|| forbidden("you may not use this runner")),
+        }
+    }
+
+    /// Whether the caller reaches `runner` whatever policies say: refuses also those whom a policy lets in.
+    ///
+    /// # Errors
+    /// As [`Caller::role_on`] without a granted role.
+    pub fn reach(&self, runner: &RunnerFacts) -> Result<()> {
+        self.role_on(runner, None).map(|_| ())
     }
 
     /// Which runners, and things of runners, the caller's lists may show.
@@ -223,4 +231,54 @@ impl Caller {
 
 fn forbidden(message: &'static str) -> Error {
     Error::new(Kind::Forbidden, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const fn id(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    fn caller(organization: u128, principal: Principal) -> Caller {
+        let organization = OrganizationId(id(organization));
+        Caller { organization, principal, read_only: false, token: TokenId(String::new()), once: None }
+    }
+
+    fn member(number: u128, role: Role) -> Principal {
+        Principal::User { id: UserId(id(number)), role }
+    }
+
+    /// Every kind of caller, whatever policies grant: (nothing, USER, ADMIN).
+    #[test]
+    fn roles_on_a_runner() {
+        use Kind::{Forbidden, NotFound};
+        use RunnerRole::{Admin, User};
+        let runner =
+            RunnerFacts { id: RunnerId(id(7)), organization: OrganizationId(id(1)), creator: UserId(id(2)) };
+        let machine = Principal::ServiceAccount { id: UserId(id(3)), role: Role::Member };
+        let agent = |number| Principal::Runner { id: RunnerId(id(number)) };
+        for (organization, principal, expected) in [
+            (1, member(3, Role::Admin), [Ok(Admin), Ok(Admin), Ok(Admin)]),
+            (1, member(2, Role::Member), [Ok(Admin), Ok(Admin), Ok(Admin)]),
+            (1, member(3, Role::Member), [Err(Forbidden), Ok(User), Ok(Admin)]),
+            (1, machine, [Err(Forbidden), Ok(User), Ok(Admin)]),
+            (1, agent(7), [Ok(Admin), Ok(Admin), Ok(Admin)]),
+            (1, agent(8), [Err(NotFound), Err(NotFound), Err(NotFound)]),
+            (2, member(3, Role::Admin), [Err(NotFound), Err(NotFound), Err(NotFound)]),
+            (2, member(3, Role::Member), [Err(NotFound), Err(NotFound), Err(NotFound)]),
+            (2, agent(7), [Err(NotFound), Err(NotFound), Err(NotFound)]),
+        ] {
+            let caller = caller(organization, principal);
+            let found = [None, Some(User), Some(Admin)]
+                .map(|granted| caller.role_on(&runner, granted).map_err(|error| error.kind()));
+            assert_eq!(found, expected, "{caller:?}");
+            // Whoever policies decide about is asked for, and nobody else.
+            let decided = expected[0] != expected[1];
+            assert_eq!(caller.subject_to_policies(&runner).is_some(), decided, "{caller:?}");
+        }
+    }
 }

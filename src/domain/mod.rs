@@ -20,6 +20,7 @@ pub mod public_url;
 pub mod runner;
 pub mod runner_key;
 pub mod runner_patch;
+pub mod runner_policy;
 pub mod schema;
 pub mod schema_rules;
 pub mod scm;

@@ -78,6 +78,11 @@ impl<T> Page<T> {
         Self { rows, next }
     }
 
+    /// The same page of what `change` makes of its rows.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        Page { rows: self.rows.into_iter().map(change).collect(), next: self.next }
+    }
+
     /// One page of several lists that are in the same order, of pages of `size` that start at the same place.
     /// A row that is in more than one of them is taken from the first.
     pub fn merge(pages: Vec<Self>, size: PageSize, key: impl Fn(&T) -> Uuid) -> Self {

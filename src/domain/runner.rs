@@ -8,6 +8,7 @@ use crate::{
         id::{OrganizationId, RunnerId, UserId},
         liveness::Liveness,
         runner_key::RunnerKey,
+        runner_policy::RunnerRole,
         schema::OfferedScms,
         secret::{Sealed, Secret},
         update_window::UpdateWindow,
@@ -231,6 +232,15 @@ impl Runner {
     #[must_use]
     pub fn facts(&self) -> RunnerFacts {
         RunnerFacts { id: self.id, organization: self.organization, creator: self.creator }
+    }
+
+    /// As somebody with this role on it sees it: its ciphertext is for those who administer it.
+    #[must_use]
+    pub fn seen_with(mut self, role: RunnerRole) -> Self {
+        if role == RunnerRole::User {
+            self.honeycomb_key = None;
+        }
+        self
     }
 
     /// Where it is in its life at `now`.

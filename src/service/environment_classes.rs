@@ -15,6 +15,11 @@ fn missing() -> Error {
     Error::not_found("environment class")
 }
 
+/// A runner that is not the caller's to see has no classes either.
+fn unseen(error: Error) -> Error {
+    if error.kind() == Kind::NotFound { missing() } else { error }
+}
+
 impl Service {
     /// Makes an enabled environment class.
     ///
@@ -59,11 +64,8 @@ impl Service {
     ) -> Result<EnvironmentClass> {
         let found = self.store.environment_class(caller.organization, id).await?;
         let (class, runner) = found.ok_or_else(missing)?;
-        match caller.reach(&runner) {
-            Ok(()) => Ok(class),
-            Err(error) if error.kind() == Kind::NotFound => Err(missing()),
-            Err(error) => Err(error),
-        }
+        self.role_on(caller, &runner).await.map_err(unseen)?;
+        Ok(class)
     }
 
     /// A page of the environment classes the caller may see, oldest first.
@@ -94,15 +96,17 @@ impl Service {
     /// Where to look: in each of the runners named that the caller may see, or in all of those.
     async fn class_scopes(&self, caller: &Caller, runners: &[RunnerId]) -> Result<Vec<ClassScope>> {
         if runners.is_empty() {
-            return Ok(vec![match caller.visible() {
-                Visible::Organization => ClassScope::Organization(caller.organization),
-                Visible::CreatedBy(user) => ClassScope::CreatedBy(user),
-                Visible::Only(runner) => ClassScope::Runner(runner),
-            }]);
+            return Ok(match caller.visible() {
+                Visible::Organization => vec![ClassScope::Organization(caller.organization)],
+                Visible::CreatedBy(member) => {
+                    vec![ClassScope::CreatedBy(member), ClassScope::GrantedTo(member)]
+                }
+                Visible::Only(runner) => vec![ClassScope::Runner(runner)],
+            });
         }
         let mut scopes = Vec::new();
         for runner in runners {
-            match self.reach_runner(caller, *runner).await {
+            match self.use_runner(caller, *runner).await {
                 Ok(_) => scopes.push(ClassScope::Runner(*runner)),
                 Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden) => {}
                 Err(error) => return Err(error),
@@ -121,7 +125,9 @@ impl Service {
         id: EnvironmentClassId,
         patch: Patch,
     ) -> Result<()> {
-        self.environment_class(caller, id).await?;
+        let found = self.store.environment_class(caller.organization, id).await?;
+        let (_, runner) = found.ok_or_else(missing)?;
+        self.administers(caller, &runner).await.map_err(unseen)?;
         let updated = self.store.update_environment_class(self.actor(caller), id, patch.accept()?).await?;
         if updated { Ok(()) } else { Err(missing()) }
     }

@@ -27,11 +27,11 @@ impl Service {
         organization: OrganizationId,
         text: GroupText,
     ) -> Result<Group> {
-        if organization != caller.organization {
-            return Err(Error::not_found("organization"));
-        }
         if let Some(id) = caller.repeats()? {
             return self.group(caller, GroupName::Id(GroupId(id))).await;
+        }
+        if organization != caller.organization {
+            return Err(Error::not_found("organization"));
         }
         self.store.create_group(self.actor(caller), GroupId(self.clock.new_id()), text).await
     }
@@ -94,25 +94,25 @@ impl Service {
         who: (UserId, MemberKind),
     ) -> Result<Membership> {
         if caller.repeats()?.is_some() {
-            return self.membership(caller, group, who).await;
+            let found = self.store.membership(caller.organization, group, who).await?;
+            return found.ok_or_else(|| Error::not_found("group membership"));
         }
         let id = MembershipId(self.clock.new_id());
         self.store.create_membership(self.actor(caller), id, group, who).await
     }
 
-    /// One member's place in a group.
+    /// One member's place in a group; `None` for who is not in it.
     ///
     /// # Errors
-    /// As [`Service::group`], and [`Kind::NotFound`](crate::error::Kind::NotFound) for who is not in it.
+    /// As [`Service::group`].
     pub async fn membership(
         &self,
         caller: &Caller,
         group: GroupId,
         who: (UserId, MemberKind),
-    ) -> Result<Membership> {
+    ) -> Result<Option<Membership>> {
         self.group(caller, GroupName::Id(group)).await?;
-        let found = self.store.membership(caller.organization, group, who).await?;
-        found.ok_or_else(|| Error::not_found("group membership"))
+        self.store.membership(caller.organization, group, who).await
     }
 
     /// Takes a member out of its group.

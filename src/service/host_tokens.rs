@@ -4,9 +4,10 @@ use crate::{
     domain::{
         access::{Caller, Visible},
         host_token::{Draft, HostToken, HostTokenFilter, HostTokenPatch, Subject, SubjectKind, check_scopes},
-        id::{HostTokenId, UserId},
+        id::{HostTokenId, RunnerId, UserId},
         page::Page,
         runner::Runner,
+        runner_policy::RunnerRole,
         secret::{Secret, SecretPatch},
     },
     error::{Error, Kind, Result},
@@ -29,9 +30,10 @@ impl Service {
             return self.host_token(caller, HostTokenId(id)).await;
         }
         let (id, integration, expires_at) = (draft.runner, draft.integration, draft.expires_at);
-        let facts = self.reach_runner(caller, id).await?;
+        let facts = self.use_runner(caller, id).await?;
+        let role = self.role_on(caller, &facts).await?;
         let subject = draft.subject.resolve(caller)?;
-        if !subject.is(caller) && !caller.administers(&facts) {
+        if !subject.is(caller) && role == RunnerRole::User {
             return Err(Error::new(
                 Kind::Forbidden,
                 "you may store only a token of your own for this runner",
@@ -61,7 +63,7 @@ impl Service {
         };
         // A conflict: the key was replaced between the look-up and the commit.
         until_settled(|| async {
-            let runner = self.runner_for(caller, id).await?;
+            let runner = self.runner(caller, id).await?;
             let value = self.seal_host_token(&runner, &token, Field::HostTokenValue, &new.value)?;
             let seal = |refresh| self.seal_host_token(&runner, &token, Field::HostTokenRefresh, refresh);
             let refresh = new.refresh.as_ref().map(seal).transpose()?;
@@ -115,8 +117,28 @@ impl Service {
         let found = self.store.host_token(caller.organization, id).await?;
         let (token, runner) = found.ok_or_else(missing)?;
         let own = token.subject.is(caller) || caller.user().is_err();
-        let may = caller.reach(&runner).is_ok() && (own || caller.administers(&runner));
+        let may = match self.role_on(caller, &runner).await {
+            Ok(role) => own || role == RunnerRole::Admin,
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden) => false,
+            Err(error) => return Err(error),
+        };
         if may { Ok(token) } else { Err(missing()) }
+    }
+
+    /// Narrows a list of a runner's tokens to what the caller may see: everybody's, or its own. `false`: nothing.
+    async fn narrow(&self, caller: &Caller, id: RunnerId, filter: &mut HostTokenFilter) -> Result<bool> {
+        let runner = match self.use_runner(caller, id).await {
+            Ok(runner) => runner,
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if self.role_on(caller, &runner).await? == RunnerRole::Admin {
+            return Ok(true);
+        }
+        let own = caller.user()?.0;
+        let others = filter.subject.is_some_and(|subject| subject != own);
+        filter.subject = Some(own);
+        Ok(!others)
     }
 
     /// A page of the host tokens the caller may see, oldest first; what it may not see adds no rows.
@@ -126,7 +148,7 @@ impl Service {
     pub async fn host_tokens(
         &self,
         caller: &Caller,
-        filter: HostTokenFilter,
+        mut filter: HostTokenFilter,
         ask: &PageAsk,
     ) -> Result<Listing<HostToken>> {
         let fingerprint = [format!("{filter:?}")];
@@ -134,11 +156,7 @@ impl Service {
         let request = self.pages.read(caller, list, ask, now)?;
         let hidden = match (filter.runner, caller.visible()) {
             (Some(runner), Visible::Only(own)) => runner != own,
-            (Some(runner), _) => match self.reach_runner(caller, runner).await {
-                Ok(_) => false,
-                Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden) => true,
-                Err(error) => return Err(error),
-            },
+            (Some(runner), _) => !self.narrow(caller, runner, &mut filter).await?,
             (None, _) => false,
         };
         // Both filters name a subject: two different ones match nothing.
@@ -185,7 +203,7 @@ impl Service {
         let (mut changed, mut value, mut refresh) = (Vec::new(), None, SecretChange::Keep);
         let mut token = HostToken { version: expected_version + 1, updated_at: self.now(), ..current };
         if patch.value.is_some() || matches!(patch.refresh, SecretPatch::Set(_)) {
-            let runner = self.runner_for(caller, token.runner).await?;
+            let runner = self.runner(caller, token.runner).await?;
             if let Some(secret) = &patch.value {
                 changed.push("token");
                 value = Some(self.seal_host_token(&runner, &token, Field::HostTokenValue, secret)?);

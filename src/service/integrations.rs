@@ -9,6 +9,7 @@ use crate::{
         integration_patch::{OAuthPlan, Patch},
         page::{After, Page, PageRequest, PageSize},
         runner::Runner,
+        runner_policy::RunnerRole,
         secret::Secret,
         token::Credential,
     },
@@ -90,11 +91,35 @@ impl Service {
     /// [`Kind::NotFound`], the same for what never existed and what is another organization's;
     /// [`Kind::Forbidden`] for a runner the caller may not use.
     pub async fn integration(&self, caller: &Caller, id: IntegrationId) -> Result<Integration> {
+        let (integration, role) = self.integration_and_role(caller, id).await?;
+        Ok(integration.seen_with(role))
+    }
+
+    /// Whether the caller may change an integration, before anything else is said of its request.
+    ///
+    /// # Errors
+    /// As [`Service::integration`]; [`Kind::Forbidden`] also for one of a runner the caller may only use.
+    pub async fn may_change_integration(&self, caller: &Caller, id: IntegrationId) -> Result<()> {
+        self.administered_integration(caller, id).await.map(|_| ())
+    }
+
+    /// One integration with its ciphertext, for who administers its runner.
+    async fn administered_integration(&self, caller: &Caller, id: IntegrationId) -> Result<Integration> {
+        let (integration, role) = self.integration_and_role(caller, id).await?;
+        role.administers()?;
+        Ok(integration)
+    }
+
+    async fn integration_and_role(
+        &self,
+        caller: &Caller,
+        id: IntegrationId,
+    ) -> Result<(Integration, RunnerRole)> {
         let missing = || Error::not_found("SCM integration");
         let found = self.store.integration(caller.organization, id).await?;
         let (integration, runner) = found.ok_or_else(missing)?;
-        match caller.reach(&runner) {
-            Ok(()) => Ok(integration),
+        match self.role_on(caller, &runner).await {
+            Ok(role) => Ok((integration, role)),
             Err(error) if error.kind() == Kind::NotFound => Err(missing()),
             Err(error) => Err(error),
         }
@@ -142,8 +167,7 @@ impl Service {
         };
         self.touch(found.token.as_ref());
         size?;
-        let visible = found.runner.is_some_and(|runner| caller.reach(&runner).is_ok());
-        let page = if visible { found.page } else { Page { rows: Vec::new(), next: None } };
+        let page = self.shown(&caller, found).await?;
         let filter = [runner.to_string()];
         self.pages.write(&caller, List { name: LIST, filter: &filter }, page, now)
     }
@@ -164,8 +188,13 @@ impl Service {
             (true, Visible::Organization) => {
                 self.store.integrations(IntegrationScope::Organization(caller.organization), request).await?
             }
-            (true, Visible::CreatedBy(user)) => {
-                self.store.integrations(IntegrationScope::CreatedBy(user), request).await?
+            (true, Visible::CreatedBy(member)) => {
+                let (own, granted) = tokio::try_join!(
+                    self.store.integrations(IntegrationScope::CreatedBy(member), request),
+                    self.store.granted_integrations(member, request),
+                )?;
+                let granted = granted.map(|(integration, role)| integration.seen_with(role));
+                Page::merge(vec![own, granted], request.size, |row| row.id.0)
             }
         };
         self.pages.write(caller, list, page, now)
@@ -182,9 +211,22 @@ impl Service {
         let ask =
             |runner| self.store.runner_page(RunnerPageQuery { token: caller.token.clone(), runner, page });
         let found = futures_util::future::try_join_all(runners.iter().copied().map(ask)).await?;
-        let visible = |part: &RunnerPage| part.runner.is_some_and(|runner| caller.reach(&runner).is_ok());
-        let pages = found.into_iter().filter(visible).map(|part| part.page).collect();
+        let shown = found.into_iter().map(|part| self.shown(caller, part));
+        let pages = futures_util::future::try_join_all(shown).await?;
         Ok(Page::merge(pages, page.size, |row| row.id.0))
+    }
+
+    /// What the caller may see of a runner's page. The page is older than the answer about its policies, so a
+    /// role that is gone shows nothing any more.
+    async fn shown(&self, caller: &Caller, found: RunnerPage) -> Result<Page<Integration>> {
+        let nothing = Page { rows: Vec::new(), next: None };
+        let Some(runner) = found.runner else { return Ok(nothing) };
+        match self.role_on(caller, &runner).await {
+            Ok(RunnerRole::Admin) => Ok(found.page),
+            Ok(role) => Ok(found.page.map(|integration| integration.seen_with(role))),
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden) => Ok(nothing),
+            Err(error) => Err(error),
+        }
     }
 
     /// Changes an integration as the patch says, all of it or nothing.
@@ -194,7 +236,7 @@ impl Service {
     /// [`Kind::Precondition`] without a key to seal with; [`Kind::Conflict`] if others keep changing it.
     pub async fn update_integration(&self, caller: &Caller, id: IntegrationId, patch: &Patch) -> Result<()> {
         until_settled(|| async {
-            let current = self.integration(caller, id).await?;
+            let current = self.administered_integration(caller, id).await?;
             match self.decide(caller, &current, patch).await? {
                 Some(update) => self.store.update_integration(self.actor(caller), update).await,
                 None if patch.drops().is_empty() => Ok(()),
@@ -263,7 +305,7 @@ impl Service {
     /// # Errors
     /// As [`Service::integration`].
     pub async fn delete_integration(&self, caller: &Caller, id: IntegrationId) -> Result<()> {
-        self.integration(caller, id).await?;
+        self.may_change_integration(caller, id).await?;
         let deleted = self.store.delete_integration(self.actor(caller), id).await?;
         if deleted { Ok(()) } else { Err(Error::not_found("SCM integration")) }
     }

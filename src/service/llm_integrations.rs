@@ -93,7 +93,7 @@ impl Service {
         let missing = || Error::not_found("LLM integration");
         let found = self.store.llm_integration(caller.organization, id).await?;
         let (integration, runner) = found.ok_or_else(missing)?;
-        match caller.reach(&runner) {
+        match self.administers(caller, &runner).await {
             Ok(()) => Ok(integration),
             Err(error) if error.kind() == Kind::NotFound => Err(missing()),
             Err(error) => Err(error),

@@ -19,6 +19,7 @@ mod page_tokens;
 mod retry;
 mod runner_keys;
 mod runner_logs;
+mod runner_policies;
 mod runners;
 mod schemas;
 mod sealing;
@@ -60,6 +61,7 @@ use crate::{
         id::RunnerId,
         public_url::PublicUrl,
         runner::Runner,
+        runner_policy::RunnerRole,
         token::{NewToken, TokenKind},
     },
     error::{Error, Result},
@@ -104,11 +106,25 @@ impl Service {
         Actor::caller(caller, self.now(), self.clock.new_id())
     }
 
-    /// A runner of the caller's organization that the caller may use.
+    /// What the caller may do with a runner. Policies are asked for only where they decide.
+    async fn role_on(&self, caller: &Caller, runner: &RunnerFacts) -> Result<RunnerRole> {
+        let granted = match caller.subject_to_policies(runner) {
+            Some(member) => self.store.runner_role(member, runner.id).await?,
+            None => None,
+        };
+        caller.role_on(runner, granted)
+    }
+
+    /// Lets through who administers a runner, and the runner itself.
+    async fn administers(&self, caller: &Caller, runner: &RunnerFacts) -> Result<()> {
+        self.role_on(caller, runner).await?.administers()
+    }
+
+    /// A runner of the caller's organization that the caller administers, or is.
     async fn runner_for(&self, caller: &Caller, id: RunnerId) -> Result<Runner> {
         let runner = self.store.runner(caller.organization, id).await?;
         let runner = runner.ok_or_else(|| Error::not_found("runner"))?;
-        caller.reach(&runner.facts())?;
+        self.administers(caller, &runner.facts()).await?;
         Ok(runner)
     }
 
@@ -116,7 +132,15 @@ impl Service {
     async fn reach_runner(&self, caller: &Caller, id: RunnerId) -> Result<RunnerFacts> {
         let facts = self.store.runner_facts(caller.organization, id).await?;
         let facts = facts.ok_or_else(|| Error::not_found("runner"))?;
-        caller.reach(&facts)?;
+        self.administers(caller, &facts).await?;
+        Ok(facts)
+    }
+
+    /// The same, where it is enough that the caller may use the runner.
+    async fn use_runner(&self, caller: &Caller, id: RunnerId) -> Result<RunnerFacts> {
+        let facts = self.store.runner_facts(caller.organization, id).await?;
+        let facts = facts.ok_or_else(|| Error::not_found("runner"))?;
+        self.role_on(caller, &facts).await?;
         Ok(facts)
     }
 

@@ -5,9 +5,10 @@ use super::{Listing, PageAsk, Service, page_tokens::List, retry::until_settled};
 use crate::{
     at_rest::Location,
     domain::{
-        access::Caller,
+        access::{Caller, Visible},
         id::RunnerId,
         liveness::Liveness,
+        page::Page,
         runner::{NewRunner, Runner, RunnerFilter},
         runner_patch::{RunnerPatch, RunnerPlan},
         secret::{Sealed, Secret, SecretPatch},
@@ -91,7 +92,19 @@ impl Service {
     /// [`Kind::NotFound`](crate::error::Kind::NotFound), the same for what never existed and what is another
     /// organization's; [`Kind::Forbidden`](crate::error::Kind::Forbidden) for one the caller may not use.
     pub async fn runner(&self, caller: &Caller, id: RunnerId) -> Result<Runner> {
-        self.runner_for(caller, id).await
+        let runner = self.store.runner(caller.organization, id).await?;
+        let runner = runner.ok_or_else(|| Error::not_found("runner"))?;
+        let role = self.role_on(caller, &runner.facts()).await?;
+        Ok(runner.seen_with(role))
+    }
+
+    /// Whether the caller may change a runner, before anything else is said of its request.
+    ///
+    /// # Errors
+    /// As [`Service::runner`]; [`Kind::Forbidden`](crate::error::Kind::Forbidden) also for one the caller may
+    /// only use.
+    pub async fn may_change_runner(&self, caller: &Caller, id: RunnerId) -> Result<()> {
+        self.reach_runner(caller, id).await.map(|_| ())
     }
 
     /// A page of the runners the caller may see, oldest first.
@@ -107,7 +120,20 @@ impl Service {
         let fingerprint = [format!("{:?}", (&filter.creators, &filter.kinds, &filter.providers))];
         let (list, now) = (List { name: "runners", filter: &fingerprint }, self.now());
         let request = self.pages.read(caller, list, ask, now)?;
-        let page = self.store.runners(caller.organization, caller.visible(), filter, request).await?;
+        let visible = caller.visible();
+        let page = match visible {
+            Visible::CreatedBy(member) => {
+                let (own, granted) = tokio::try_join!(
+                    self.store.runners(caller.organization, visible, filter.clone(), request),
+                    self.store.granted_runners(member, filter, request),
+                )?;
+                let granted = granted.map(|(runner, role)| runner.seen_with(role));
+                Page::merge(vec![own, granted], request.size, |runner| runner.id.0)
+            }
+            Visible::Organization | Visible::Only(_) => {
+                self.store.runners(caller.organization, visible, filter, request).await?
+            }
+        };
         self.pages.write(caller, list, page, now)
     }
 

@@ -11,7 +11,7 @@ impl Service {
     /// # Errors
     /// As [`Service::runner`].
     pub async fn runner_schema(&self, caller: &Caller, id: RunnerId) -> Result<Schema> {
-        self.reach_runner(caller, id).await?;
+        self.use_runner(caller, id).await?;
         Ok(self.store.schema(id).await?.unwrap_or_else(Schema::before_any_report))
     }
 

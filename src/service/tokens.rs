@@ -57,12 +57,11 @@ impl TokenSubject {
         let refuse = |message| Err(Error::invalid("valid_for", "sealink.token_life", message));
         match (self, asked) {
             (_, Some(Duration::ZERO)) => refuse("value must be more than 0 and at most 90 days"),
-            (Self::ServiceAccount(_), life) => Ok(life),
             (Self::User(_), None) => Ok(Some(PERSONAL_LIFE)),
             (Self::User(_), Some(life)) if life > PERSONAL_LIFE_MAX => {
                 refuse("value must be more than 0 and at most 90 days")
             }
-            (Self::User(_), life) => Ok(life),
+            (Self::User(_) | Self::ServiceAccount(_), life) => Ok(life),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::{
     Store,
     changes::{Operation, lock_runner, log_audit, log_change},
     on,
+    runner_policies::granted_runners,
     runners::names,
     tx::{execute, on_tx},
 };
@@ -29,6 +30,8 @@ pub enum ClassScope {
     Organization(OrganizationId),
     /// Those of the runners a user created.
     CreatedBy(UserId),
+    /// Those of the runners on which policies give a member a role.
+    GrantedTo(UserId),
     /// One runner's.
     Runner(RunnerId),
 }
@@ -69,11 +72,11 @@ impl ClassRow {
 }
 
 macro_rules! select_class {
-    ($where:literal) => {
+    ($($where:tt)*) => {
         concat!(
             "SELECT c.id, c.organization_id, c.runner_id, c.creator_id, c.display_name, c.description, \
              c.configuration, c.enabled, c.created_at, c.updated_at FROM environment_class c WHERE ",
-            $where
+            $($where)*
         )
     };
 }
@@ -81,9 +84,9 @@ macro_rules! select_class {
 /// One text for both databases. Names of kinds and providers stand between commas; the third narrows to
 /// disabled (0) or enabled (1) classes.
 macro_rules! class_list {
-    ($owner:literal) => {
+    ($($owner:tt)*) => {
         concat!(
-            select_class!($owner),
+            select_class!($($owner)*),
             " AND c.id > $2 \
               AND ($4 = '' OR $4 LIKE '%,' || (SELECT r.kind FROM runner r WHERE r.id = c.runner_id) || ',%') \
               AND ($5 = '' OR $5 LIKE '%,' || (SELECT r.provider FROM runner r WHERE r.id = c.runner_id) || ',%') \
@@ -94,6 +97,7 @@ macro_rules! class_list {
 pub(super) const OF_ORGANIZATION: &str = class_list!("c.organization_id = $1");
 pub(super) const OF_CREATOR: &str = class_list!("c.creator_id = $1");
 pub(super) const OF_RUNNER: &str = class_list!("c.runner_id = $1");
+pub(super) const GRANTED: &str = class_list!("c.runner_id IN (", granted_runners!(), ")");
 
 impl Store {
     /// Stores a new environment class.
@@ -193,6 +197,7 @@ impl Store {
         let (sql, owner) = match scope {
             ClassScope::Organization(id) => (OF_ORGANIZATION, id.0),
             ClassScope::CreatedBy(id) => (OF_CREATOR, id.0),
+            ClassScope::GrantedTo(id) => (GRANTED, id.0),
             ClassScope::Runner(id) => (OF_RUNNER, id.0),
         };
         let enabled = filter.enabled.map_or(-1, i64::from);

@@ -79,8 +79,8 @@ impl Store {
                     MemberKind::ServiceAccount => Error::not_found("service account"),
                 })?;
                 execute!(tx, SQL, *id, actor.organization, *group, *member, actor.at).map_err(existing)?;
-                let entry = Entry::new("group.add_member", group)
-                    .with("membership", id.to_string())
+                let entry = Entry::new("group.add_member", id)
+                    .with("group", group.to_string())
                     .with("member", member.to_string());
                 log_audit(tx, actor, &entry).await?;
                 Ok(Membership { id: *id, group: *group, member: *member, kind: *kind, name })
@@ -117,8 +117,8 @@ impl Store {
                 if execute!(tx, DELETE, *id)? == 0 {
                     return Ok(false);
                 }
-                let entry = Entry::new("group.remove_member", &group)
-                    .with("membership", id.to_string())
+                let entry = Entry::new("group.remove_member", id)
+                    .with("group", group.to_string())
                     .with("member", member.to_string());
                 log_audit(tx, actor, &entry).await?;
                 Ok(true)

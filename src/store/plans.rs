@@ -5,8 +5,8 @@ use tempfile::TempDir;
 
 use super::{
     Location, Store, audit_chain, audit_log, environment_classes, groups, host_token_pages,
-    integration_pages, llm_pages, memberships, runner_keys, runners, secret_pages, service_accounts,
-    token_lookup, tokens, users,
+    integration_pages, llm_pages, memberships, runner_keys, runner_policies, runners, secret_pages,
+    service_accounts, token_lookup, tokens, users,
 };
 
 /// A query, and the index its outermost loop has to use.
@@ -26,6 +26,9 @@ const LISTS: &[(&str, &str)] = &[
     (audit_chain::HEAD, "PRIMARY KEY (organization_id=?)"),
     (environment_classes::OF_ORGANIZATION, "environment_class_page (organization_id=? AND id>?)"),
     (environment_classes::OF_CREATOR, "environment_class_creator_page (creator_id=? AND id>?)"),
+    (runner_policies::LIST, "runner_policy_page (runner_id=? AND id>?)"),
+    // As many look-ups as policies give the member runners, in the order of their ids.
+    (runners::GRANTED, "(id=?"),
     (groups::LIST, "member_group_page (organization_id=? AND id>?)"),
     (memberships::LIST, "group_membership_page (group_id=? AND id>?)"),
     (service_accounts::LIST, "member_page (organization_id=? AND id>?)"),

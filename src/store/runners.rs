@@ -7,6 +7,7 @@ use super::{
     liveness::LivenessRow,
     on,
     runner_keys::{KeyRow, require_active, retire_unused_keys},
+    runner_policies::{granted_role, granted_runners},
     tokens::{NewTokenRow, insert_token},
     tx::{Tx, changed_meanwhile, execute, on_tx, version},
 };
@@ -18,6 +19,7 @@ use crate::{
         id::{OrganizationId, RunnerId, UserId},
         page::{Page, PageRequest},
         runner::{Configuration, Runner, RunnerFilter, RunnerKind, RunnerProvider},
+        runner_policy::RunnerRole,
         schema::OfferedScms,
         secret::{Kid, Sealed},
         user::MemberKind,
@@ -138,10 +140,22 @@ impl RunnerRow {
     }
 }
 
+#[derive(FromRow)]
+struct GrantedRow {
+    granted: RunnerRole,
+    #[sqlx(flatten)]
+    runner: RunnerRow,
+}
+
 macro_rules! select_runner {
     ($where:literal) => {
+        select_runner!([""] $where)
+    };
+    ([$($column:tt)*] $($where:tt)*) => {
         concat!(
-            "SELECT r.id, r.organization_id, r.creator_id, \
+            "SELECT ",
+            $($column)*,
+            "r.id, r.organization_id, r.creator_id, \
              (SELECT c.kind FROM member c WHERE c.id = r.creator_id) AS creator_kind, r.name, r.kind, r.provider, r.configuration, \
              r.honeycomb_key, r.honeycomb_kid, r.metrics_password IS NOT NULL AS has_metrics_password, r.registered, r.offered_scms, r.revision, r.version, r.created_at, r.updated_at, \
              k.kid AS key_kid, k.runner_id AS key_runner_id, k.state AS key_state, \
@@ -152,7 +166,7 @@ macro_rules! select_runner {
              s.message AS status_message, s.report AS status_report, s.updated_at AS status_updated_at \
              FROM runner r LEFT JOIN runner_key k ON k.runner_id = r.id AND k.state = 'ACTIVE' \
              LEFT JOIN runner_status s ON s.runner_id = r.id ",
-            $where
+            $($where)*
         )
     };
 }
@@ -172,7 +186,31 @@ pub(super) const ALL: &str =
     concat!(select_runner!("WHERE r.organization_id = $1 AND r.id > $2"), runner_filter!());
 pub(super) const CREATED: &str =
     concat!(select_runner!("WHERE r.creator_id = $1 AND r.id > $2"), runner_filter!());
+pub(super) const GRANTED: &str = concat!(
+    select_runner!([granted_role!("r.id"), " AS granted, "] "WHERE r.id IN (", granted_runners!(), ") AND r.id > $2"),
+    runner_filter!()
+);
 pub(super) const ONE: &str = concat!(select_runner!("WHERE r.id = $1 AND r.id > $2"), runner_filter!());
+
+/// The rows of a list of runners.
+macro_rules! runner_rows {
+    ($store:expr, $sql:expr, $of:expr, $filter:expr, $page:expr) => {{
+        let (filter, page): (&RunnerFilter, PageRequest) = ($filter, $page);
+        let (kinds, providers) = (names(&filter.kinds), names(&filter.providers));
+        let narrowed = i64::from(!filter.creators.is_empty());
+        let mut creators = filter.creators.clone();
+        creators.resize(CREATOR_PLACES, UserId(uuid::Uuid::nil()));
+        on!($store, pool => {
+            let mut query = sqlx::query_as($sql)
+                .bind($of).bind(page.after.0).bind(page.size.with_lookahead())
+                .bind(&kinds).bind(&providers).bind(narrowed);
+            for creator in &creators {
+                query = query.bind(creator);
+            }
+            query.fetch_all(pool).await
+        })
+    }};
+}
 
 impl Store {
     /// Stores a new runner and its exchange token.
@@ -227,22 +265,22 @@ impl Store {
             Visible::CreatedBy(user) => (CREATED, user.0),
             Visible::Only(runner) => (ONE, runner.0),
         };
-        let kinds = names(&filter.kinds);
-        let providers = names(&filter.providers);
-        let narrowed = i64::from(!filter.creators.is_empty());
-        let mut creators = filter.creators;
-        creators.resize(CREATOR_PLACES, UserId(uuid::Uuid::nil()));
-        let rows: Vec<RunnerRow> = on!(self, pool => {
-            let mut query = sqlx::query_as(sql)
-                .bind(of).bind(page.after.0).bind(page.size.with_lookahead())
-                .bind(&kinds).bind(&providers).bind(narrowed);
-            for creator in &creators {
-                query = query.bind(creator);
-            }
-            query.fetch_all(pool).await
-        })?;
+        let rows: Vec<RunnerRow> = runner_rows!(self, sql, of, &filter, page)?;
         let runners = rows.into_iter().map(RunnerRow::runner).collect::<Result<_>>()?;
         Ok(Page::cut(runners, page.size, |runner: &Runner| runner.id.0))
+    }
+
+    /// A page of the runners on which policies give a member a role, oldest first.
+    pub async fn granted_runners(
+        &self,
+        member: UserId,
+        filter: RunnerFilter,
+        page: PageRequest,
+    ) -> Result<Page<(Runner, RunnerRole)>> {
+        let rows: Vec<GrantedRow> = runner_rows!(self, GRANTED, member.0, &filter, page)?;
+        let rows = rows.into_iter().map(|row| Ok((row.runner.runner()?, row.granted)));
+        let rows = rows.collect::<Result<_>>()?;
+        Ok(Page::cut(rows, page.size, |(runner, _): &(Runner, _)| runner.id.0))
     }
 
     /// What the access rules need to know of a runner of the organization.

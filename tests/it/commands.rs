@@ -335,3 +335,25 @@ fn groups_and_service_accounts_are_made_filled_and_taken_away() {
     assert!(site.ok(&format!("service-account disable {account}")).contains("disabled"));
     site.run("runner list --token-file ci").failed(77, &["ci"]);
 }
+
+#[test]
+fn policies_give_groups_roles_on_runners() {
+    let site = Site::start();
+    let runner = site.ok("runner create build-1 --exchange-token-file once");
+    let group = site.json("group create platform")["id"].as_str().unwrap().to_owned();
+    let user = site.json("user create alice --email alice@example.com");
+    let user = user["id"].as_str().unwrap();
+    site.ok(&format!("token create --user {user} --output alice"));
+    site.ok(&format!("group member add {group} --user {user}"));
+    site.run(&format!("runner show {runner} --token-file alice"))
+        .failed(77, &["you may not use this runner"]);
+    site.ok(&format!("runner policy create {runner} {group} --role user"));
+    assert!(site.ok(&format!("runner policy list {runner}")).contains("user"));
+    assert!(site.ok("runner list --token-file alice").contains("build-1"));
+    site.run(&format!("runner delete {runner} --token-file alice")).failed(77, &["ask its creator"]);
+    site.ok(&format!("runner policy update {runner} {group} --role admin"));
+    site.ok(&format!("runner policy list {runner} --token-file alice"));
+    site.ok(&format!("runner policy delete {runner} {group}"));
+    assert_eq!(site.json(&format!("runner policy list {runner}")), serde_json::json!([]));
+    site.run(&format!("runner policy delete {runner} {group}")).failed(1, &["sealink runner policy list"]);
+}

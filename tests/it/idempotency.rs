@@ -226,8 +226,9 @@ async fn a32_of_fifty_equal_keys_one_makes_something(server: &TestServer) {
 
 fn id_of(answer: &Answer) -> String {
     let value = answer.ok();
-    let held = ["runner", "user", "serviceAccount", "group", "member", "token"].map(|name| &value[name]);
-    let ids = held.iter().flat_map(|held| [&held["id"], &held["runnerId"]]);
+    let held =
+        ["runner", "user", "serviceAccount", "group", "member", "token", "policy"].map(|name| &value[name]);
+    let ids = held.iter().flat_map(|held| [&held["id"], &held["runnerId"], &held["groupId"]]);
     [&value["id"]].into_iter().chain(ids).find_map(|id| id.as_str()).expect("an id").to_owned()
 }
 
@@ -317,6 +318,9 @@ async fn every_create_answers_its_repeat(server: &TestServer) {
             "CreateServiceAccount" => json!({ "name": "builder", "role": "ORGANIZATION_ROLE_MEMBER" }),
             "CreateGroup" => json!({ "organizationId": me["organizationId"], "name": "people" }),
             "CreateMembership" => json!({ "groupId": group, "subject": subject }),
+            "CreateRunnerPolicy" => {
+                json!({ "runnerId": agent.runner, "groupId": group, "role": "RUNNER_ROLE_USER" })
+            }
             "CreateEnvironmentClass" => {
                 json!({ "runnerId": agent.runner, "displayName": "Large", "description": "eight cores" })
             }

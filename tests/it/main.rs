@@ -50,6 +50,7 @@ mod rotation_model;
 mod rules;
 mod runner_live;
 mod runner_logs;
+mod runner_policies;
 mod runners;
 mod seal;
 mod seal_architecture;

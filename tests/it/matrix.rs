@@ -35,6 +35,8 @@ struct Scene {
     group: String,
     membership: String,
     service_account: String,
+    /// A group without a role on the runner; `group` has one.
+    free_group: String,
 }
 
 /// Everybody, in the order of `matrix.toml`.
@@ -96,6 +98,8 @@ impl<'a> Cast<'a> {
         let user = admin.create_user(&unique("user"), "ORGANIZATION_ROLE_MEMBER").await;
         let me = admin.call("IdentityService/GetAuthenticatedIdentity", &json!({})).await.ok();
         let group = admin.create_group(&unique("group")).await;
+        let policy = json!({ "runnerId": agent.runner, "groupId": group, "role": "RUNNER_ROLE_USER" });
+        admin.call("RunnerService/CreateRunnerPolicy", &policy).await.ok();
         let account = admin.create_service_account(&unique("machine"), "ORGANIZATION_ROLE_MEMBER").await;
         Scene {
             class: creator.create_class(&agent.runner).await,
@@ -110,6 +114,7 @@ impl<'a> Cast<'a> {
             organization: me["organizationId"].as_str().expect("an id").to_owned(),
             membership: admin.join(&group, "PRINCIPAL_USER", &user.id).await,
             group,
+            free_group: admin.create_group(&unique("free")).await,
             service_account: account.id,
             user: user.id,
             creator,
@@ -196,6 +201,13 @@ fn request(method: &str, scene: &Scene) -> Value {
         "GetMembership" => {
             json!({ "groupId": scene.group, "subject": { "id": scene.user, "principal": "PRINCIPAL_USER" } })
         }
+        "CreateRunnerPolicy" => {
+            json!({ "runnerId": runner, "groupId": scene.free_group, "role": "RUNNER_ROLE_USER" })
+        }
+        "UpdateRunnerPolicy" | "DeleteRunnerPolicy" => {
+            json!({ "runnerId": runner, "groupId": scene.group, "role": "RUNNER_ROLE_ADMIN" })
+        }
+        "ListRunnerPolicies" => json!({ "runnerId": runner }),
         "DeleteMembership" => json!({ "membershipId": scene.membership }),
         _ => json!({}),
     }
@@ -352,6 +364,10 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("TokenService/RevokeToken", "tokenId"),
         ("UserService/DisableUser", "userId"),
         ("ServiceAccountService/DisableServiceAccount", "serviceAccountId"),
+        ("RunnerService/ListRunnerPolicies", "runnerId"),
+        ("RunnerService/CreateRunnerPolicy", "runnerId"),
+        ("RunnerService/UpdateRunnerPolicy", "runnerId"),
+        ("RunnerService/DeleteRunnerPolicy", "runnerId"),
         ("GroupService/CreateGroup", "organizationId"),
         ("GroupService/GetGroup", "id"),
         ("GroupService/UpdateGroup", "groupId"),

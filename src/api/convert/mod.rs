@@ -11,6 +11,7 @@ mod llm_integration;
 mod principal;
 mod runner;
 mod runner_patch;
+mod runner_policy;
 mod schema;
 mod secret;
 mod status;
@@ -29,6 +30,7 @@ pub(super) use self::{
     llm_integration::llm_integration,
     principal::{api_token, member, service_account, subject, user, user_role},
     runner::{runner, runner_filter, runner_spec},
+    runner_policy::runner_policy,
     schema::schema,
     secret::{sealed_secret, secret_to_reseal},
     status::phase,

@@ -87,7 +87,7 @@ impl GroupService for Api {
         let (caller, request) = parts(request, Audience::Users)?;
         let id = GroupId::parse("group_id", &request.group_id)?;
         let member = self.service.membership(&caller, id, who(request.subject)?).await?;
-        Ok(Response::new(GetMembershipResponse { member: Some(convert::membership(member)) }))
+        Ok(Response::new(GetMembershipResponse { member: member.map(convert::membership) }))
     }
 
     async fn list_memberships(

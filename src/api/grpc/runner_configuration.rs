@@ -75,8 +75,8 @@ impl RunnerConfigurationService for Api {
     ) -> Reply<UpdateScmIntegrationResponse> {
         let (caller, request) = parts(request, Audience::Users)?;
         let id = IntegrationId::parse("id", &request.id)?;
-        // Who may not see the integration learns nothing about its request.
-        self.service.integration(&caller, id).await?;
+        // Who may not change the integration learns nothing about its request.
+        self.service.may_change_integration(&caller, id).await?;
         self.service.update_integration(&caller, id, &Patch::try_from(request)?).await?;
         Ok(Response::new(UpdateScmIntegrationResponse {}))
     }

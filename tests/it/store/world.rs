@@ -39,6 +39,7 @@ pub(crate) const TABLES: &[&str] = &[
     "host_token",
     "llm_integration",
     "sealed_secret",
+    "runner_policy",
     "configuration_change",
     "audit_entry",
 ];
