@@ -164,7 +164,7 @@ fn request(method: &str, scene: &Scene) -> Value {
         "CompleteKeyRegistration" => scene.registration.clone(),
         "ApproveKey" => json!({ "kid": scene.pending }),
         "RevokeKey" => json!({ "kid": scene.pending, "reason": "lost" }),
-        "ListSecrets" | "ListSecretsToReseal" => json!({ "runnerId": runner }),
+        "ListSecrets" | "ListSecretsToReseal" | "ListRunnerPolicies" => json!({ "runnerId": runner }),
         "ResealSecret" => scene.resealed.clone(),
         "RevokeToken" => json!({ "tokenId": scene.token }),
         "CreateUser" => json!({ "name": unique("new"), "email": "new@example.com" }),
@@ -188,7 +188,6 @@ fn request(method: &str, scene: &Scene) -> Value {
         "UpdateRunnerPolicy" | "DeleteRunnerPolicy" => {
             json!({ "runnerId": runner, "groupId": scene.group, "role": "RUNNER_ROLE_ADMIN" })
         }
-        "ListRunnerPolicies" => json!({ "runnerId": runner }),
         "DeleteMembership" => json!({ "membershipId": scene.membership }),
         _ => json!({}),
     }
