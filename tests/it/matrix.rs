@@ -183,7 +183,7 @@ fn request(method: &str, scene: &Scene) -> Value {
         "CheckAuthenticationForHost" | "ListSCMOrganizations" => json!({
             "runnerId": runner, "host": "github.com", "scmHost": "github.com",
         }),
-        "ListSecrets" | "ListSecretsToReseal" => json!({ "runnerId": runner }),
+        "ListSecrets" | "ListSecretsToReseal" | "ListRunnerPolicies" => json!({ "runnerId": runner }),
         "ResealSecret" => scene.resealed.clone(),
         "RevokeToken" => json!({ "tokenId": scene.token }),
         "CreateUser" => json!({ "name": unique("new"), "email": "new@example.com" }),
@@ -207,7 +207,6 @@ fn request(method: &str, scene: &Scene) -> Value {
         "UpdateRunnerPolicy" | "DeleteRunnerPolicy" => {
             json!({ "runnerId": runner, "groupId": scene.group, "role": "RUNNER_ROLE_ADMIN" })
         }
-        "ListRunnerPolicies" => json!({ "runnerId": runner }),
         "DeleteMembership" => json!({ "membershipId": scene.membership }),
         _ => json!({}),
     }
@@ -321,6 +320,10 @@ async fn over_grpc(server: &TestServer, actor: &Actor, path: &str, body: &Value)
         return "OK".to_owned();
     }
     let code = format!("{:?}", answer.grpc().0);
+    // A stream that was still open when its time was up; one that is refused ends at once.
+    if is_stream(path) && code == "DeadlineExceeded" {
+        return "OK".to_owned();
+    }
     let words = code.char_indices().map(|(at, letter)| match letter {
         'A'..='Z' if at > 0 => format!("_{letter}"),
         letter => letter.to_ascii_uppercase().to_string(),

@@ -222,7 +222,7 @@ async fn a_user_of_a_runner_sees_it_without_its_secrets_and_changes_nothing(serv
     refused.refused(403, "permission_denied", "");
     let deleted = scene.ada.delete_runner(&scene.agent.runner).await;
     deleted.refused(403, "permission_denied", "only those who administer this runner");
-    assert_eq!(scene.agent.opened(&scene.integration).await, "client_secret");
+    assert_eq!(scene.agent.opened(&scene.integration).await, "canary-client-secret-4711");
 }
 
 async fn an_administrator_by_policy_may_what_the_creator_may(server: &TestServer) {
