@@ -8,6 +8,8 @@ pub mod health;
 mod later;
 pub mod layers;
 mod logs;
+mod oauth;
+mod pages;
 pub mod reflection;
 mod request;
 pub mod rules;
@@ -57,7 +59,7 @@ pub struct Options {
 /// Everything that is served on the port.
 ///
 /// ```text
-/// layers -> /livez, /readyz, /runners/{id}/logs
+/// layers -> /livez, /readyz, /runners/{id}/logs, /oauth/..
 ///        -> Bridge: framing, limits -> Authenticate -> tonic: decode -> Api
 /// ```
 ///
@@ -77,10 +79,10 @@ pub fn app(service: Arc<Service>, health: &Health, options: &Options) -> Result<
         .layer(Authenticate::new(service))
         .layer(MapRequestLayer::new(|request: Request<Body>| request.map(tonic::body::Body::new)))
         .service(services.prepare());
-    let router = Router::new().merge(health.http()).merge(logs::routes(api)).fallback_service(Bridge::new(
-        calls,
-        methods,
-        options.rpc,
-    ));
+    let router = Router::new()
+        .merge(health.http())
+        .merge(logs::routes(api.clone()))
+        .merge(oauth::routes(api))
+        .fallback_service(Bridge::new(calls, methods, options.rpc));
     Ok(layers(router, cors(&options.origins)?))
 }

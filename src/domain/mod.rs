@@ -9,6 +9,7 @@ pub mod integration_patch;
 pub mod issuer;
 pub mod live_call;
 pub mod liveness;
+pub mod oauth_ticket;
 pub mod page;
 pub mod public_url;
 pub mod runner;

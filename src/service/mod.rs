@@ -9,6 +9,7 @@ mod integrations;
 mod jobs;
 mod live;
 mod liveness;
+mod oauth;
 mod page_tokens;
 mod retry;
 mod runner_keys;
@@ -31,6 +32,7 @@ pub use self::{
     jobs::Jobs,
     live::{Asked, LiveHost, Request, Requests},
     liveness::{Pulse, StatusUpdate, View},
+    oauth::{CALLBACK, Connected, OauthFlow, OauthNames},
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,

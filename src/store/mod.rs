@@ -9,6 +9,7 @@ mod changes;
 mod combine;
 mod configuration;
 mod failure;
+mod host_credentials;
 mod host_token_pages;
 mod host_tokens;
 mod integration_pages;
@@ -18,6 +19,7 @@ mod live_calls;
 mod liveness;
 mod migrate;
 mod notes;
+mod oauth_tickets;
 #[cfg(test)]
 mod plans;
 mod postgres;

@@ -34,6 +34,7 @@ mod liveness;
 mod logs;
 mod matrix;
 mod memory;
+mod oauth;
 mod open;
 mod pagination;
 mod process;

@@ -13,12 +13,12 @@ mod validate;
 mod watch;
 
 pub(super) use self::{
-    call::{answer_of, call_error, kind_of_answer, kind_of_question, question_bytes, request},
+    call::{answer_of, call_error, credential, kind_of_answer, kind_of_question, question_bytes, request},
     host_token::{host_token, host_token_filter},
     integration::{configured, integration},
     key::{key_state, runner_key},
     live::{authentication, choose_runner, context, default_page_size, found, search},
-    principal::{api_token, subject, user, user_role},
+    principal::{api_token, subject, user, user_role, user_subject},
     runner::{runner, runner_filter, runner_spec},
     secret::{sealed_secret, secret_to_reseal},
     status::phase,
@@ -38,7 +38,7 @@ fn timestamp(at: Instant) -> Timestamp {
 }
 
 /// A moment from the wire, cut to microseconds; the years 0001 to 9999, as everywhere in protobuf.
-fn instant(field: &str, at: Timestamp) -> Result<Instant> {
+pub(super) fn instant(field: &str, at: Timestamp) -> Result<Instant> {
     let invalid =
         || Error::invalid(field, "sealink.timestamp", "value must be a moment in the years 0001 to 9999");
     if !(-62_135_596_800..=253_402_300_799).contains(&at.seconds) || !(0..1_000_000_000).contains(&at.nanos) {

@@ -3,6 +3,7 @@ use super::timestamp;
 use crate::{
     domain::{
         access::Principal,
+        id::UserId,
         token::{ApiToken, TokenKind},
         user::{Role, User},
     },
@@ -20,6 +21,11 @@ pub(crate) fn subject(principal: Principal) -> Subject {
         Principal::Runner { id } => (id.to_string(), gitpod::Principal::Runner),
     };
     Subject { id, principal: principal.into() }
+}
+
+/// A user as a subject.
+pub(crate) fn user_subject(user: UserId) -> Subject {
+    Subject { id: user.to_string(), principal: gitpod::Principal::User.into() }
 }
 
 /// A user's role from the wire; unspecified means member.

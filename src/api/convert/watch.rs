@@ -5,10 +5,13 @@ use uuid::Uuid;
 use super::{configured, runner_spec};
 use crate::{
     domain::{integration::Integration, runner::Runner},
-    pb::sealink::v1::{
-        ConfigurationObject, ConfigurationSnapshot, ConfiguredSpec, DeletedObject, KeepAlive,
-        WatchConfigurationResponse, configuration_object, deleted_object,
-        watch_configuration_response::Event as Message,
+    pb::{
+        gitpod::v1::Subject,
+        sealink::v1::{
+            ConfigurationObject, ConfigurationSnapshot, ConfiguredSpec, DeletedObject, KeepAlive,
+            WatchConfigurationResponse, configuration_object, deleted_object,
+            watch_configuration_response::Event as Message,
+        },
     },
     service::{Event, Gone, Object, Seen, Step},
 };
@@ -50,6 +53,10 @@ fn object(object: &Object, runner: &Runner) -> configuration_object::Object {
 fn gone(gone: &Gone) -> deleted_object::Object {
     match gone {
         Gone::Integration(id) => deleted_object::Object::ScmIntegrationId(id.to_string()),
+        Gone::HostToken(host, subject) => deleted_object::Object::HostToken(deleted_object::HostToken {
+            host: host.clone(),
+            subject: Some(Subject { id: subject.to_string(), ..Subject::default() }),
+        }),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::{
 
 const RUNNER: &str = "runner";
 const INTEGRATION: &str = "scm_integration";
+const HOST_TOKEN: &str = "host_token";
 
 /// One change, as every watcher of the runner sees it.
 #[derive(Debug)]
@@ -49,10 +50,12 @@ pub enum Object {
 }
 
 /// An object that a runner sees no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gone {
     /// An SCM integration.
     Integration(IntegrationId),
+    /// Somebody's credential: at which host, and whose.
+    HostToken(String, Uuid),
 }
 
 /// The events of changes that follow each other. Objects are read after the changes, so an object is at least as
@@ -78,6 +81,9 @@ pub(super) async fn resolve(
                 Seen::Put(Object::Integration(Box::new(one.clone())))
             })
         }
+        HOST_TOKEN if change.is_deletion() => change.credential().map_or(Seen::Nothing, |(host, subject)| {
+            Seen::Deleted(Gone::HostToken(host.to_owned(), subject))
+        }),
         _ => Seen::Nothing,
     };
     let event =
