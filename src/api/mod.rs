@@ -9,6 +9,8 @@ mod idempotency;
 mod later;
 pub mod layers;
 mod logs;
+mod oauth;
+mod pages;
 pub mod reflection;
 mod request;
 pub mod rules;
@@ -59,7 +61,7 @@ pub struct Options {
 /// Everything that is served on the port.
 ///
 /// ```text
-/// layers -> /livez, /readyz, /runners/{id}/logs
+/// layers -> /livez, /readyz, /runners/{id}/logs, /oauth/..
 ///        -> Bridge: framing, limits -> Authenticate -> tonic: decode -> Api
 /// ```
 ///
@@ -79,10 +81,10 @@ pub fn app(service: Arc<Service>, health: &Health, options: &Options) -> Result<
         .layer(Authenticate::new(service))
         .layer(MapRequestLayer::new(|request: Request<Body>| request.map(tonic::body::Body::new)))
         .service(services.prepare());
-    let router = Router::new().merge(health.http()).merge(logs::routes(api)).fallback_service(Bridge::new(
-        calls,
-        methods,
-        options.rpc,
-    ));
+    let router = Router::new()
+        .merge(health.http())
+        .merge(logs::routes(api.clone()))
+        .merge(oauth::routes(api))
+        .fallback_service(Bridge::new(calls, methods, options.rpc));
     Ok(layers(router, cors(&options.origins)?))
 }

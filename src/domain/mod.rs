@@ -15,6 +15,7 @@ pub mod live_call;
 pub mod liveness;
 pub mod llm_header;
 pub mod llm_integration;
+pub mod oauth_ticket;
 pub mod page;
 pub mod public_url;
 pub mod runner;

@@ -34,7 +34,7 @@ impl Jobs {
 }
 
 impl Service {
-    /// Starts every job. Each may run on any number of servers at once.
+    /// Starts every job.
     #[must_use]
     pub fn start_jobs(self: &Arc<Self>) -> Jobs {
         let mut jobs = JoinSet::new();

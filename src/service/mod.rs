@@ -15,6 +15,7 @@ mod jobs;
 mod live;
 mod liveness;
 mod llm_integrations;
+mod oauth;
 mod page_tokens;
 mod retry;
 mod runner_keys;
@@ -41,6 +42,7 @@ pub use self::{
     jobs::Jobs,
     live::{Asked, LiveHost, Request, Requests},
     liveness::{Pulse, StatusUpdate, View},
+    oauth::{CALLBACK, Connected, OauthFlow, OauthNames},
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
@@ -48,7 +50,7 @@ pub use self::{
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest, TokenSubject},
     validation::TrialCall,
-    watch::{Event, Gone, Object, Seen, Step, Watch},
+    watch::{Event, Gone, Object, Seen, Snapshot, Step, Watch},
 };
 use self::{idempotency::InFlight, live::Desk, page_tokens::PageTokens, sealing::KeyCache, watch::Hub};
 use crate::{

@@ -14,6 +14,7 @@ mod environment_classes;
 mod failure;
 mod granted;
 mod groups;
+mod host_credentials;
 mod host_token_pages;
 mod host_tokens;
 mod idempotency;
@@ -28,6 +29,7 @@ mod llm_pages;
 mod memberships;
 mod migrate;
 mod notes;
+mod oauth_tickets;
 #[cfg(test)]
 mod plans;
 mod postgres;

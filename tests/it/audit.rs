@@ -232,7 +232,7 @@ on_both_stores! {
 #[ignore = "needs TEST_POSTGRES_URL"]
 async fn two_servers_make_one_chain() {
     let server = TestServer::start_on_postgres().await;
-    let replica = server.start_replica().await;
+    let replica = server.replica().await;
     let create = async |actor: Actor| {
         for _ in 0..40 {
             actor.create_runner().await;

@@ -362,7 +362,7 @@ on_both_stores! {
 #[ignore = "needs TEST_POSTGRES_URL"]
 async fn a32_two_servers_make_one_thing() {
     let server = TestServer::start_on_postgres().await;
-    let replica = server.start_replica().await;
+    let replica = server.replica().await;
     let admin = server.admin();
     let (id, _) = admin.create_runner().await;
     for round in 0..10 {

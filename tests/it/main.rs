@@ -40,6 +40,7 @@ mod llm_integrations;
 mod logs;
 mod matrix;
 mod memory;
+mod oauth;
 mod open;
 mod pagination;
 mod process;

@@ -25,6 +25,11 @@ pub(crate) fn subject(principal: Principal) -> Subject {
     Subject { id, principal: principal.into() }
 }
 
+/// A user as a subject.
+pub(crate) fn user_subject(user: UserId) -> Subject {
+    Subject { id: user.to_string(), principal: gitpod::Principal::User.into() }
+}
+
 /// A user or a service account.
 pub(crate) fn member_subject(id: UserId, kind: MemberKind) -> Subject {
     let principal = match kind {

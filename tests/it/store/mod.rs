@@ -59,6 +59,8 @@ conformance! {
         a_lost_lease_appends_nothing
         of_ten_appends_at_once_one_counts
         a_change_that_fails_waits_for_nothing;
+    change_log:
+        old_changes_are_forgotten_and_the_newest_kept;
     idempotency:
         expired_keys_are_swept_under_a_lease
         a_repeat_that_makes_something_fails;

@@ -60,7 +60,7 @@ impl TestServer {
     }
 
     /// Another server on the same PostgreSQL database, with the same root key. Dropping it stops it.
-    pub(crate) async fn start_replica(&self) -> Replica {
+    pub(crate) async fn replica(&self) -> Replica {
         let directory = tempfile::tempdir().expect("a directory");
         let data = directory.path().join("data");
         fs::DirBuilder::new().mode(0o700).create(&data).expect("a data directory");
