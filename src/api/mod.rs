@@ -5,6 +5,7 @@ mod convert;
 pub mod cors;
 mod grpc;
 pub mod health;
+mod idempotency;
 mod later;
 pub mod layers;
 mod logs;
@@ -32,10 +33,11 @@ use crate::{
 };
 
 /// What `Check` and `Watch` of the health service know.
-pub const SERVICES: [&str; 7] = [
+pub const SERVICES: [&str; 8] = [
     "gitpod.v1.IdentityService",
     "gitpod.v1.RunnerConfigurationService",
     "gitpod.v1.RunnerService",
+    "sealink.v1.AuditService",
     "sealink.v1.RunnerAgentService",
     "sealink.v1.RunnerKeyService",
     "sealink.v1.TokenService",

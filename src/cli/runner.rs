@@ -8,7 +8,7 @@ use super::{
     context::Context,
     humane, input,
     output::{self, Output},
-    runner_key,
+    runner_key, runner_schema,
     words::{self, word},
 };
 use crate::{
@@ -44,6 +44,12 @@ Examples:
     /// Delete a runner at once, with its keys, integrations and tokens
     #[command(after_help = "Example:\n  sealink runner delete 0198a7c0-0000-7000-8000-000000000001")]
     Delete {
+        /// The runner
+        id: String,
+    },
+    /// Show what a runner can be configured with: SCMs, and settings of it and its environment classes
+    #[command(after_help = "Example:\n  sealink runner schema 0198a7c0-0000-7000-8000-000000000001")]
+    Schema {
         /// The runner
         id: String,
     },
@@ -96,6 +102,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
                 .await?;
             context.out.done(&id, &format!("runner {id} deleted"))
         }
+        Command::Schema { id } => runner_schema::show(context, id).await,
         Command::Key(command) => runner_key::run(context, command).await,
     }
 }

@@ -1,9 +1,12 @@
 //! Who is calling, and what that caller may do.
+use uuid::Uuid;
+
 use crate::{
     domain::{
         id::{OrganizationId, RunnerId, UserId},
+        idempotency::Once,
         token::TokenId,
-        user::Role,
+        user::{MemberKind, Role},
     },
     error::{Error, Kind, Result},
 };
@@ -18,11 +21,38 @@ pub enum Principal {
         /// What it may do in its organization.
         role: Role,
     },
+    /// A machine without a login. May do what a user of its role may.
+    ServiceAccount {
+        /// The service account.
+        id: UserId,
+        /// What it may do in its organization.
+        role: Role,
+    },
     /// A runner's agents.
     Runner {
         /// The runner; the token sees nothing but it.
         id: RunnerId,
     },
+}
+
+impl Principal {
+    /// Its id, whatever it is.
+    #[must_use]
+    pub const fn id(self) -> Uuid {
+        match self {
+            Self::User { id, .. } | Self::ServiceAccount { id, .. } => id.0,
+            Self::Runner { id } => id.0,
+        }
+    }
+
+    /// A member of the organization and its role; `None` for a runner.
+    #[must_use]
+    pub const fn member(self) -> Option<(UserId, Role)> {
+        match self {
+            Self::User { id, role } | Self::ServiceAccount { id, role } => Some((id, role)),
+            Self::Runner { .. } => None,
+        }
+    }
 }
 
 /// The authenticated caller of one request. The token decides all of it; no request can choose.
@@ -36,6 +66,8 @@ pub struct Caller {
     pub read_only: bool,
     /// The token used.
     pub token: TokenId,
+    /// How a request that names itself is to be handled.
+    pub once: Option<Once>,
 }
 
 /// Which kinds of principal may call a method at all, before anything is looked up.
@@ -43,9 +75,9 @@ pub struct Caller {
 pub enum Audience {
     /// Every principal.
     Everyone,
-    /// People.
+    /// People and service accounts.
     Users,
-    /// People who administer the organization.
+    /// Those of them who administer the organization.
     Administrators,
     /// The runner's own agents.
     Runners,
@@ -82,30 +114,55 @@ impl Caller {
         if self.read_only && !no_side_effects {
             return Err(Error::new(Kind::Forbidden, "this token is read-only"));
         }
-        match (audience, self.principal) {
+        match (audience, self.principal.member()) {
             (Audience::Everyone, _)
-            | (Audience::Users, Principal::User { .. })
-            | (Audience::Administrators, Principal::User { role: Role::Admin, .. })
-            | (Audience::Runners, Principal::Runner { .. }) => Ok(()),
+            | (Audience::Users, Some(_))
+            | (Audience::Administrators, Some((_, Role::Admin)))
+            | (Audience::Runners, None) => Ok(()),
             (Audience::Users, _) => Err(forbidden("a runner's token may not do this")),
             (Audience::Administrators, _) => Err(forbidden("only organization administrators may do this")),
             (Audience::Runners, _) => Err(forbidden("only the runner's own token may do this")),
         }
     }
 
+    /// The id of what this request has made already, if it is a repeat. Whoever makes something asks this first,
+    /// and answers with that; making it again fails.
+    ///
+    /// # Errors
+    /// As [`Once::repeats`].
+    pub fn repeats(&self) -> Result<Option<Uuid>> {
+        self.once.as_ref().map_or(Ok(None), Once::repeats)
+    }
+
+    /// The same caller, for what a repeated request does anew.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { once: None, ..self.clone() }
+    }
+
     /// Whether the caller administers its organization.
     #[must_use]
     pub fn is_administrator(&self) -> bool {
-        matches!(self.principal, Principal::User { role: Role::Admin, .. })
+        matches!(self.principal.member(), Some((_, Role::Admin)))
     }
 
-    /// The calling user.
+    /// The calling user or service account.
     ///
     /// # Errors
     /// [`Kind::Forbidden`] for a runner.
     pub fn user(&self) -> Result<UserId> {
+        let member = self.principal.member();
+        member.map(|(id, _)| id).ok_or_else(|| forbidden("a runner's token may not do this"))
+    }
+
+    /// Whether the caller is a person or a service account.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] for a runner.
+    pub fn member_kind(&self) -> Result<MemberKind> {
         match self.principal {
-            Principal::User { id, .. } => Ok(id),
+            Principal::User { .. } => Ok(MemberKind::User),
+            Principal::ServiceAccount { .. } => Ok(MemberKind::ServiceAccount),
             Principal::Runner { .. } => Err(forbidden("a runner's token may not do this")),
         }
     }
@@ -117,7 +174,9 @@ impl Caller {
     pub fn runner(&self) -> Result<RunnerId> {
         match self.principal {
             Principal::Runner { id } => Ok(id),
-            Principal::User { .. } => Err(forbidden("only the runner's own token may do this")),
+            Principal::User { .. } | Principal::ServiceAccount { .. } => {
+                Err(forbidden("only the runner's own token may do this"))
+            }
         }
     }
 
@@ -131,7 +190,10 @@ impl Caller {
         match self.principal {
             _ if !same_organization => Err(Error::not_found("runner")),
             Principal::Runner { id } if id != runner.id => Err(Error::not_found("runner")),
-            Principal::User { id, role: Role::Member } if id != runner.creator => {
+            Principal::User { id, role: Role::Member }
+            | Principal::ServiceAccount { id, role: Role::Member }
+                if id != runner.creator =>
+            {
                 Err(forbidden("you may not use this runner"))
             }
             _ => Ok(()),
@@ -141,21 +203,20 @@ impl Caller {
     /// Whether the caller configures `runner`, and does not just use it: an administrator, or its creator.
     #[must_use]
     pub fn administers(&self, runner: &RunnerFacts) -> bool {
-        match self.principal {
-            Principal::User { id, role } => {
-                self.organization == runner.organization && (role == Role::Admin || id == runner.creator)
-            }
-            Principal::Runner { .. } => false,
-        }
+        self.principal.member().is_some_and(|(id, role)| {
+            self.organization == runner.organization && (role == Role::Admin || id == runner.creator)
+        })
     }
 
     /// Which runners, and things of runners, the caller's lists may show.
     #[must_use]
     pub fn visible(&self) -> Visible {
         match self.principal {
-            Principal::User { role: Role::Admin, .. } => Visible::Organization,
-            Principal::User { id, role: Role::Member } => Visible::CreatedBy(id),
             Principal::Runner { id } => Visible::Only(id),
+            Principal::User { id, role } | Principal::ServiceAccount { id, role } => match role {
+                Role::Admin => Visible::Organization,
+                Role::Member => Visible::CreatedBy(id),
+            },
         }
     }
 }

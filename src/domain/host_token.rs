@@ -62,6 +62,9 @@ impl Subject {
     pub fn is(&self, caller: &Caller) -> bool {
         match caller.principal {
             Principal::User { id, .. } => self.kind == SubjectKind::User && self.id == id.0,
+            Principal::ServiceAccount { id, .. } => {
+                self.kind == SubjectKind::ServiceAccount && self.id == id.0
+            }
             Principal::Runner { .. } => false,
         }
     }
@@ -248,6 +251,7 @@ mod tests {
             principal: Principal::User { id: UserId(Uuid::from_u128(id)), role: Role::Member },
             read_only: false,
             token: TokenId(String::new()),
+            once: None,
         }
     }
 

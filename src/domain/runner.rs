@@ -8,8 +8,10 @@ use crate::{
         id::{OrganizationId, RunnerId, UserId},
         liveness::Liveness,
         runner_key::RunnerKey,
+        schema::OfferedScms,
         secret::{Sealed, Secret},
         update_window::UpdateWindow,
+        user::MemberKind,
     },
     error::{Error, Result},
 };
@@ -192,6 +194,8 @@ pub struct Runner {
     pub organization: OrganizationId,
     /// Who created it.
     pub creator: UserId,
+    /// Whether that is a person.
+    pub creator_kind: MemberKind,
     /// Its name: 3 to 127 characters.
     pub name: String,
     /// Whether it is local.
@@ -210,6 +214,8 @@ pub struct Runner {
     pub registered: bool,
     /// What is known of its agents.
     pub liveness: Liveness,
+    /// The SCMs of the schema it reported; `None` before it reported one.
+    pub offered: Option<OfferedScms>,
     /// Grows by one with every change of anything the runner sees.
     pub revision: u64,
     /// Grows by one with every change of the runner itself.

@@ -25,6 +25,9 @@ impl Service {
     /// integration; [`Kind::Precondition`] without a key to seal with, or if that integration does not fit;
     /// [`Kind::AlreadyExists`] if the subject has one for that host.
     pub async fn create_host_token(&self, caller: &Caller, draft: Draft) -> Result<HostToken> {
+        if let Some(id) = caller.repeats()? {
+            return self.host_token(caller, HostTokenId(id)).await;
+        }
         let (id, integration, expires_at) = (draft.runner, draft.integration, draft.expires_at);
         let facts = self.reach_runner(caller, id).await?;
         let subject = draft.subject.resolve(caller)?;

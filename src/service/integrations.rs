@@ -14,7 +14,7 @@ use crate::{
     },
     error::{Error, Kind, Result},
     seal::{Field, Place},
-    store::{IntegrationScope, IntegrationUpdate, RunnerPageQuery},
+    store::{IntegrationScope, IntegrationUpdate, RunnerPage, RunnerPageQuery},
 };
 
 const LIST: &str = "scm_integrations";
@@ -27,6 +27,9 @@ impl Service {
     /// [`Kind::Precondition`] without a key to seal with, [`Kind::AlreadyExists`] for a second one of the
     /// same SCM and host.
     pub async fn create_integration(&self, caller: &Caller, draft: Draft) -> Result<IntegrationId> {
+        if let Some(id) = caller.repeats()? {
+            return Ok(IntegrationId(id));
+        }
         let id = draft.runner;
         self.reach_runner(caller, id).await?;
         let new = draft.accept(&self.allowed_hosts)?;
@@ -46,6 +49,10 @@ impl Service {
         // A conflict: the key was replaced between the look-up and the commit.
         until_settled(|| async {
             let runner = self.runner_for(caller, id).await?;
+            if runner.offered.as_ref().is_some_and(|offered| !offered.contains(new.scm)) {
+                let message = "value must be one of those in the runner's schema";
+                return Err(Error::invalid("scm_id", "sealink.scm_id", message));
+            }
             let mut integration = integration.clone();
             if let Some(NewOAuth { client_id, issuer, secret }) = &new.oauth {
                 let app = OAuth { client_id: client_id.clone(), issuer: issuer.clone(), secret: None };
@@ -175,20 +182,9 @@ impl Service {
         let ask =
             |runner| self.store.runner_page(RunnerPageQuery { token: caller.token.clone(), runner, page });
         let found = futures_util::future::try_join_all(runners.iter().copied().map(ask)).await?;
-        let mut rows = Vec::new();
-        let mut more = false;
-        for part in found {
-            if part.runner.is_some_and(|runner| caller.reach(&runner).is_ok()) {
-                more |= part.page.next.is_some();
-                rows.extend(part.page.rows);
-            }
-        }
-        rows.sort_unstable_by_key(|row| row.id);
-        let mut merged = Page::cut(rows, page.size, |row| row.id.0);
-        if more && merged.next.is_none() {
-            merged.next = merged.rows.last().map(|row| After(row.id.0));
-        }
-        Ok(merged)
+        let visible = |part: &RunnerPage| part.runner.is_some_and(|runner| caller.reach(&runner).is_ok());
+        let pages = found.into_iter().filter(visible).map(|part| part.page).collect();
+        Ok(Page::merge(pages, page.size, |row| row.id.0))
     }
 
     /// Changes an integration as the patch says, all of it or nothing.

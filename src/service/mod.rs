@@ -2,21 +2,29 @@
 //!
 //! Names no wire type and no SQL. A caller is authenticated and its kind admitted before a method is called;
 //! what a method still decides is whether the thing named is the caller's to see and to change.
+mod audit_chain;
+mod audit_log;
 mod authentication;
 mod configuration;
+mod environment_classes;
+mod groups;
 mod host_tokens;
+mod idempotency;
 mod integrations;
 mod jobs;
 mod live;
 mod liveness;
+mod llm_integrations;
 mod oauth;
 mod page_tokens;
 mod retry;
 mod runner_keys;
 mod runner_logs;
 mod runners;
+mod schemas;
 mod sealing;
 mod secrets;
+mod service_accounts;
 mod start;
 mod tokens;
 mod users;
@@ -29,6 +37,7 @@ use uuid::Uuid;
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
+    idempotency::{Ask, Attempt},
     jobs::Jobs,
     live::{Asked, LiveHost, Request, Requests},
     liveness::{Pulse, StatusUpdate, View},
@@ -38,11 +47,11 @@ pub use self::{
     runners::CreatedRunner,
     secrets::Resealing,
     start::{Admin, Start, TokenDelivery},
-    tokens::{IssuedToken, TokenRequest},
+    tokens::{IssuedToken, TokenRequest, TokenSubject},
     validation::TrialCall,
-    watch::{Event, Gone, Object, Seen, Step, Watch},
+    watch::{Event, Gone, Object, Seen, Snapshot, Step, Watch},
 };
-use self::{live::Desk, page_tokens::PageTokens, sealing::KeyCache, watch::Hub};
+use self::{idempotency::InFlight, live::Desk, page_tokens::PageTokens, sealing::KeyCache, watch::Hub};
 use crate::{
     at_rest::Keyring,
     clock::{Clock, Instant},
@@ -67,11 +76,14 @@ pub struct Service {
     keyring: Keyring,
     pages: PageTokens,
     keys: KeyCache,
+    in_flight: InFlight,
     allowed_hosts: AllowedHosts,
     epoch: Uuid,
     hub: Hub,
     desk: Desk,
     public_url: PublicUrl,
+    /// Which server holds a lease: this one, until it ends.
+    process: Uuid,
 }
 
 /// How long a stream is silent at most.

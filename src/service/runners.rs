@@ -26,12 +26,17 @@ pub struct CreatedRunner {
 }
 
 impl Service {
-    /// Creates a runner and its first exchange token.
+    /// Creates a runner and its first exchange token. A repeat answers the same runner with a fresh token.
     ///
     /// # Errors
     /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for a runner.
     pub async fn create_runner(&self, caller: &Caller, new: NewRunner) -> Result<CreatedRunner> {
         let creator = caller.user()?;
+        if let Some(id) = caller.repeats()? {
+            let (runner, caller) = (self.runner(caller, RunnerId(id)).await?, caller.anew());
+            let exchange_token = self.create_runner_token(&caller, runner.id).await?;
+            return Ok(CreatedRunner { runner, exchange_token });
+        }
         let id = RunnerId(self.clock.new_id());
         let (exchange_token, token) = self.exchange_token_for(id)?;
         let password = new.metrics_password;
@@ -55,6 +60,7 @@ impl Service {
             id,
             organization: caller.organization,
             creator,
+            creator_kind: caller.member_kind()?,
             name: new.name,
             kind: new.kind,
             provider: new.provider,
@@ -64,6 +70,7 @@ impl Service {
             active_key: None,
             registered: false,
             liveness: Liveness::default(),
+            offered: None,
             revision: 1,
             version: 1,
             created_at: now,

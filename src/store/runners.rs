@@ -18,7 +18,9 @@ use crate::{
         id::{OrganizationId, RunnerId, UserId},
         page::{Page, PageRequest},
         runner::{Configuration, Runner, RunnerFilter, RunnerKind, RunnerProvider},
+        schema::OfferedScms,
         secret::{Kid, Sealed},
+        user::MemberKind,
     },
     error::{Error, Kind, Result},
 };
@@ -88,6 +90,7 @@ struct RunnerRow {
     id: RunnerId,
     organization_id: OrganizationId,
     creator_id: UserId,
+    creator_kind: MemberKind,
     name: String,
     kind: RunnerKind,
     provider: RunnerProvider,
@@ -96,6 +99,7 @@ struct RunnerRow {
     honeycomb_kid: Option<Kid>,
     has_metrics_password: bool,
     registered: bool,
+    offered_scms: Option<OfferedScms>,
     revision: i64,
     version: i64,
     created_at: Instant,
@@ -116,6 +120,7 @@ impl RunnerRow {
             id: self.id,
             organization: self.organization_id,
             creator: self.creator_id,
+            creator_kind: self.creator_kind,
             name: self.name,
             kind: self.kind,
             provider: self.provider,
@@ -124,6 +129,7 @@ impl RunnerRow {
             active_key: self.key.key(),
             registered: self.registered,
             liveness: self.status.liveness()?,
+            offered: self.offered_scms,
             revision: self.revision.unsigned_abs(),
             version: self.version.unsigned_abs(),
             created_at: self.created_at,
@@ -135,8 +141,9 @@ impl RunnerRow {
 macro_rules! select_runner {
     ($where:literal) => {
         concat!(
-            "SELECT r.id, r.organization_id, r.creator_id, r.name, r.kind, r.provider, r.configuration, \
-             r.honeycomb_key, r.honeycomb_kid, r.metrics_password IS NOT NULL AS has_metrics_password, r.registered, r.revision, r.version, r.created_at, r.updated_at, \
+            "SELECT r.id, r.organization_id, r.creator_id, \
+             (SELECT c.kind FROM member c WHERE c.id = r.creator_id) AS creator_kind, r.name, r.kind, r.provider, r.configuration, \
+             r.honeycomb_key, r.honeycomb_kid, r.metrics_password IS NOT NULL AS has_metrics_password, r.registered, r.offered_scms, r.revision, r.version, r.created_at, r.updated_at, \
              k.kid AS key_kid, k.runner_id AS key_runner_id, k.state AS key_state, \
              k.algorithm AS key_algorithm, k.bits AS key_bits, k.public_key AS key_public_key, \
              k.created_at AS key_created_at, k.activated_at AS key_activated_at, \
@@ -318,14 +325,14 @@ async fn require_sealed_anew(tx: &mut Tx, runner: RunnerId, key: Option<&Sealed>
 }
 
 /// Stored names between commas; empty if nothing is narrowed. A name nothing has stands for `None`.
-fn names<T: StoredName>(values: &[Option<T>]) -> String {
+pub(super) fn names<T: StoredName>(values: &[Option<T>]) -> String {
     let names: Vec<_> =
         values.iter().map(|value| value.as_ref().map_or("-", StoredName::stored_name)).collect();
     if names.is_empty() { String::new() } else { format!(",{},", names.join(",")) }
 }
 
 /// Enums that queries compare as text.
-trait StoredName {
+pub(super) trait StoredName {
     fn stored_name(&self) -> &'static str;
 }
 

@@ -21,7 +21,7 @@ use crate::{
     at_rest::Location,
     clock::Instant,
     domain::{
-        access::{Caller, Principal},
+        access::Caller,
         host_token::HostToken,
         id::{CallId, RunnerId},
         live_call::{CallKind, NewCall, PATIENCE},
@@ -59,7 +59,7 @@ impl Service {
         runner: RunnerId,
         host: Option<&str>,
     ) -> Result<Vec<(HostToken, Sealed)>> {
-        let Principal::User { id, .. } = caller.principal else { return Ok(Vec::new()) };
+        let Some((id, _)) = caller.principal.member() else { return Ok(Vec::new()) };
         let now = self.now();
         let mut found = self.store.credentials(caller.organization, runner, id.0).await?;
         found.retain(|(token, _)| token.expires_at.is_none_or(|end| end > now));

@@ -5,8 +5,9 @@ use sealink::{
     clock::{Clock, Instant},
     domain::{
         audit::Actor,
+        environment_class::{EnvironmentClass, Setting},
         host::Host,
-        id::{IntegrationId, OrganizationId, RegistrationId, RunnerId, UserId},
+        id::{EnvironmentClassId, IntegrationId, OrganizationId, RegistrationId, RunnerId, UserId},
         integration::{Integration, OAuth},
         page::{After, PageRequest, PageSize},
         runner::{Configuration, RunnerKind, RunnerProvider},
@@ -23,7 +24,7 @@ use uuid::Uuid;
 use super::database::Raw;
 
 /// The tables whose rows belong together.
-pub(crate) const TABLES: [&str; 11] = [
+pub(crate) const TABLES: &[&str] = &[
     "member",
     "runner",
     "token",
@@ -31,7 +32,12 @@ pub(crate) const TABLES: [&str; 11] = [
     "revoked_key",
     "key_registration",
     "scm_integration",
+    "environment_class",
+    "runner_schema",
+    "member_group",
+    "group_membership",
     "host_token",
+    "llm_integration",
     "sealed_secret",
     "configuration_change",
     "audit_entry",
@@ -71,6 +77,21 @@ pub(crate) fn integration(runner: RunnerId, host: &str, kid: Option<&Kid>) -> In
         pat: true,
         virtual_directory: None,
         version: 1,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// An environment class that was not stored yet.
+pub(crate) fn environment_class(runner: RunnerId) -> EnvironmentClass {
+    let now = now();
+    EnvironmentClass {
+        id: EnvironmentClassId(new_id()),
+        runner,
+        display_name: "Large".into(),
+        description: "eight cores".into(),
+        configuration: vec![Setting { key: "type".into(), value: "m6".into() }],
+        enabled: true,
         created_at: now,
         updated_at: now,
     }
@@ -190,6 +211,13 @@ impl World {
         let new = integration(runner, host, kid);
         self.store.create_integration(self.actor(), self.admin, new.clone()).await.unwrap();
         new
+    }
+
+    pub(crate) async fn class(&self, runner: RunnerId) -> EnvironmentClassId {
+        let new = environment_class(runner);
+        let id = new.id;
+        self.store.create_environment_class(self.actor(), self.admin, new).await.unwrap();
+        id
     }
 
     /// The integration as stored.

@@ -59,15 +59,15 @@ impl TestServer {
         Self::new(directory, settings, served, database, watch)
     }
 
-    /// Another server on the same PostgreSQL database, with the same root key. Dropping it stops it.
-    pub(crate) async fn start_replica(&self) -> Replica {
+    /// Another server on this one's PostgreSQL database. Stop it before this one.
+    pub(crate) async fn replica(&self) -> Replica {
         let directory = tempfile::tempdir().expect("a directory");
-        let data = directory.path().join("data");
-        fs::DirBuilder::new().mode(0o700).create(&data).expect("a data directory");
-        fs::copy(self.directory.path().join("data/root.key"), data.join("root.key")).expect("the root key");
-        let Served { address, stop, .. } = serve(&directory, &self.settings).await;
+        let (from, to) = (self.directory.path().join("data"), directory.path().join("data"));
+        fs::DirBuilder::new().mode(0o700).create(&to).expect("a directory");
+        fs::copy(from.join("root.key"), to.join("root.key")).expect("the root key");
+        let Served { address, stop, done } = serve(&directory, &self.settings).await;
         let admin = Actor::new(self.http.clone(), address, Some(self.admin.clone()), &self.watch);
-        Replica { admin, _directory: directory, _stop: stop }
+        Replica { admin, stop, done, _directory: directory }
     }
 
     /// Stops the server and starts it again on the same data, on another port.
@@ -159,16 +159,25 @@ impl Drop for TestServer {
     }
 }
 
-/// A second server on a test server's database.
-pub(crate) struct Replica {
-    /// The administrator, through it.
-    pub(crate) admin: Actor,
-    _directory: TempDir,
-    _stop: oneshot::Sender<()>,
-}
-
 fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {
     settings.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// A second server on a database.
+pub(crate) struct Replica {
+    /// The administrator, who calls this server.
+    pub(crate) admin: Actor,
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<()>,
+    _directory: TempDir,
+}
+
+impl Replica {
+    /// Stops it and waits for its end.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        self.done.await.expect("no panic");
+    }
 }
 
 struct Served {
