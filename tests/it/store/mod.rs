@@ -64,8 +64,6 @@ conformance! {
     idempotency:
         expired_keys_are_swept_under_a_lease
         a_repeat_that_makes_something_fails;
-    change_log:
-        old_changes_are_forgotten_and_the_newest_kept;
     integrations:
         an_integration_is_created_read_updated_and_deleted
         absent_integrations
