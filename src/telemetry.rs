@@ -29,7 +29,18 @@ const QUIET: [(&str, Level); 6] = [
 /// # Errors
 /// [`Kind::Invalid`] for a filter that cannot be read.
 pub fn start(log: &Log) -> Result<()> {
-    subscriber(log, std::io::stderr)?.try_init().map_err(|error| Error::internal(error.to_string()))
+    start_to(log, std::io::stderr)
+}
+
+/// The same, to another place than stderr.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_to<W>(log: &Log, writer: W) -> Result<()>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    subscriber(log, writer)?.try_init().map_err(|error| Error::internal(error.to_string()))
 }
 
 /// What [`start`] starts, with another writer than stderr.

@@ -17,10 +17,11 @@ use crate::{
 
 const STATE: &str = "state.json";
 const LOCK: &str = "lock";
+const RUN_LOCK: &str = "run-lock";
 const MAX_STATE_BYTES: u64 = 64 << 10;
 
 /// `--agent-dir`, mode 0700.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AgentDir {
     path: PathBuf,
 }
@@ -132,6 +133,23 @@ impl AgentDir {
     /// Where a file of the directory is.
     pub(super) fn at(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Makes sure that one process at a time runs as this agent.
+    ///
+    /// # Errors
+    /// [`Kind::Precondition`] while another one does.
+    pub fn run_alone(&self) -> Result<Lock> {
+        let path = self.path.join(RUN_LOCK);
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|source| unusable(&path, source))?;
+        file.try_lock().map(|()| Lock { _file: file }).map_err(|_| {
+            let message = format!(
+                "another agent runs in {}; give each its own --agent-dir, and all the same --key-dir",
+                self.path.display()
+            );
+            Error::new(Kind::Precondition, message)
+        })
     }
 
     /// Waits until no other agent changes this directory.

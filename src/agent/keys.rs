@@ -21,7 +21,7 @@ const EXTENSION: &str = "pem";
 const MAX_PEM_BYTES: u64 = 16 << 10;
 
 /// `--key-dir`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct KeyDir {
     path: PathBuf,
 }

@@ -70,14 +70,35 @@ pub async fn sign_in(dir: &AgentDir, server: Option<Server>, exchange: Option<To
     redeem(dir, server, &exchange).await
 }
 
+/// Goes on with the token of an earlier registration without asking whether the server still takes it: for an
+/// agent that must work while the server is away.
+///
+/// # Errors
+/// [`Kind::Precondition`] if the directory belongs to another server, or if nothing was registered in it.
+pub fn resume_unasked(dir: &AgentDir, server: Option<Server>) -> Result<Session> {
+    let never = || {
+        Error::new(Kind::Precondition, "this agent was never registered; run `sealink agent register < FILE`")
+    };
+    let state = dir.state()?.ok_or_else(never)?;
+    let server = server.unwrap_or_else(|| state.server.clone());
+    require_same(&server, &state)?;
+    let client = Client::new(server, Some(&state.token))?;
+    Ok(Session { client, runner_id: state.runner_id.ok_or_else(never)? })
+}
+
+fn require_same(server: &Server, state: &State) -> Result<()> {
+    if server.is_same(&state.server) {
+        return Ok(());
+    }
+    Err(Error::new(
+        Kind::Precondition,
+        format!("this agent directory is registered with {}; use another --agent-dir", state.server),
+    ))
+}
+
 /// Goes on with the token of an earlier registration.
 async fn resume(dir: &AgentDir, server: Server, state: State) -> Result<Session> {
-    if !server.is_same(&state.server) {
-        return Err(Error::new(
-            Kind::Precondition,
-            format!("this agent directory is registered with {}; use another --agent-dir", state.server),
-        ));
-    }
+    require_same(&server, &state)?;
     let client = Client::new(server.clone(), Some(&state.token))?;
     let runner_id = identify(&client).await?;
     if state.runner_id.is_some_and(|known| known != runner_id) {

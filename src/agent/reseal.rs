@@ -3,8 +3,8 @@ use std::collections::BTreeMap;
 
 use super::{
     dir::AgentDir,
-    fetch::{Opener, Outcome},
     keys::KeyDir,
+    opener::Opener,
     register::{Session, refused},
 };
 use crate::{
@@ -95,7 +95,7 @@ enum Step {
 
 async fn one(
     session: &Session,
-    opener: &mut Opener<'_>,
+    opener: &mut Opener,
     active: &PublicKey,
     secret: &SecretToReseal,
 ) -> Result<Step> {
@@ -103,17 +103,15 @@ async fn one(
     let field = SecretField::from_wire_name(&secret.field).ok_or_else(unknown)?;
     let [a, b, c] = &secret.destination[..] else { return Err(unknown()) };
     let place = Place { runner: session.runner_id, sub: parse_uuid("sub", &secret.sub)?, field, a, b, c };
-    let opened = match opener.open(&secret.sealed, &secret.old_kid, &place)? {
-        Outcome::Ok(opened) => opened,
-        other => return Ok(Step::Stuck(other.reason().to_owned())),
-    };
+    let outcome = opener.open(&secret.sealed, &secret.old_kid, &place)?;
+    let Some(opened) = outcome.secret() else { return Ok(Step::Stuck(outcome.reason().to_owned())) };
     let request = ResealSecretRequest {
         sub: secret.sub.clone(),
         field: secret.field.clone(),
         name: secret.name.clone(),
         expected_version: secret.version,
         expected_old_kid: secret.old_kid.clone(),
-        new_sealed: seal(active, &place, &opened)?.bytes,
+        new_sealed: seal(active, &place, opened)?.bytes,
         new_kid: active.kid().0.clone(),
     };
     match session.client.call(&request).await {

@@ -8,12 +8,17 @@ use std::{
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+mod doctor;
+mod run;
+
 use super::{context::Context, input, output};
 use crate::{
     agent::{
+        delivery::object,
         dir::AgentDir,
-        fetch::{self, Configuration, Opened, Outcome},
+        fetch::{self, Configuration, Opened},
         keys::KeyDir,
+        opener::Outcome,
         register::{self, Registered},
     },
     client::Token,
@@ -75,6 +80,19 @@ Examples:
         #[arg(long)]
         reveal: bool,
     },
+    /// Run: watch the configuration, deliver its secrets, answer calls at the forges
+    Run(run::Args),
+    /// Say what state the agent is in, and what helps
+    #[command(after_help = "\
+Examples:
+  sealink agent doctor
+  sealink agent doctor --json | jq -r '.findings[] | select(.state == \"bad\").cure'
+
+Exit codes: 0 nothing is bad, 1 something is.")]
+    Doctor {
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 /// The lengths an RSA key may have.
@@ -112,7 +130,11 @@ pub(super) struct Register {
 }
 
 impl Place {
-    fn keys(&self) -> KeyDir {
+    pub(super) fn agent_dir(&self) -> &Path {
+        &self.agent_dir
+    }
+
+    pub(super) fn keys(&self) -> KeyDir {
         KeyDir::new(&self.key_dir.clone().unwrap_or_else(|| self.agent_dir.join("keys")))
     }
 }
@@ -126,6 +148,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             super::agent_rotate::run(context, &dir, &place.keys(), bits as u32).await
         }
         Command::Fetch { place, reveal } => fetch(context, &place, reveal).await,
+        Command::Run(args) => run::run(context, args).await,
+        Command::Doctor { place } => doctor::run(context, &place).await,
     }
 }
 
@@ -209,8 +233,8 @@ async fn fetch(context: &Context, place: &Place, reveal: bool) -> Result<()> {
     } else {
         table(&configuration, reveal)?;
     }
-    let outcomes = configuration.integrations.iter().filter_map(|opened| opened.secret.as_ref());
-    let all: Vec<_> = outcomes.chain(&configuration.honeycomb_api_key).collect();
+    let outcomes = configuration.integrations.iter().filter_map(|opened| opened.secret.as_deref());
+    let all: Vec<_> = outcomes.chain(configuration.honeycomb_api_key.as_deref()).collect();
     let bad = all.iter().filter(|outcome| !matches!(outcome, Outcome::Ok(_))).count();
     if bad == 0 {
         return Ok(());
@@ -231,13 +255,13 @@ fn table(configuration: &Configuration, reveal: bool) -> Result<()> {
             integration.host.clone(),
             client_id.to_owned(),
             if integration.pat { "on" } else { "off" }.to_owned(),
-            opened.secret.as_ref().map_or("-", Outcome::name).to_owned(),
-            secret(opened.secret.as_ref(), reveal),
+            opened.secret.as_deref().map_or("-", Outcome::name).to_owned(),
+            secret(opened.secret.as_deref(), reveal),
         ]
     };
     let header = ["ID", "SCM", "HOST", "CLIENT ID", "PAT", "STATE", if reveal { "SECRET" } else { "REASON" }];
     output::table(&configuration.integrations, header, row, "the runner has no integrations")?;
-    if let Some(outcome) = &configuration.honeycomb_api_key {
+    if let Some(outcome) = configuration.honeycomb_api_key.as_deref() {
         let text = format!("{} {}", outcome.name(), secret(Some(outcome), reveal));
         output::fields(&[("honeycomb api key", text)])?;
     }
@@ -255,50 +279,21 @@ fn secret(outcome: Option<&Outcome>, reveal: bool) -> String {
 }
 
 fn to_json(configuration: &Configuration, reveal: bool) -> Value {
-    let integrations: Vec<_> =
-        configuration.integrations.iter().map(|opened| integration(opened, reveal)).collect();
+    let integrations: Vec<_> = configuration
+        .integrations
+        .iter()
+        .map(|one| object::integration(&one.integration, one.secret.as_deref(), reveal))
+        .collect();
     let mut value = json!({
         "runnerId": configuration.runner_id.to_string(),
         "epoch": configuration.epoch,
         "revision": configuration.revision,
         "integrations": integrations,
     });
-    if let Some(outcome) = &configuration.honeycomb_api_key {
+    if let Some(outcome) = configuration.honeycomb_api_key.as_deref() {
         let mut found = json!({"state": outcome.name()});
-        add_outcome(&mut found, outcome, "value", reveal);
+        object::add_outcome(&mut found, outcome, "value", reveal);
         value["honeycombApiKey"] = found;
     }
     value
-}
-
-fn integration(opened: &Opened, reveal: bool) -> Value {
-    let from = &opened.integration;
-    let mut value = json!({
-        "id": from.id,
-        "scmId": from.scm_id,
-        "host": from.host,
-        "pat": from.pat,
-        "version": from.version,
-    });
-    let optional = [
-        ("clientId", &from.client_id),
-        ("issuerUrl", &from.issuer_url),
-        ("virtualDirectory", &from.virtual_directory),
-    ];
-    for (name, text) in optional.into_iter().filter(|(_, text)| !text.is_empty()) {
-        value[name] = json!(text);
-    }
-    if let Some(outcome) = &opened.secret {
-        value["secretState"] = json!(outcome.name());
-        add_outcome(&mut value, outcome, "clientSecret", reveal);
-    }
-    value
-}
-
-fn add_outcome(value: &mut Value, outcome: &Outcome, name: &str, reveal: bool) {
-    match outcome {
-        Outcome::Ok(secret) if reveal => value[name] = json!(secret.expose()),
-        Outcome::Ok(_) => {}
-        other => value["reason"] = json!(other.reason()),
-    }
 }

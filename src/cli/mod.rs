@@ -43,7 +43,7 @@ Examples:
   sealink agent register < once     on the runner: make and register its key
   sealink integration create --runner ID --scm github --host github.com \\
       --client-id Iv1.0123456789abcdef --client-secret-file secret.txt
-  sealink agent fetch               on the runner: open the configuration
+  sealink agent run                 on the runner: follow the configuration, answer calls
 
 The server: --server, else SEALINK_URL, else http://127.0.0.1:7400.
 The token:  --token-file, else SEALINK_TOKEN, else on the server's own machine

@@ -1,6 +1,7 @@
 //! Which request goes where: the one place that names paths.
 use prost::Message;
 
+use super::StreamCall;
 use crate::pb::{gitpod::v1 as gitpod, sealink::v1 as sealink};
 
 /// A request that knows its method.
@@ -12,18 +13,26 @@ pub trait Call: Message {
 }
 
 macro_rules! calls {
-    ($($path:literal: $package:ident $request:ident -> $answer:ident;)*) => {
-        $(impl Call for $package::$request {
+    ($trait:ident, $all:ident: $($path:literal: $package:ident $request:ident -> $answer:ident;)*) => {
+        $(impl $trait for $package::$request {
             const PATH: &'static str = $path;
             type Answer = $package::$answer;
         })*
 
         #[cfg(test)]
-        const CALLS: &[(&str, &str, &str)] = &[$(($path, stringify!($request), stringify!($answer)),)*];
+        const $all: &[(&str, &str, &str)] = &[$(($path, stringify!($request), stringify!($answer)),)*];
     };
 }
 
 calls! {
+    StreamCall, STREAMS:
+    "/sealink.v1.RunnerAgentService/WatchConfiguration":
+        sealink WatchConfigurationRequest -> WatchConfigurationResponse;
+    "/sealink.v1.RunnerAgentService/WatchRequests": sealink WatchRequestsRequest -> WatchRequestsResponse;
+}
+
+calls! {
+    Call, CALLS:
     "/gitpod.v1.IdentityService/ExchangeToken": gitpod ExchangeTokenRequest -> ExchangeTokenResponse;
     "/gitpod.v1.IdentityService/GetAuthenticatedIdentity":
         gitpod GetAuthenticatedIdentityRequest -> GetAuthenticatedIdentityResponse;
@@ -100,6 +109,9 @@ calls! {
         gitpod DeleteLlmIntegrationRequest -> DeleteLlmIntegrationResponse;
     "/sealink.v1.RunnerAgentService/GetConfiguration":
         sealink GetConfigurationRequest -> GetConfigurationResponse;
+    "/sealink.v1.RunnerAgentService/Heartbeat": sealink HeartbeatRequest -> HeartbeatResponse;
+    "/sealink.v1.RunnerAgentService/UpdateStatus": sealink UpdateStatusRequest -> UpdateStatusResponse;
+    "/sealink.v1.RunnerAgentService/SendResponse": sealink SendResponseRequest -> SendResponseResponse;
     "/sealink.v1.RunnerKeyService/BeginKeyRegistration":
         sealink BeginKeyRegistrationRequest -> BeginKeyRegistrationResponse;
     "/sealink.v1.RunnerKeyService/CompleteKeyRegistration":
@@ -140,7 +152,7 @@ mod tests {
                 }
             }
         }
-        for (path, request, answer) in CALLS {
+        for (path, request, answer) in CALLS.iter().chain(STREAMS) {
             let (input, output) = methods.get(*path).unwrap_or_else(|| panic!("{path} is not defined"));
             let package = &path[1..path.rfind('.').unwrap()];
             for (full, ours) in [(input, request), (output, answer)] {

@@ -17,6 +17,7 @@ mod address;
 mod call;
 mod error;
 mod page;
+mod stream;
 mod token;
 
 pub use tonic::Code;
@@ -26,6 +27,7 @@ pub use self::{
     call::Call,
     error::{ClientError, Refusal},
     page::Paged,
+    stream::{Messages, StreamCall},
     token::Token,
 };
 

@@ -162,7 +162,14 @@ fn check_domain(domain: &str) -> Result<()> {
 }
 
 fn check_address(address: IpAddr) -> Result<()> {
-    let forbidden = match address {
+    if is_local_address(address) { Err(local_host()) } else { Ok(()) }
+}
+
+/// Whether an address is this machine's, a neighbour's without a router, many machines', or a metadata
+/// service's: none where a forge is. Looks through addresses that carry an IPv4 address inside.
+#[must_use]
+pub fn is_local_address(address: IpAddr) -> bool {
+    match address {
         IpAddr::V4(v4) => is_local_v4(v4),
         IpAddr::V6(v6) => {
             let [first, second, .., last] = v6.segments();
@@ -174,8 +181,7 @@ fn check_address(address: IpAddr) -> Result<()> {
                 || first & 0xffc0 == 0xfe80
                 || (first == 0xfd00 && second == 0x0ec2 && last == 0x0254)
         }
-    };
-    if forbidden { Err(local_host()) } else { Ok(()) }
+    }
 }
 
 fn is_local_v4(address: Ipv4Addr) -> bool {

@@ -2,6 +2,7 @@
 pub mod access;
 pub mod audit;
 pub mod audit_chain;
+pub mod context_url;
 pub mod environment_class;
 pub mod group;
 pub mod host;

@@ -1,0 +1,272 @@
+//! Where the agent may connect to: the forges of its integrations, over https, at addresses where forges are.
+//!
+//! Private networks are where self-hosted forges live, so they are allowed. This machine, neighbours without a
+//! router, multicast and metadata services never are. An origin that the operator names exactly
+//! (`--allow-origin http://127.0.0.1:3000`) is spared the rules about https and this machine, nothing else.
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use crate::{
+    domain::host::is_local_address,
+    error::{Error, Result},
+};
+
+/// Scheme, host and port of a forge that may be asked. Only [`Policy::origin`] makes one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Origin {
+    url: Url,
+    allowed: bool,
+}
+
+impl Origin {
+    /// The URL of a path at this origin; `segments` are encoded.
+    #[must_use]
+    pub fn at(&self, segments: &[&str]) -> Url {
+        let mut url = self.url.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().extend(segments);
+        }
+        url
+    }
+
+    /// The origin as text, without a slash at its end: `https://github.com`.
+    #[must_use]
+    pub fn as_text(&self) -> String {
+        self.url.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// Whether the operator named this origin, which lifts the rules about https and this machine.
+    #[must_use]
+    pub fn is_allowed(&self) -> bool {
+        self.allowed
+    }
+
+    /// Whether a URL is of this origin.
+    #[must_use]
+    pub fn holds(&self, url: &Url) -> bool {
+        url.origin() == self.url.origin() && url.username().is_empty() && url.password().is_none()
+    }
+}
+
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.as_text())
+    }
+}
+
+/// Which origins the operator allows beyond the rules.
+#[derive(Debug, Default)]
+pub struct Policy {
+    allowed: Vec<Url>,
+}
+
+impl Policy {
+    /// Reads `--allow-origin`: each `http(s)://host[:port]`, without a path.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::error::Kind::Invalid) for anything else.
+    pub fn new(origins: &[String]) -> Result<Self> {
+        let refuse = || {
+            let message = "value must be an origin such as http://127.0.0.1:3000";
+            Error::invalid("allow-origin", "sealink.origin", message)
+        };
+        let read = |text: &String| {
+            let url = Url::parse(text).ok()?;
+            let bare = matches!(url.path(), "" | "/") && url.query().is_none() && url.fragment().is_none();
+            let plain = url.username().is_empty() && url.password().is_none() && !text.contains('@');
+            (matches!(url.scheme(), "http" | "https") && url.has_host() && bare && plain).then_some(url)
+        };
+        let allowed = origins.iter().map(|text| read(text).ok_or_else(refuse)).collect::<Result<_>>()?;
+        Ok(Self { allowed })
+    }
+
+    /// Whether any allowed origin speaks TLS.
+    #[must_use]
+    pub fn allows_tls(&self) -> bool {
+        self.allowed.iter().any(|url| url.scheme() == "https")
+    }
+
+    /// The origin of an integration's host: `https`, unless the operator allows `http` for exactly this host
+    /// and port. An organization behind the host does not count.
+    ///
+    /// # Errors
+    /// The sentence of a refusal: not a host, or one that leads to this machine or a metadata service.
+    pub fn origin(&self, host: &str) -> std::result::Result<Origin, &'static str> {
+        let authority = host.split_once('/').map_or(host, |(authority, _)| authority);
+        let odd = |letter: char| letter.is_control() || letter.is_whitespace() || "@\\?#/".contains(letter);
+        let https = Url::parse(&format!("https://{authority}")).ok().filter(|_| !authority.contains(odd));
+        let https = https.filter(Url::has_host).ok_or("the integration's host is not a host name")?;
+        let http = Url::parse(&format!("http://{authority}")).ok();
+        let allowed = |url: &Url| self.allowed.iter().any(|one| one.origin() == url.origin());
+        if let Some(url) = http.into_iter().chain([https.clone()]).find(allowed) {
+            return Ok(Origin { url, allowed: true });
+        }
+        let local = match https.host() {
+            Some(Host::Ipv4(address)) => is_local_address(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => is_local_address(IpAddr::V6(address)),
+            Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            None => true,
+        };
+        if local {
+            return Err(
+                "the integration's host leads to this machine; if that is meant, start the agent with \
+                        --allow-origin",
+            );
+        }
+        Ok(Origin { url: https, allowed: false })
+    }
+}
+
+/// Resolves names, and gives no address out unless all addresses of the name may be connected to.
+#[derive(Clone, Copy, Debug)]
+pub struct CheckedResolver {
+    /// Whether this machine's own addresses may be connected to.
+    pub loopback: bool,
+}
+
+impl CheckedResolver {
+    fn may_connect(self, address: IpAddr) -> bool {
+        !is_local_address(address) || (self.loopback && is_loopback(address))
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback(),
+        IpAddr::V6(v6) => {
+            v6.is_loopback() || v6.to_ipv4_mapped().is_some_and(|v4: Ipv4Addr| v4.is_loopback())
+        }
+    }
+}
+
+/// A name that leads where the agent must not go.
+#[derive(Debug)]
+pub struct ForbiddenAddress;
+
+impl fmt::Display for ForbiddenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name leads to an address that no forge has")
+    }
+}
+
+impl std::error::Error for ForbiddenAddress {}
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let checked = *self;
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            if !found.iter().all(|address| checked.may_connect(address.ip())) {
+                return Err(ForbiddenAddress.into());
+            }
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The resolver as reqwest takes it.
+#[must_use]
+pub fn resolver(loopback: bool) -> Arc<CheckedResolver> {
+    Arc::new(CheckedResolver { loopback })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(origins: &[&str]) -> Policy {
+        Policy::new(&origins.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>()).unwrap()
+    }
+
+    #[test]
+    fn hosts_of_integrations_become_https_origins() {
+        let policy = policy(&[]);
+        for (host, origin) in [
+            ("github.com", "https://github.com"),
+            ("Git.Example.com:8443", "https://git.example.com:8443"),
+            ("dev.azure.com/contoso", "https://dev.azure.com"),
+            ("10.1.2.3:3000", "https://10.1.2.3:3000"),
+            ("192.168.1.1", "https://192.168.1.1"),
+            ("[fd00::1]:3000", "https://[fd00::1]:3000"),
+        ] {
+            assert_eq!(policy.origin(host).unwrap().as_text(), origin, "{host}");
+        }
+    }
+
+    #[test]
+    fn this_machine_and_metadata_are_refused() {
+        for host in [
+            "localhost",
+            "a.localhost:3000",
+            "127.0.0.1",
+            "127.1",
+            "0x7f000001",
+            "2130706433",
+            "0.0.0.0",
+            "[::1]",
+            "[::ffff:127.0.0.1]",
+            "[64:ff9b::7f00:1]",
+            "169.254.169.254",
+            "[::ffff:a9fe:a9fe]",
+            "[fe80::1]",
+            "100.100.100.200",
+            "168.63.129.16",
+            "[fd00:ec2::254]",
+            "224.0.0.1",
+            "255.255.255.255",
+            "",
+            "u@h",
+            "h?x",
+            "h#x",
+            "h\\x",
+            "a b",
+        ] {
+            assert!(policy(&[]).origin(host).is_err(), "{host}");
+        }
+    }
+
+    #[test]
+    fn only_the_exact_origin_is_allowed() {
+        let policy = policy(&["http://127.0.0.1:3000", "https://localhost:8443/"]);
+        let allowed = policy.origin("127.0.0.1:3000").unwrap();
+        assert_eq!((allowed.as_text().as_str(), allowed.is_allowed()), ("http://127.0.0.1:3000", true));
+        assert_eq!(policy.origin("localhost:8443").unwrap().as_text(), "https://localhost:8443");
+        for host in ["127.0.0.1", "127.0.0.1:3001", "127.0.0.2:3000", "localhost", "localhost:3000"] {
+            assert!(policy.origin(host).is_err(), "{host}");
+        }
+        for text in ["127.0.0.1:3000", "http://h/path", "http://h?x", "http://u@h", "ftp://h", ""] {
+            assert!(Policy::new(&[text.to_owned()]).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_cannot_leave_its_origin() {
+        let origin = policy(&[]).origin("git.example.com").unwrap();
+        let url = origin.at(&["repos", "a/b", "..", "//evil.example", "x?y#z"]);
+        assert!(origin.holds(&url) && url.query().is_none(), "{url}");
+        assert!(url.as_str().starts_with("https://git.example.com/repos/a%2Fb/"), "{url}");
+        for other in ["https://git.example.com:444/", "http://git.example.com/", "https://u@git.example.com/"]
+        {
+            assert!(!origin.holds(&Url::parse(other).unwrap()), "{other}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_is_given_out_only_if_all_its_addresses_may_be_connected_to() {
+        let name = || "localhost".parse::<Name>().unwrap();
+        let refused = CheckedResolver { loopback: false }.resolve(name()).await.err().unwrap();
+        assert!(refused.is::<ForbiddenAddress>(), "{refused}");
+        assert!(CheckedResolver { loopback: true }.resolve(name()).await.unwrap().count() > 0);
+        let lenient = CheckedResolver { loopback: true };
+        for never in ["169.254.169.254", "100.100.100.200", "::ffff:169.254.169.254", "fe80::1", "0.0.0.0"] {
+            assert!(!lenient.may_connect(never.parse().unwrap()), "{never}");
+        }
+        assert!(CheckedResolver { loopback: false }.may_connect("10.0.0.1".parse().unwrap()));
+    }
+}

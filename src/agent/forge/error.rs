@@ -1,0 +1,54 @@
+//! What can go wrong at a forge, told apart by what helps.
+use std::{fmt, time::Duration};
+
+/// Why a forge did not answer what was asked. Its text is for the caller: it holds no secret and nothing that
+/// the forge sent, because whatever answers at an address somebody typed must not speak through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForgeError {
+    /// The forge does not take the token: it is wrong, expired or withdrawn.
+    Unauthenticated,
+    /// The forge takes the token, and says no: a scope is missing, or a policy stands against it.
+    Forbidden,
+    /// No such thing, or none that the token may see.
+    NotFound,
+    /// Too many requests; how long the forge asks to wait, if it says so.
+    RateLimited(Option<Duration>),
+    /// No connection: the name, the network, the port or TLS.
+    Unreachable(&'static str),
+    /// Connected, but no answer in time.
+    Silent,
+    /// The forge fails for now: HTTP status 500 and above.
+    Failing(u16),
+    /// Something answers, but not the API of this forge.
+    Foreign(&'static str),
+    /// The agent does not connect to this address.
+    Refused(&'static str),
+}
+
+/// What forges answer.
+pub type Result<T> = std::result::Result<T, ForgeError>;
+
+impl fmt::Display for ForgeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unauthenticated => {
+                f.write_str("the forge does not accept the credential; authenticate again")
+            }
+            Self::Forbidden => {
+                f.write_str("the forge refuses this to the credential; a scope or an approval may be missing")
+            }
+            Self::NotFound => f.write_str("not found at the forge, or not visible to the credential"),
+            Self::RateLimited(Some(delay)) => {
+                write!(f, "the forge limits the rate of requests; try again in {} s", delay.as_secs().max(1))
+            }
+            Self::RateLimited(None) => f.write_str("the forge limits the rate of requests; try again later"),
+            Self::Unreachable(why) => write!(f, "the forge cannot be reached: {why}"),
+            Self::Silent => f.write_str("the forge took too long to answer; try again"),
+            Self::Failing(status) => write!(f, "the forge fails (HTTP status {status}); try again later"),
+            Self::Foreign(why) => write!(f, "what answers there is not the API of this forge: {why}"),
+            Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for ForgeError {}

@@ -1,0 +1,236 @@
+//! github.com and GitHub Enterprise Server, REST API version 2022-11-28.
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::{HeaderName, HeaderValue, header::ACCEPT};
+use serde::Deserialize;
+
+use super::{
+    Credential, Forge, ForgeError, Issue, Organization, Page, PullRequest, PullState, Repository, Resolved,
+    Result, RevisionKind, Search, Slice, Slug, User,
+    api::{self, Api},
+    kinds,
+};
+use crate::agent::http::Http;
+
+pub(super) struct GitHub {
+    api: Api,
+}
+
+#[derive(Deserialize)]
+struct WireUser {
+    login: String,
+}
+
+#[derive(Deserialize)]
+struct WireRepository {
+    full_name: String,
+    default_branch: Option<String>,
+    parent: Option<WireName>,
+}
+
+#[derive(Deserialize)]
+struct WireName {
+    full_name: String,
+}
+
+#[derive(Deserialize)]
+struct WireCommit {
+    sha: String,
+}
+
+#[derive(Deserialize)]
+struct WireBranch {
+    commit: WireCommit,
+}
+
+#[derive(Deserialize)]
+struct WireReference {
+    object: WireCommit,
+}
+
+#[derive(Deserialize)]
+struct WirePull {
+    number: u64,
+    title: String,
+    state: String,
+    #[serde(default)]
+    draft: bool,
+    merged_at: Option<String>,
+    user: Option<WireUser>,
+    head: WireSide,
+    base: WireSide,
+}
+
+/// Null where the fork was deleted, whatever the published schema says.
+#[derive(Deserialize)]
+struct WireSide {
+    #[serde(rename = "ref")]
+    branch: String,
+    sha: String,
+    repo: Option<WireName>,
+}
+
+#[derive(Deserialize)]
+struct WireIssue {
+    number: u64,
+    title: String,
+}
+
+#[derive(Deserialize)]
+struct WireFound {
+    total_count: u64,
+    items: Vec<WireName>,
+}
+
+type Who = (HeaderName, HeaderValue);
+
+impl GitHub {
+    pub(super) fn new(http: Arc<Http>, host: &str) -> Result<Self> {
+        let headers = vec![
+            (ACCEPT, HeaderValue::from_static("application/vnd.github+json")),
+            (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28")),
+        ];
+        // The one forge whose API has a host of its own.
+        let api = if host.eq_ignore_ascii_case("github.com") {
+            Api::new(http, "api.github.com", &[], headers)?
+        } else {
+            Api::new(http, host, &["api", "v3"], headers)?
+        };
+        Ok(Self { api })
+    }
+
+    fn who(credential: Credential<'_>) -> Result<Option<Who>> {
+        api::bearer(credential.expose()).map(Some)
+    }
+}
+
+#[async_trait]
+impl Forge for GitHub {
+    async fn probe(&self) -> Result<()> {
+        self.api.probe(&["meta"]).await
+    }
+
+    async fn user(&self, credential: Credential<'_>) -> Result<User> {
+        let (user, answer): (WireUser, _) = self.api.get(Self::who(credential)?, &["user"], &[]).await?;
+        let scopes = answer.header("x-oauth-scopes").unwrap_or_default();
+        let scopes = scopes.split(',').map(str::trim).filter(|scope| !scope.is_empty()).map(str::to_owned);
+        Ok(User { login: user.login, scopes: scopes.collect() })
+    }
+
+    async fn repository(&self, credential: Credential<'_>, slug: Slug<'_>) -> Result<Repository> {
+        let path = ["repos", slug.owner, slug.name];
+        let (found, _): (WireRepository, _) = self.api.get(Self::who(credential)?, &path, &[]).await?;
+        let WireRepository { full_name, default_branch, parent } = found;
+        Ok(Repository { full_name, default_branch, parent: parent.map(|parent| parent.full_name) })
+    }
+
+    async fn resolve(
+        &self,
+        credential: Credential<'_>,
+        slug: Slug<'_>,
+        kind: RevisionKind,
+        name: &str,
+    ) -> Result<Option<Resolved>> {
+        for &kind in kinds(kind) {
+            let who = Self::who(credential)?;
+            let sha = if kind == RevisionKind::Tag {
+                let mut path = vec!["repos", slug.owner, slug.name, "git", "ref", "tags"];
+                path.extend(name.split('/'));
+                self.api.find(who, &path).await?.map(|found: WireReference| found.object.sha)
+            } else {
+                let path = ["repos", slug.owner, slug.name, "branches", name];
+                self.api.find(who, &path).await?.map(|found: WireBranch| found.commit.sha)
+            };
+            if let Some(sha) = sha {
+                return Ok(Some(Resolved { kind, name: name.to_owned(), sha }));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn commit(&self, credential: Credential<'_>, slug: Slug<'_>, sha: &str) -> Result<String> {
+        let path = ["repos", slug.owner, slug.name, "commits", sha];
+        let (found, _): (WireCommit, _) = self.api.get(Self::who(credential)?, &path, &[]).await?;
+        Ok(found.sha)
+    }
+
+    async fn pull_request(
+        &self,
+        credential: Credential<'_>,
+        slug: Slug<'_>,
+        number: u64,
+    ) -> Result<PullRequest> {
+        let path = ["repos", slug.owner, slug.name, "pulls", &number.to_string()];
+        let (found, _): (WirePull, _) = self.api.get(Self::who(credential)?, &path, &[]).await?;
+        let state = match (found.state.as_str(), found.merged_at) {
+            ("open", _) => PullState::Open,
+            (_, Some(_)) => PullState::Merged,
+            (_, None) => PullState::Closed,
+        };
+        Ok(PullRequest {
+            number: found.number,
+            title: found.title,
+            author: found.user.map(|user| user.login).unwrap_or_default(),
+            draft: found.draft,
+            state,
+            from_branch: found.head.branch,
+            head_sha: found.head.sha,
+            to_branch: found.base.branch,
+            head_repository: found.head.repo.map(|repo| repo.full_name),
+        })
+    }
+
+    async fn issue(&self, credential: Credential<'_>, slug: Slug<'_>, number: u64) -> Result<Issue> {
+        let path = ["repos", slug.owner, slug.name, "issues", &number.to_string()];
+        let (found, _): (WireIssue, _) = self.api.get(Self::who(credential)?, &path, &[]).await?;
+        Ok(Issue { number: found.number, title: found.title })
+    }
+
+    async fn search(
+        &self,
+        credential: Credential<'_>,
+        search: Search<'_>,
+        slice: Slice,
+    ) -> Result<Page<String>> {
+        let who = Self::who(credential)?;
+        let (page, size) = (slice.page.to_string(), slice.size.to_string());
+        let paging = [("page", page.as_str()), ("per_page", size.as_str())];
+        if search.text.is_empty() {
+            let query = [&paging[..], &[("sort", "pushed")]].concat();
+            let (items, answer): (Vec<WireName>, _) = self.api.get(who, &["user", "repos"], &query).await?;
+            let names = items.into_iter().map(|item| item.full_name).collect();
+            return Ok(api::page(names, &answer, None));
+        }
+        // In a phrase, what looks like a qualifier is text.
+        let text = if search.native {
+            search.text.to_owned()
+        } else {
+            format!("\"{}\" in:name fork:true", search.text.replace(['"', '\\'], " "))
+        };
+        let query = [&paging[..], &[("q", text.as_str())]].concat();
+        let path = ["search", "repositories"];
+        let (found, answer): (WireFound, _) = self.api.get(who, &path, &query).await?;
+        let names = found.items.into_iter().map(|item| item.full_name).collect();
+        Ok(api::page(names, &answer, Some(found.total_count)))
+    }
+
+    async fn organizations(
+        &self,
+        credential: Credential<'_>,
+        _query: &str,
+        slice: Slice,
+    ) -> Result<Page<Organization>> {
+        let (page, size) = (slice.page.to_string(), slice.size.to_string());
+        let query = [("page", page.as_str()), ("per_page", size.as_str())];
+        match self.api.get::<Vec<WireUser>>(Self::who(credential)?, &["user", "orgs"], &query).await {
+            Ok((found, answer)) => {
+                let items = found.into_iter().map(|found| Organization { path: found.login }).collect();
+                Ok(api::page(items, &answer, None))
+            }
+            // Neither `read:org` nor `user` among its scopes.
+            Err(ForgeError::Forbidden) => Ok(Page { items: Vec::new(), more: false, total: Some(0) }),
+            Err(error) => Err(error),
+        }
+    }
+}

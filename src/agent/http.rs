@@ -1,0 +1,238 @@
+//! The agent's only sockets to forges: one client, one set of limits.
+//!
+//! TLS is always verified, against the system's roots and `--ca-file`. No proxy variables: behind a proxy, the
+//! check of addresses would check the proxy's.
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER},
+};
+use reqwest::{Certificate, Client, ClientBuilder, redirect};
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::{
+    egress::{ForbiddenAddress, Origin, Policy, resolver},
+    forge::ForgeError,
+};
+use crate::error::{Error, Kind, Result};
+
+/// The longest JSON that is read, in bytes.
+const MAX_BODY: usize = 5 << 20;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// One question, redirects included: a live call waits 8 s in all.
+const TOTAL: Duration = Duration::from_secs(7);
+/// Renamed repositories answer with a redirect.
+const MAX_REDIRECTS: usize = 3;
+const MAX_CA_BYTES: u64 = 1 << 20;
+
+/// How long a forge may take. Tests shorten it.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Until the connection stands.
+    pub connect: Duration,
+    /// Until the whole answer is here.
+    pub total: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { connect: CONNECT_TIMEOUT, total: TOTAL }
+    }
+}
+
+/// The shared client. Connections are reused per origin.
+#[derive(Debug)]
+pub struct Http {
+    /// For origins the operator allowed by name.
+    allowed: Client,
+    /// For all others; `None` on a machine without root certificates.
+    checked: Option<Client>,
+    policy: Policy,
+    limits: Limits,
+}
+
+/// One question. The body is JSON or a form and is wiped after it was sent.
+pub struct Question<'a> {
+    /// GET or POST.
+    pub method: Method,
+    /// Where; must be at the origin.
+    pub url: Url,
+    /// Who asks, and in which words the answer is wanted. Values with a credential are marked sensitive.
+    pub headers: &'a [(HeaderName, HeaderValue)],
+    /// A form for a token endpoint, already encoded.
+    pub form: Option<Zeroizing<String>>,
+}
+
+/// What came back, whatever its status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body, at most 5 MiB.
+    pub body: Bytes,
+}
+
+impl Http {
+    /// A client with the operator's policy; `ca` is a PEM file of additional roots.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for a `ca` that holds no certificate, [`Kind::Precondition`] if it cannot be read.
+    pub fn new(policy: Policy, ca: Option<&Path>, limits: Limits) -> Result<Arc<Self>> {
+        let roots = ca.map(read_ca).transpose()?.unwrap_or_default();
+        let build = |builder: ClientBuilder| builder.build();
+        let mut allowed = builder(true, limits);
+        allowed = if policy.allows_tls() {
+            allowed.tls_certs_merge(roots.clone())
+        } else {
+            // Spares a machine that only asks in the clear the need of any root.
+            allowed.tls_certs_only([])
+        };
+        let checked = build(builder(false, limits).https_only(true).tls_certs_merge(roots)).ok();
+        let allowed = build(allowed)
+            .map_err(|source| Error::new(Kind::Precondition, "cannot set up TLS").caused_by(source))?;
+        Ok(Arc::new(Self { allowed, checked, policy, limits }))
+    }
+
+    /// The origin of an integration's host.
+    ///
+    /// # Errors
+    /// [`ForgeError::Refused`] if the agent does not connect to it.
+    pub fn origin(&self, host: &str) -> Result<Origin, ForgeError> {
+        self.policy.origin(host).map_err(ForgeError::Refused)
+    }
+
+    /// Asks, and follows at most three redirects of a GET as long as they stay at `origin`.
+    ///
+    /// # Errors
+    /// Whatever went wrong before an answer with a status was there, and [`ForgeError::Foreign`] for one that
+    /// leads elsewhere or is too long. A status of refusal is no error here.
+    pub async fn ask(&self, origin: &Origin, question: Question<'_>) -> Result<Answer, ForgeError> {
+        match tokio::time::timeout(self.limits.total, self.follow(origin, question)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(ForgeError::Silent),
+        }
+    }
+
+    async fn follow(&self, origin: &Origin, question: Question<'_>) -> Result<Answer, ForgeError> {
+        let Question { method, mut url, headers, form } = question;
+        let client = if origin.is_allowed() { Some(&self.allowed) } else { self.checked.as_ref() };
+        let client = client.ok_or(ForgeError::Unreachable("this machine has no root certificates"))?;
+        let form = form.map(|text| Bytes::from_owner(ZeroizedBytes(text)));
+        for _ in 0..=MAX_REDIRECTS {
+            if !origin.holds(&url) {
+                return Err(ForgeError::Foreign("it leads to another host"));
+            }
+            let mut request = client.request(method.clone(), url.clone());
+            for (name, value) in headers {
+                request = request.header(name, value);
+            }
+            if let Some(form) = &form {
+                request =
+                    request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+            }
+            let answer = request.send().await.map_err(|error| failure(&error))?;
+            let next = answer.status().is_redirection().then(|| answer.headers().get(LOCATION)).flatten();
+            let Some(next) = next.filter(|_| method == Method::GET) else { return read(answer).await };
+            let next = next.to_str().ok().and_then(|text| url.join(text).ok());
+            url = next.ok_or(ForgeError::Foreign("it answers with a redirect to nowhere"))?;
+        }
+        Err(ForgeError::Foreign("it redirects too often"))
+    }
+}
+
+struct ZeroizedBytes(Zeroizing<String>);
+
+impl AsRef<[u8]> for ZeroizedBytes {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+impl Answer {
+    /// How long the forge asks to wait: `retry-after` in seconds.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+    }
+
+    /// The text of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// The header that asks for JSON.
+#[must_use]
+pub fn accept_json() -> (HeaderName, HeaderValue) {
+    (ACCEPT, HeaderValue::from_static("application/json"))
+}
+
+fn builder(loopback: bool, limits: Limits) -> ClientBuilder {
+    Client::builder()
+        .user_agent(concat!("sealink-agent/", env!("CARGO_PKG_VERSION")))
+        .redirect(redirect::Policy::none())
+        .no_proxy()
+        .connect_timeout(limits.connect)
+        .timeout(limits.total)
+        .pool_max_idle_per_host(4)
+        .dns_resolver(resolver(loopback))
+}
+
+fn read_ca(path: &Path) -> Result<Vec<Certificate>> {
+    let unusable =
+        |source| Error::new(Kind::Precondition, format!("cannot read {}", path.display())).caused_by(source);
+    let refuse = || Error::new(Kind::Invalid, format!("{} holds no certificate in PEM", path.display()));
+    let length = fs::metadata(path).map_err(unusable)?.len();
+    if length > MAX_CA_BYTES {
+        return Err(refuse());
+    }
+    let pem = fs::read(path).map_err(unusable)?;
+    let found = Certificate::from_pem_bundle(&pem).map_err(|_| refuse())?;
+    if found.is_empty() { Err(refuse()) } else { Ok(found) }
+}
+
+async fn read(mut answer: reqwest::Response) -> Result<Answer, ForgeError> {
+    let too_long = ForgeError::Foreign("its answer is too long");
+    if answer.content_length().is_some_and(|length| length > MAX_BODY as u64) {
+        return Err(too_long);
+    }
+    let (status, headers, mut body) = (answer.status(), answer.headers().clone(), BytesMut::new());
+    while let Some(chunk) = answer.chunk().await.map_err(|error| failure(&error))? {
+        if body.len() + chunk.len() > MAX_BODY {
+            return Err(too_long);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, headers, body: body.freeze() })
+}
+
+/// What a failed exchange means, without its text: that names addresses.
+fn failure(error: &reqwest::Error) -> ForgeError {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        if inner.is::<ForbiddenAddress>() {
+            return ForgeError::Refused(
+                "the forge's name leads to an address that the agent does not connect to",
+            );
+        }
+        cause = inner.source();
+    }
+    let text = || format!("{error:?}").to_ascii_lowercase();
+    if error.is_timeout() && !error.is_connect() {
+        ForgeError::Silent
+    } else if error.is_connect() && text().contains("certificate") {
+        ForgeError::Unreachable("its certificate is not trusted here; --ca-file adds a private authority")
+    } else if error.is_connect() && text().contains("dns") {
+        ForgeError::Unreachable("its name cannot be resolved")
+    } else if error.is_connect() {
+        ForgeError::Unreachable("no connection")
+    } else {
+        ForgeError::Foreign("it broke off its answer")
+    }
+}

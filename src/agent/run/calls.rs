@@ -1,0 +1,186 @@
+//! Takes calls off their stream, has them answered, and sends the answers.
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::timeout};
+
+use super::Shared;
+use crate::{
+    agent::{
+        backoff::Backoff,
+        calls::{Desk, Failure},
+    },
+    client::ClientError,
+    error::Result,
+    pb::sealink::v1::{
+        SendResponseRequest, WatchRequestsRequest, WatchRequestsResponse,
+        send_response_request::Result as Reply, watch_requests_response::Call,
+    },
+};
+
+/// How many calls are worked on at once.
+const CAPACITY: u32 = 16;
+/// What a call may take if the server does not say.
+const USUAL: Duration = Duration::from_secs(8);
+/// What an answer needs to get back in time.
+const WAY_BACK: Duration = Duration::from_millis(300);
+const SEND_TRIES: usize = 3;
+
+/// Answering, and what is under way.
+#[derive(Clone)]
+pub(super) struct Answering {
+    shared: Arc<Shared>,
+    desk: Arc<Desk>,
+    under_way: Arc<UnderWay>,
+}
+
+/// Calls by id, with the latest attempt: a call that is offered again while it is worked on is not done twice.
+#[derive(Default)]
+struct UnderWay {
+    attempts: Mutex<HashMap<String, u32>>,
+    fewer: Notify,
+}
+
+impl UnderWay {
+    /// Whether the call is new.
+    fn begin(&self, id: &str, attempt: u32) -> bool {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        attempts.insert(id.to_owned(), attempt).is_none()
+    }
+
+    /// The attempt to answer with.
+    fn end(&self, id: &str) -> u32 {
+        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
+        let attempt = attempts.remove(id).unwrap_or_default();
+        self.fewer.notify_waiters();
+        attempt
+    }
+
+    fn is_empty(&self) -> bool {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+impl Answering {
+    pub(super) fn new(shared: Arc<Shared>, desk: Arc<Desk>) -> Self {
+        Self { shared, desk, under_way: Arc::default() }
+    }
+
+    /// Waits for the calls under way, but no longer than `grace`.
+    pub(super) async fn drain(&self, grace: Duration) {
+        let done = async {
+            loop {
+                let fewer = self.under_way.fewer.notified();
+                if self.under_way.is_empty() {
+                    return;
+                }
+                fewer.await;
+            }
+        };
+        let _ = timeout(grace, done).await;
+    }
+
+    async fn answer(self, id: String, remaining: Duration, revision: u64, call: Call) {
+        let name = name(&call);
+        let work = async {
+            self.desk.caught_up(revision).await;
+            self.desk.answer(&id, call).await
+        };
+        let answered = timeout(remaining.saturating_sub(WAY_BACK), work).await;
+        let answered = answered.unwrap_or_else(|_| Err(Failure::late()));
+        let outcome = answered.as_ref().map_or_else(Failure::label, |_| "OK");
+        tracing::info!(call = name, outcome, "answered");
+        self.shared.health.note(|facts| *facts.calls.entry((name, outcome)).or_default() += 1);
+        let result = answered.unwrap_or_else(|failure| Reply::Error(failure.into()));
+        let attempt = self.under_way.end(&id);
+        self.send(id, attempt, result).await;
+    }
+
+    async fn send(&self, request_id: String, attempt: u32, result: Reply) {
+        let agent_id = self.shared.agent_id.clone();
+        let response = SendResponseRequest { agent_id, request_id, attempt, result: Some(result) };
+        for _ in 0..SEND_TRIES {
+            match self.shared.client.call(&response).await {
+                // Somebody else was first, or nobody waits any more.
+                Ok(_) | Err(ClientError::Refused(_)) => return,
+                Err(error) => tracing::info!(%error, "an answer did not arrive; sending it again"),
+            }
+        }
+    }
+}
+
+pub(super) async fn run(answering: Answering) -> Result<()> {
+    let shared = Arc::clone(&answering.shared);
+    let mut backoff = Backoff::default();
+    loop {
+        let request = WatchRequestsRequest { agent_id: shared.agent_id.clone(), capacity: CAPACITY };
+        match shared.client.stream(&request).await {
+            Ok(mut messages) => {
+                shared.health.note(|facts| facts.listening = true);
+                let ended = loop {
+                    match messages.next().await {
+                        Ok(Some(message)) => {
+                            backoff.reset();
+                            take(&answering, message);
+                        }
+                        Ok(None) => break None,
+                        Err(error) => break Some(error),
+                    }
+                };
+                shared.health.note(|facts| facts.listening = false);
+                if let Some(error) = ended {
+                    let error = Shared::fatal(error)?;
+                    tracing::info!(%error, "the stream of calls ended; listening again");
+                }
+            }
+            Err(error) => {
+                let error = Shared::fatal(error)?;
+                tracing::debug!(%error, "no calls can arrive");
+            }
+        }
+        backoff.wait().await;
+    }
+}
+
+fn take(answering: &Answering, message: WatchRequestsResponse) {
+    let WatchRequestsResponse { request_id, attempt, remaining, revision, call, .. } = message;
+    if matches!(call, Some(Call::KeepAlive(_))) || request_id.is_empty() {
+        return;
+    }
+    if !answering.under_way.begin(&request_id, attempt) {
+        return;
+    }
+    let remaining = remaining.and_then(|left| Duration::try_from(left).ok()).unwrap_or(USUAL);
+    let answering = answering.clone();
+    tokio::spawn(async move {
+        match call {
+            Some(call) => answering.answer(request_id, remaining, revision, call).await,
+            // A call of a newer server.
+            None => {
+                let attempt = answering.under_way.end(&request_id);
+                let unknown = Reply::Error(Failure::unimplemented().into());
+                answering.send(request_id, attempt, unknown).await;
+            }
+        }
+    });
+}
+
+/// The call's name in logs and metrics.
+fn name(call: &Call) -> &'static str {
+    match call {
+        Call::Validate(_) => "Validate",
+        Call::CheckAuthenticationForHost(_) => "CheckAuthenticationForHost",
+        Call::ParseContextUrl(_) => "ParseContextURL",
+        Call::SearchRepositories(_) => "SearchRepositories",
+        Call::ListScmOrganizations(_) => "ListSCMOrganizations",
+        Call::CheckRepositoryAccess(_) => "CheckRepositoryAccess",
+        Call::BeginOauth(_) => "BeginOAuth",
+        Call::CompleteOauth(_) => "CompleteOAuth",
+        Call::RefreshHostToken(_) => "RefreshHostToken",
+        Call::TailLog(_) => "TailLog",
+        Call::KeepAlive(_) => "KeepAlive",
+    }
+}

@@ -1,0 +1,10 @@
+//! A live agent: what it answers, what it follows, what it delivers.
+mod calls;
+mod deliver;
+pub(crate) mod desk;
+mod doctor;
+mod follow;
+mod machine;
+mod oauth;
+mod real;
+mod server;

@@ -1,0 +1,113 @@
+//! The real server, a live agent, and a fake forge behind it.
+use std::fs;
+
+use sealink::{
+    agent::{
+        dir::AgentDir,
+        keys::KeyDir,
+        log::LogTail,
+        register,
+        run::{self, Options},
+    },
+    client::{Server, Token},
+};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::machine::eventually;
+use crate::{
+    forges::{CLIENT_ID, CLIENT_SECRET, FakeForge, Kind, TOKEN},
+    support::TestServer,
+};
+
+const PAT: &str = "HOST_AUTHENTICATION_TOKEN_SOURCE_PAT";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_real_server_gets_its_answers_and_the_agent_its_secrets() {
+    let forge = FakeForge::start(Kind::GitHub).await;
+    let (origin, host) = (forge.origin.clone(), forge.host());
+    let server = TestServer::start_with(&[("scm.allowed_origins", &origin)]).await;
+    let admin = server.admin();
+    let (runner, exchange) = admin.create_runner().await;
+
+    let parent = tempfile::tempdir_in("/dev/shm").unwrap();
+    let (agent_dir, secrets_dir) = (parent.path().join("agent"), parent.path().join("secrets"));
+    let dir = AgentDir::create(&agent_dir).unwrap();
+    let key_dir = KeyDir::new(&parent.path().join("keys"));
+    key_dir.generate(2_048).unwrap();
+    let address = Server::parse(&format!("http://{}", server.address)).unwrap();
+    let token = Token::parse("test", &exchange).unwrap();
+    let session = register::sign_in(&dir, Some(address), Some(token)).await.unwrap();
+    register::register(&session, &key_dir, None, |_| {}).await.unwrap();
+
+    let options = Options {
+        server: None,
+        agent_dir,
+        key_dir,
+        secrets_dir: Some(secrets_dir.clone()),
+        allow_disk: false,
+        on_change: None,
+        status_listen: None,
+        allow_origins: vec![origin.clone()],
+        ca_file: None,
+        log: LogTail::default(),
+    };
+    let (stop, stopped) = oneshot::channel::<()>();
+    let agent = tokio::spawn(run::run(options, |_, _| {}, async {
+        let _ = stopped.await;
+    }));
+    let mut phase = json!(null);
+    for _ in 0..1_000 {
+        phase = admin.runner(&runner).await["status"]["phase"].clone();
+        if phase == "RUNNER_PHASE_ACTIVE" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    assert_eq!(phase, "RUNNER_PHASE_ACTIVE");
+
+    let over = json!({
+        "host": host, "pat": true, "oauthClientId": CLIENT_ID, "oauthPlaintextClientSecret": CLIENT_SECRET,
+    });
+    let integration = admin.integrate(&runner, &over).await;
+    let secret = secrets_dir.join(&integration).join("client_secret");
+    eventually("the secret is there", || fs::read_to_string(&secret).ok().as_deref() == Some(CLIENT_SECRET))
+        .await;
+
+    let url = format!("{origin}/octo/hello/tree/feature/x/src");
+    let parse = json!({ "runnerId": runner, "contextUrl": url });
+    let refused = admin.call("RunnerService/ParseContextURL", &parse).await;
+    assert!(refused.message().contains("authentication"), "{}", refused.message());
+    let token = json!({ "host": host, "token": TOKEN, "source": PAT });
+    admin.try_store_token(&runner, &token).await.ok();
+
+    let parsed = admin.call("RunnerService/ParseContextURL", &parse).await.ok();
+    assert_eq!((&parsed["git"]["branch"], &parsed["scmId"]), (&json!("feature/x"), &json!("github")));
+    let access = json!({ "runnerId": runner, "repositoryUrl": format!("{origin}/octo/hello") });
+    assert_eq!(admin.call("RunnerService/CheckRepositoryAccess", &access).await.ok()["hasAccess"], true);
+    let search = json!({ "runnerId": runner, "searchString": "hello" });
+    let found = admin.call("RunnerService/SearchRepositories", &search).await.ok();
+    assert_eq!(found["repositories"][0]["name"], "octo/hello");
+    let organizations = json!({ "runnerId": runner, "scmHost": host });
+    let found = admin.call("RunnerService/ListSCMOrganizations", &organizations).await.ok();
+    assert_eq!(found["organizations"][0]["name"], "octo-org");
+    let check = json!({ "runnerId": runner, "host": host });
+    let checked = admin.call("RunnerService/CheckAuthenticationForHost", &check).await.ok();
+    assert_eq!((&checked["authenticated"], &checked["scmName"]), (&json!(true), &json!("GitHub")));
+
+    for (text, valid) in [(CLIENT_SECRET, true), ("sealink-canary-wrong", false)] {
+        let asked = json!({ "runnerId": runner, "scmIntegration": {
+            "scmId": "github", "host": host, "oauthClientId": CLIENT_ID, "oauthPlaintextClientSecret": text,
+        } });
+        let answer = admin.call("RunnerConfigurationService/ValidateRunnerConfiguration", &asked).await.ok();
+        let verdict = &answer["scmIntegration"];
+        assert_eq!(verdict["valid"].as_bool().unwrap_or_default(), valid, "{answer}");
+        assert_eq!(verdict["oauthError"].is_string(), !valid, "{answer}");
+    }
+
+    admin.delete_integration(&integration).await.ok();
+    eventually("the secret is gone", || !secret.exists()).await;
+    drop(stop);
+    agent.await.unwrap().unwrap();
+    server.stop().await;
+}
