@@ -9,7 +9,6 @@ use crate::{
 };
 
 mod agent;
-mod agent_rotate;
 mod audit;
 mod context;
 mod cure;
