@@ -81,8 +81,10 @@ impl Service {
         }
         let known = match subject.kind {
             SubjectKind::User => self.store.user(caller.organization, UserId(subject.id)).await?.is_some(),
-            // The organization has none yet.
-            SubjectKind::ServiceAccount => false,
+            SubjectKind::ServiceAccount => {
+                let id = UserId(subject.id);
+                self.store.service_account(caller.organization, id).await?.is_some()
+            }
         };
         if known { Ok(()) } else { Err(Error::not_found("subject")) }
     }
