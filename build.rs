@@ -15,13 +15,16 @@ mod redact;
 #[path = "build/rules.rs"]
 mod rules;
 
-const FILES: [&str; 8] = [
+const FILES: &[&str] = &[
+    "gitpod/v1/group.proto",
     "gitpod/v1/identity.proto",
     "gitpod/v1/runner.proto",
     "gitpod/v1/runner_configuration.proto",
     "grpc/health/v1/health.proto",
+    "sealink/v1/audit.proto",
     "sealink/v1/runner_agent.proto",
     "sealink/v1/runner_key.proto",
+    "sealink/v1/service_account.proto",
     "sealink/v1/token.proto",
     "sealink/v1/user.proto",
 ];

@@ -14,7 +14,7 @@ use prost_reflect::{DescriptorPool, Kind};
 use crate::names;
 
 /// Fields of answers that are always there.
-const ALWAYS: [&str; 24] = [
+const ALWAYS: &[&str] = &[
     "gitpod.v1.ListSCMIntegrationsResponse.integrations",
     "gitpod.v1.ListLLMIntegrationsResponse.integrations",
     "gitpod.v1.ListHostAuthenticationTokensResponse.tokens",
@@ -34,6 +34,11 @@ const ALWAYS: [&str; 24] = [
     "gitpod.v1.CreateRunnerLogsTokenResponse.access_token",
     "gitpod.v1.Gateway.name",
     "gitpod.v1.Gateway.url",
+    "sealink.v1.ExportAuditLogResponse.entries",
+    "sealink.v1.ListAuditEntriesResponse.entries",
+    "gitpod.v1.ListGroupsResponse.groups",
+    "gitpod.v1.ListMembershipsResponse.members",
+    "sealink.v1.ListServiceAccountsResponse.service_accounts",
     "sealink.v1.ListUsersResponse.users",
     "sealink.v1.ListTokensResponse.tokens",
     "sealink.v1.ListKeysResponse.keys",

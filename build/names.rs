@@ -1,6 +1,8 @@
 //! The Rust names of what prost generates, and which part of the descriptors is ours.
 use heck::{ToSnakeCase, ToUpperCamelCase};
-use prost_reflect::{DescriptorPool, EnumDescriptor, MessageDescriptor, MethodDescriptor, OneofDescriptor};
+use prost_reflect::{
+    DescriptorPool, EnumDescriptor, FieldDescriptor, MessageDescriptor, MethodDescriptor, OneofDescriptor,
+};
 
 /// Packages whose requests are checked; health and reflection belong to others.
 const PACKAGES: [&str; 2] = ["gitpod.v1", "sealink.v1"];
@@ -27,6 +29,11 @@ pub(crate) fn enumeration(of: &EnumDescriptor) -> String {
 pub(crate) fn oneof(of: &OneofDescriptor) -> String {
     let parent = of.parent_message();
     format!("{}::{}", scope(parent.package_name(), Some(parent)), of.name().to_upper_camel_case())
+}
+
+/// The name of a variant of such an enum.
+pub(crate) fn member(of: &FieldDescriptor) -> String {
+    of.name().to_upper_camel_case()
 }
 
 /// The name of a struct's field. Keywords that no field of ours uses are left to the compiler to refuse.

@@ -6,7 +6,7 @@ use prost_reflect::DescriptorPool;
 use crate::names;
 
 /// Clear-text secrets on the wire. Ciphertext may be printed.
-const SECRETS: [&str; 27] = [
+const SECRETS: &[&str] = &[
     "gitpod.v1.CreateSCMIntegrationRequest.oauth_plaintext_client_secret",
     "gitpod.v1.UpdateSCMIntegrationRequest.oauth_plaintext_client_secret",
     "gitpod.v1.ValidateRunnerConfigurationRequest.ValidateSCMIntegration.oauth_plaintext_client_secret",

@@ -60,21 +60,30 @@ impl Generator {
         if rules.fields().next().is_none() && !nested {
             return Ok(String::new());
         }
-        if field.is_map() || field.containing_oneof().is_some_and(|oneof| !oneof.is_synthetic()) {
-            return Err("rules on maps and members of a oneof are not supported".into());
+        if field.is_map() {
+            return Err("rules on maps are not supported".into());
         }
         let checks =
             if field.is_list() { list(field, &rules, nested)? } else { single(field, &rules, nested)? };
-        if checks.is_empty() {
+        let required = is_required(&rules);
+        if checks.is_empty() && !required {
             return Ok(String::new());
         }
         let (name, member) = (field.name(), names::field(field.name()));
+        let oneof = field.containing_oneof().filter(|oneof| !oneof.is_synthetic());
+        if required && (field.is_list() || oneof.is_some() || !field.supports_presence()) {
+            return Err("required is supported only on single fields with presence".into());
+        }
+        let absent = if required { " else { required(&at, found); }" } else { "" };
         let block = if field.is_list() || !field.supports_presence() {
             let checks =
                 if ignores_empty(&rules) { format!("if populated(value) {{ {checks} }}") } else { checks };
             format!("let value = &self.{member};\n            {checks}")
+        } else if let Some(oneof) = oneof {
+            let (of, which) = (names::field(oneof.name()), names::member(field));
+            format!("if let Some({}::{which}(value)) = &self.{of} {{ {checks} }}", names::oneof(&oneof))
         } else {
-            format!("if let Some(value) = &self.{member} {{ {checks} }}")
+            format!("if let Some({}) = &self.{member} {{ {checks} }}{absent}", bound(&checks))
         };
         Ok(format!(
             "        {{
@@ -185,9 +194,18 @@ fn call(check: &str, value: &str, limits: &[&dyn Display]) -> String {
     format!("{check}({value}, {}&at, found);", limits.concat())
 }
 
-/// The rules by kind: `string`, `int32`, ..; without `ignore`, which stands beside them.
+/// How the value is called: a field that only has to be there has no checks that would name it.
+fn bound(checks: &str) -> &'static str {
+    if checks.is_empty() { "_" } else { "value" }
+}
+
+fn is_required(rules: &DynamicMessage) -> bool {
+    rules.get_field_by_name("required").and_then(|value| value.as_bool()).unwrap_or_default()
+}
+
+/// The rules by kind: `string`, `int32`, ..; without `ignore` and `required`, which stand beside them.
 fn kinds(rules: &DynamicMessage) -> Result<Vec<(String, DynamicMessage)>> {
-    let kinds = rules.fields().filter(|(field, _)| field.name() != "ignore");
+    let kinds = rules.fields().filter(|(field, _)| !matches!(field.name(), "ignore" | "required"));
     kinds
         .map(|(field, value)| match value {
             Value::Message(rules) => Ok((field.name().to_owned(), rules.clone())),

@@ -14,7 +14,7 @@ use http::{HeaderMap, Request, Response, header};
 use tonic::Status;
 use tower::{Layer, Service as TowerService};
 
-use super::{later::or_not_yet, rules::Rpc, status::status};
+use super::{idempotency, later::or_not_yet, rules::Rpc, status::status};
 use crate::{
     domain::{access::Caller, token::Credential},
     error::{Error, Result},
@@ -100,10 +100,14 @@ async fn answer<S>(
     mut request: Request<Body>,
 ) -> Result<S::Response, Infallible>
 where
-    S: TowerService<Request<Body>, Response = Response<tonic::body::Body>, Error = Infallible>,
+    S: TowerService<Request<Body>, Response = Response<tonic::body::Body>, Error = Infallible> + Clone,
 {
     let path = request.uri().path();
+    let named = idempotency::is_named(request.headers());
     if path == ExchangeTokenRequest::PATH || OPEN_SERVICES.iter().any(|open| path.starts_with(open)) {
+        if named && let Err(error) = idempotency::admit(path) {
+            return Ok(refuse(&error));
+        }
         return inner.call(request).await;
     }
     let deferred = DEFERRED.contains(&path);
@@ -121,6 +125,8 @@ where
         return Ok(response);
     }
     match service.authenticate(&credential).await {
+        // Apart, so that others do not carry its state along.
+        Ok(caller) if named => Box::pin(idempotency::call(inner, service, caller, request)).await,
         Ok(caller) => {
             request.extensions_mut().insert(caller);
             let uri = request.uri().clone();

@@ -48,7 +48,7 @@ async fn tail(api: &Api, id: &str, headers: &HeaderMap) -> Result<Vec<u8>, Statu
     let id = RunnerId::parse("id", id).map_err(|_| Error::unauthenticated())?;
     let runner = api.service.runner_of_logs_token(id, token).await?;
     let question = Question::TailLog(TailLogCall { max_bytes: MOST });
-    match api.ask(runner.id, question, String::new()).await? {
+    match api.ask(None, &runner, question).await? {
         Answer::TailLog(mut result) => {
             let surplus = result.log.len().saturating_sub(MOST as usize);
             Ok(result.log.split_off(surplus))

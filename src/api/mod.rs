@@ -5,9 +5,12 @@ mod convert;
 pub mod cors;
 mod grpc;
 pub mod health;
+mod idempotency;
 mod later;
 pub mod layers;
 mod logs;
+mod oauth;
+mod pages;
 pub mod reflection;
 mod request;
 pub mod rules;
@@ -30,10 +33,11 @@ use crate::{
 };
 
 /// What `Check` and `Watch` of the health service know.
-pub const SERVICES: [&str; 7] = [
+pub const SERVICES: [&str; 8] = [
     "gitpod.v1.IdentityService",
     "gitpod.v1.RunnerConfigurationService",
     "gitpod.v1.RunnerService",
+    "sealink.v1.AuditService",
     "sealink.v1.RunnerAgentService",
     "sealink.v1.RunnerKeyService",
     "sealink.v1.TokenService",
@@ -57,7 +61,7 @@ pub struct Options {
 /// Everything that is served on the port.
 ///
 /// ```text
-/// layers -> /livez, /readyz, /runners/{id}/logs
+/// layers -> /livez, /readyz, /runners/{id}/logs, /oauth/..
 ///        -> Bridge: framing, limits -> Authenticate -> tonic: decode -> Api
 /// ```
 ///
@@ -77,10 +81,10 @@ pub fn app(service: Arc<Service>, health: &Health, options: &Options) -> Result<
         .layer(Authenticate::new(service))
         .layer(MapRequestLayer::new(|request: Request<Body>| request.map(tonic::body::Body::new)))
         .service(services.prepare());
-    let router = Router::new().merge(health.http()).merge(logs::routes(api)).fallback_service(Bridge::new(
-        calls,
-        methods,
-        options.rpc,
-    ));
+    let router = Router::new()
+        .merge(health.http())
+        .merge(logs::routes(api.clone()))
+        .merge(oauth::routes(api))
+        .fallback_service(Bridge::new(calls, methods, options.rpc));
     Ok(layers(router, cors(&options.origins)?))
 }

@@ -2,14 +2,19 @@
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
+use prost::Message;
 use tonic::{Request, Response, Status};
 
 use super::{
     auth::{Deferred, caller},
+    idempotency::Probe,
     rules::{Rpc, check},
 };
 use crate::{
-    domain::access::{Audience, Caller},
+    domain::{
+        access::{Audience, Caller},
+        idempotency::Once,
+    },
     error::{Error, Result},
     pb::gitpod::v1::{PaginationRequest, PaginationResponse},
     rpc::Query,
@@ -20,9 +25,16 @@ use crate::{
 pub(super) type Reply<T> = Result<Response<T>, Status>;
 
 /// The caller and the checked message of a request.
-pub(super) fn parts<R: Rpc>(request: Request<R>, audience: Audience) -> Result<(Caller, R), Status> {
+pub(super) fn parts<R>(request: Request<R>, audience: Audience) -> Result<(Caller, R), Status>
+where
+    R: Rpc + Message,
+{
     let caller = caller(request.extensions())?;
     caller.admit(audience, R::NO_SIDE_EFFECTS)?;
+    if caller.once == Some(Once::Probe) {
+        let extensions = request.extensions().clone();
+        return Err(Probe::stop(&extensions, &checked(request)?));
+    }
     Ok((caller, checked(request)?))
 }
 

@@ -9,6 +9,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
 mod doctor;
+mod rotate;
 mod run;
 
 use super::{context::Context, input, output};
@@ -145,7 +146,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
         Command::Register(register) => register.run(context).await,
         Command::Rotate { place, bits } => {
             let dir = AgentDir::open(&place.agent_dir)?;
-            super::agent_rotate::run(context, &dir, &place.keys(), bits as u32).await
+            rotate::run(context, &dir, &place.keys(), bits as u32).await
         }
         Command::Fetch { place, reveal } => fetch(context, &place, reveal).await,
         Command::Run(args) => run::run(context, args).await,

@@ -2,24 +2,37 @@
 use crate::error::Error;
 
 /// Fields of requests, and how the command line calls them. Longer names first: one holds another.
-const FLAGS: [(&str, &str); 9] = [
+const FLAGS: &[(&str, &str)] = &[
     ("oauth_plaintext_client_secret", "--client-secret-file"),
     ("oauth_client_id", "--client-id"),
     ("virtual_directory", "--virtual-directory"),
     ("filter.runner_ids", "--runner"),
+    ("filter.actor_id", "--actor"),
+    ("expected.mac", "--expect-head"),
     ("issuer_url", "--issuer-url"),
     ("runner_id", "the runner's id"),
+    ("display_name", "--name"),
+    ("configuration[", "--set ["),
+    ("configuration: ", "--set: "),
     ("valid_for", "--expires-in"),
     ("scm_id", "--scm"),
     ("pat must be true", "--pat must be given"),
 ];
 
 /// What the server says, and what helps.
-const CURES: [(&str, &str); 9] = [
+const CURES: &[(&str, &str)] = &[
     ("runner does not have a public key", "run `sealink agent register` on the runner first"),
     ("runner not found", "`sealink runner list` shows those you may use"),
     ("SCM integration not found", "`sealink integration list` shows those you may see"),
     ("host authentication token not found", "`sealink host-token list` shows those you may see"),
+    ("LLM integration not found", "`sealink llm list` shows those you may see"),
+    ("environment class not found", "`sealink environment-class list` shows those you may see"),
+    ("service account not found", "`sealink service-account list` shows them"),
+    ("group not found", "`sealink group list` shows them"),
+    ("group membership not found", "`sealink group member list GROUP` shows who is in it"),
+    ("organization not found", "groups are made in your own organization"),
+    ("runner policy not found", "`sealink runner policy list RUNNER` shows them"),
+    ("only those who administer this runner may do this", "ask its creator or an administrator"),
     ("user not found", "`sealink user list` shows them"),
     ("user already exists", "choose another name"),
     ("token not found", "`sealink token list` shows them"),

@@ -58,6 +58,12 @@ pub(super) fn span(text: &str) -> Result<Duration> {
     Ok(Duration::from_secs(u64::from(count) * unit.unsigned_abs()))
 }
 
+/// The moment that lies `span` before now.
+pub(super) fn ago(span: Duration) -> Timestamp {
+    let seconds = i64::try_from(span.as_secs()).unwrap_or(i64::MAX);
+    Timestamp { seconds: Clock::System.now().0.div_euclid(1_000_000).saturating_sub(seconds), nanos: 0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

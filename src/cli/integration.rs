@@ -217,7 +217,7 @@ fn secret(file: Option<PathBuf>) -> Result<Option<String>> {
 fn show(out: Output, found: &ScmIntegration) -> Result<()> {
     let oauth = found.oauth.as_ref();
     let secret = oauth.map(|oauth| match oauth.encrypted_client_secret.len() {
-        0 => "missing: enter it again with `sealink integration update`".to_owned(),
+        0 => "not shown to you, or missing: then enter it again with `sealink integration update`".to_owned(),
         bytes => format!("sealed, {bytes} bytes"),
     });
     out.show(

@@ -9,19 +9,26 @@ use crate::{
 };
 
 mod agent;
-mod agent_rotate;
+mod audit;
 mod context;
 mod cure;
+mod environment_class;
 mod exit;
+mod group;
+mod group_member;
 mod host_token;
 mod humane;
 mod input;
 mod integration;
+mod llm;
 mod output;
 mod runner;
 mod runner_key;
+mod runner_policy;
+mod runner_schema;
 mod runner_secrets;
 pub mod serve;
+mod service_account;
 mod token;
 mod user;
 mod words;
@@ -68,12 +75,27 @@ enum Command {
     /// A runner's SCM integrations
     #[command(subcommand)]
     Integration(integration::Command),
+    /// Sizes and shapes of environment that runners offer
+    #[command(subcommand)]
+    EnvironmentClass(environment_class::Command),
     /// Users' credentials at forges
     #[command(subcommand)]
     HostToken(host_token::Command),
+    /// A runner's access to language models
+    #[command(subcommand)]
+    Llm(llm::Command),
     /// People of the organization
     #[command(subcommand)]
     User(user::Command),
+    /// The audit log: who changed what, and proof that nobody changed the log
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Machines of the organization: principals without a login
+    #[command(subcommand)]
+    ServiceAccount(service_account::Command),
+    /// Groups of users and service accounts, which get roles on runners
+    #[command(subcommand)]
+    Group(group::Command),
     /// API tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -115,8 +137,13 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Agent(command) => wait(agent::run(context, command))?,
         Command::Runner(command) => ask(context, runner::run(context, command))?,
         Command::Integration(command) => ask(context, integration::run(context, command))?,
+        Command::EnvironmentClass(command) => ask(context, environment_class::run(context, command))?,
         Command::HostToken(command) => ask(context, host_token::run(context, command))?,
+        Command::Llm(command) => ask(context, llm::run(context, command))?,
         Command::User(command) => ask(context, user::run(context, command))?,
+        Command::Audit(command) => ask(context, audit::run(context, command))?,
+        Command::ServiceAccount(command) => ask(context, service_account::run(context, command))?,
+        Command::Group(command) => ask(context, group::run(context, command))?,
         Command::Token(command) => ask(context, token::run(context, command))?,
     }
     Ok(ExitCode::SUCCESS)

@@ -8,7 +8,7 @@ use super::{
     context::Context,
     humane, input,
     output::{self, Output},
-    runner_key,
+    runner_key, runner_policy, runner_schema,
     words::{self, word},
 };
 use crate::{
@@ -47,6 +47,15 @@ Examples:
         /// The runner
         id: String,
     },
+    /// Show what a runner can be configured with: SCMs, and settings of it and its environment classes
+    #[command(after_help = "Example:\n  sealink runner schema 0198a7c0-0000-7000-8000-000000000001")]
+    Schema {
+        /// The runner
+        id: String,
+    },
+    /// Groups' roles on a runner
+    #[command(subcommand)]
+    Policy(runner_policy::Command),
     /// The public keys a runner's secrets are sealed with
     #[command(subcommand)]
     Key(runner_key::Command),
@@ -96,6 +105,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
                 .await?;
             context.out.done(&id, &format!("runner {id} deleted"))
         }
+        Command::Policy(command) => runner_policy::run(context, command).await,
+        Command::Schema { id } => runner_schema::show(context, id).await,
         Command::Key(command) => runner_key::run(context, command).await,
     }
 }

@@ -13,21 +13,25 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
-    /// Create a personal access token
+    /// Create a personal access token, or a service account's
     #[command(after_help = "\
 The token is told only once and stored nowhere.
 
 Examples:
   sealink token create --description laptop --output ~/.sealink-token
   sealink token create --user ID --expires-in 7d --read-only
+  sealink token create --service-account ID --output ci.token
   export SEALINK_TOKEN=\"$(sealink token create --json | jq -r .token)\"")]
     Create(Create),
     /// List tokens: your own, or for an administrator everybody's
     #[command(after_help = "Examples:\n  sealink token list\n  sealink token list --user ID --json")]
     List {
         /// Only this user's
-        #[arg(long, value_name = "ID")]
+        #[arg(long, value_name = "ID", conflicts_with = "service_account")]
         user: Option<String>,
+        /// Only this service account's
+        #[arg(long, value_name = "ID")]
+        service_account: Option<String>,
     },
     /// Revoke a token at once
     #[command(after_help = "Example:\n  sealink token revoke 0aB1cD2eF3gH")]
@@ -41,12 +45,15 @@ Examples:
 #[derive(Debug, Args)]
 pub(super) struct Create {
     /// Whom the token acts as [default: you]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", conflicts_with = "service_account")]
     user: Option<String>,
+    /// The service account that the token acts as
+    #[arg(long, value_name = "ID")]
+    service_account: Option<String>,
     /// What it is for, up to 200 characters
     #[arg(long, default_value = "", hide_default_value = true)]
     description: String,
-    /// How long it is valid: 30d, 12h, 45m; at most 90d [default: 30d]
+    /// How long it is valid: 30d, 12h, 45m; a person's at most 90d [default: 30d; a service account's: until revoked]
     #[arg(long, value_name = "SPAN", value_parser = humane::span)]
     expires_in: Option<Duration>,
     /// Only methods without side effects
@@ -60,7 +67,7 @@ pub(super) struct Create {
 pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
     match command {
         Command::Create(create) => create.run(context).await,
-        Command::List { user } => list(context, user).await,
+        Command::List { user, service_account } => list(context, user, service_account).await,
         Command::Revoke { token_id } => {
             context.client()?.call(&RevokeTokenRequest { token_id: token_id.clone() }).await?;
             context.out.done(&token_id, &format!("token {token_id} revoked"))
@@ -77,6 +84,7 @@ impl Create {
             .transpose()?;
         let request = CreateTokenRequest {
             user_id: self.user.unwrap_or_default(),
+            service_account_id: self.service_account.unwrap_or_default(),
             description: self.description,
             valid_for: self.expires_in.map(|span| pbjson_types::Duration {
                 seconds: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
@@ -109,8 +117,9 @@ impl Create {
     }
 }
 
-async fn list(context: &Context, user_id: Option<String>) -> Result<()> {
-    let tokens = context.client()?.list(ListTokensRequest { user_id, ..Default::default() }).await?;
+async fn list(context: &Context, user_id: Option<String>, service_account_id: Option<String>) -> Result<()> {
+    let request = ListTokensRequest { user_id, service_account_id, ..Default::default() };
+    let tokens = context.client()?.list(request).await?;
     context.out.list(
         &tokens,
         ["ID", "KIND", "SUBJECT", "ACCESS", "STATE", "LAST USED", "CREATED", "DESCRIPTION"],

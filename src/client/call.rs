@@ -50,6 +50,45 @@ calls! {
         gitpod UpdateScmIntegrationRequest -> UpdateScmIntegrationResponse;
     "/gitpod.v1.RunnerConfigurationService/DeleteSCMIntegration":
         gitpod DeleteScmIntegrationRequest -> DeleteScmIntegrationResponse;
+    "/sealink.v1.AuditService/ListAuditEntries": sealink ListAuditEntriesRequest -> ListAuditEntriesResponse;
+    "/sealink.v1.AuditService/GetAuditHead": sealink GetAuditHeadRequest -> GetAuditHeadResponse;
+    "/sealink.v1.AuditService/VerifyAuditLog": sealink VerifyAuditLogRequest -> VerifyAuditLogResponse;
+    "/sealink.v1.AuditService/ExportAuditLog": sealink ExportAuditLogRequest -> ExportAuditLogResponse;
+    "/gitpod.v1.RunnerConfigurationService/CreateEnvironmentClass":
+        gitpod CreateEnvironmentClassRequest -> CreateEnvironmentClassResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetEnvironmentClass":
+        gitpod GetEnvironmentClassRequest -> GetEnvironmentClassResponse;
+    "/gitpod.v1.RunnerConfigurationService/ListEnvironmentClasses":
+        gitpod ListEnvironmentClassesRequest -> ListEnvironmentClassesResponse;
+    "/gitpod.v1.RunnerConfigurationService/UpdateEnvironmentClass":
+        gitpod UpdateEnvironmentClassRequest -> UpdateEnvironmentClassResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetRunnerConfigurationSchema":
+        gitpod GetRunnerConfigurationSchemaRequest -> GetRunnerConfigurationSchemaResponse;
+    "/sealink.v1.RunnerAgentService/UpdateConfigurationSchema":
+        sealink UpdateConfigurationSchemaRequest -> UpdateConfigurationSchemaResponse;
+    "/gitpod.v1.RunnerService/CreateRunnerPolicy":
+        gitpod CreateRunnerPolicyRequest -> CreateRunnerPolicyResponse;
+    "/gitpod.v1.RunnerService/ListRunnerPolicies":
+        gitpod ListRunnerPoliciesRequest -> ListRunnerPoliciesResponse;
+    "/gitpod.v1.RunnerService/UpdateRunnerPolicy":
+        gitpod UpdateRunnerPolicyRequest -> UpdateRunnerPolicyResponse;
+    "/gitpod.v1.RunnerService/DeleteRunnerPolicy":
+        gitpod DeleteRunnerPolicyRequest -> DeleteRunnerPolicyResponse;
+    "/gitpod.v1.GroupService/CreateGroup": gitpod CreateGroupRequest -> CreateGroupResponse;
+    "/gitpod.v1.GroupService/GetGroup": gitpod GetGroupRequest -> GetGroupResponse;
+    "/gitpod.v1.GroupService/ListGroups": gitpod ListGroupsRequest -> ListGroupsResponse;
+    "/gitpod.v1.GroupService/UpdateGroup": gitpod UpdateGroupRequest -> UpdateGroupResponse;
+    "/gitpod.v1.GroupService/DeleteGroup": gitpod DeleteGroupRequest -> DeleteGroupResponse;
+    "/gitpod.v1.GroupService/CreateMembership": gitpod CreateMembershipRequest -> CreateMembershipResponse;
+    "/gitpod.v1.GroupService/GetMembership": gitpod GetMembershipRequest -> GetMembershipResponse;
+    "/gitpod.v1.GroupService/DeleteMembership": gitpod DeleteMembershipRequest -> DeleteMembershipResponse;
+    "/gitpod.v1.GroupService/ListMemberships": gitpod ListMembershipsRequest -> ListMembershipsResponse;
+    "/sealink.v1.ServiceAccountService/CreateServiceAccount":
+        sealink CreateServiceAccountRequest -> CreateServiceAccountResponse;
+    "/sealink.v1.ServiceAccountService/ListServiceAccounts":
+        sealink ListServiceAccountsRequest -> ListServiceAccountsResponse;
+    "/sealink.v1.ServiceAccountService/DisableServiceAccount":
+        sealink DisableServiceAccountRequest -> DisableServiceAccountResponse;
     "/gitpod.v1.RunnerConfigurationService/CreateHostAuthenticationToken":
         gitpod CreateHostAuthenticationTokenRequest -> CreateHostAuthenticationTokenResponse;
     "/gitpod.v1.RunnerConfigurationService/GetHostAuthenticationToken":
@@ -58,6 +97,16 @@ calls! {
         gitpod ListHostAuthenticationTokensRequest -> ListHostAuthenticationTokensResponse;
     "/gitpod.v1.RunnerConfigurationService/DeleteHostAuthenticationToken":
         gitpod DeleteHostAuthenticationTokenRequest -> DeleteHostAuthenticationTokenResponse;
+    "/gitpod.v1.RunnerConfigurationService/CreateLLMIntegration":
+        gitpod CreateLlmIntegrationRequest -> CreateLlmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/GetLLMIntegration":
+        gitpod GetLlmIntegrationRequest -> GetLlmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/ListLLMIntegrations":
+        gitpod ListLlmIntegrationsRequest -> ListLlmIntegrationsResponse;
+    "/gitpod.v1.RunnerConfigurationService/UpdateLLMIntegration":
+        gitpod UpdateLlmIntegrationRequest -> UpdateLlmIntegrationResponse;
+    "/gitpod.v1.RunnerConfigurationService/DeleteLLMIntegration":
+        gitpod DeleteLlmIntegrationRequest -> DeleteLlmIntegrationResponse;
     "/sealink.v1.RunnerAgentService/GetConfiguration":
         sealink GetConfigurationRequest -> GetConfigurationResponse;
     "/sealink.v1.RunnerAgentService/Heartbeat": sealink HeartbeatRequest -> HeartbeatResponse;

@@ -39,7 +39,14 @@ macro_rules! paged {
 paged! {
     gitpod ListRunnersRequest: runners Runner;
     gitpod ListHostAuthenticationTokensRequest: tokens HostAuthenticationToken;
+    gitpod ListLlmIntegrationsRequest: integrations LlmIntegration;
     gitpod ListScmIntegrationsRequest: integrations ScmIntegration;
+    sealink ListAuditEntriesRequest: entries AuditEntry;
+    gitpod ListEnvironmentClassesRequest: environment_classes EnvironmentClass;
+    gitpod ListRunnerPoliciesRequest: policies RunnerPolicy;
+    gitpod ListGroupsRequest: groups Group;
+    gitpod ListMembershipsRequest: members GroupMembership;
+    sealink ListServiceAccountsRequest: service_accounts ServiceAccount;
     sealink ListKeysRequest: keys RunnerKey;
     sealink ListSecretsRequest: secrets SealedSecret;
     sealink ListSecretsToResealRequest: secrets SecretToReseal;

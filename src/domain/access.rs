@@ -1,9 +1,13 @@
 //! Who is calling, and what that caller may do.
+use uuid::Uuid;
+
 use crate::{
     domain::{
         id::{OrganizationId, RunnerId, UserId},
+        idempotency::Once,
+        runner_policy::RunnerRole,
         token::TokenId,
-        user::Role,
+        user::{MemberKind, Role},
     },
     error::{Error, Kind, Result},
 };
@@ -18,11 +22,38 @@ pub enum Principal {
         /// What it may do in its organization.
         role: Role,
     },
+    /// A machine without a login. May do what a user of its role may.
+    ServiceAccount {
+        /// The service account.
+        id: UserId,
+        /// What it may do in its organization.
+        role: Role,
+    },
     /// A runner's agents.
     Runner {
         /// The runner; the token sees nothing but it.
         id: RunnerId,
     },
+}
+
+impl Principal {
+    /// Its id, whatever it is.
+    #[must_use]
+    pub const fn id(self) -> Uuid {
+        match self {
+            Self::User { id, .. } | Self::ServiceAccount { id, .. } => id.0,
+            Self::Runner { id } => id.0,
+        }
+    }
+
+    /// A member of the organization and its role; `None` for a runner.
+    #[must_use]
+    pub const fn member(self) -> Option<(UserId, Role)> {
+        match self {
+            Self::User { id, role } | Self::ServiceAccount { id, role } => Some((id, role)),
+            Self::Runner { .. } => None,
+        }
+    }
 }
 
 /// The authenticated caller of one request. The token decides all of it; no request can choose.
@@ -36,6 +67,8 @@ pub struct Caller {
     pub read_only: bool,
     /// The token used.
     pub token: TokenId,
+    /// How a request that names itself is to be handled.
+    pub once: Option<Once>,
 }
 
 /// Which kinds of principal may call a method at all, before anything is looked up.
@@ -43,9 +76,9 @@ pub struct Caller {
 pub enum Audience {
     /// Every principal.
     Everyone,
-    /// People.
+    /// People and service accounts.
     Users,
-    /// People who administer the organization.
+    /// Those of them who administer the organization.
     Administrators,
     /// The runner's own agents.
     Runners,
@@ -67,7 +100,7 @@ pub struct RunnerFacts {
 pub enum Visible {
     /// Every runner of the organization.
     Organization,
-    /// Those a user created.
+    /// Those a member created, and besides them those that policies give it a role on.
     CreatedBy(UserId),
     /// One runner.
     Only(RunnerId),
@@ -82,30 +115,55 @@ impl Caller {
         if self.read_only && !no_side_effects {
             return Err(Error::new(Kind::Forbidden, "this token is read-only"));
         }
-        match (audience, self.principal) {
+        match (audience, self.principal.member()) {
             (Audience::Everyone, _)
-            | (Audience::Users, Principal::User { .. })
-            | (Audience::Administrators, Principal::User { role: Role::Admin, .. })
-            | (Audience::Runners, Principal::Runner { .. }) => Ok(()),
+            | (Audience::Users, Some(_))
+            | (Audience::Administrators, Some((_, Role::Admin)))
+            | (Audience::Runners, None) => Ok(()),
             (Audience::Users, _) => Err(forbidden("a runner's token may not do this")),
             (Audience::Administrators, _) => Err(forbidden("only organization administrators may do this")),
             (Audience::Runners, _) => Err(forbidden("only the runner's own token may do this")),
         }
     }
 
+    /// The id of what this request has made already, if it is a repeat. Whoever makes something asks this first,
+    /// and answers with that; making it again fails.
+    ///
+    /// # Errors
+    /// As [`Once::repeats`].
+    pub fn repeats(&self) -> Result<Option<Uuid>> {
+        self.once.as_ref().map_or(Ok(None), Once::repeats)
+    }
+
+    /// The same caller, for what a repeated request does anew.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { once: None, ..self.clone() }
+    }
+
     /// Whether the caller administers its organization.
     #[must_use]
     pub fn is_administrator(&self) -> bool {
-        matches!(self.principal, Principal::User { role: Role::Admin, .. })
+        matches!(self.principal.member(), Some((_, Role::Admin)))
     }
 
-    /// The calling user.
+    /// The calling user or service account.
     ///
     /// # Errors
     /// [`Kind::Forbidden`] for a runner.
     pub fn user(&self) -> Result<UserId> {
+        let member = self.principal.member();
+        member.map(|(id, _)| id).ok_or_else(|| forbidden("a runner's token may not do this"))
+    }
+
+    /// Whether the caller is a person or a service account.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] for a runner.
+    pub fn member_kind(&self) -> Result<MemberKind> {
         match self.principal {
-            Principal::User { id, .. } => Ok(id),
+            Principal::User { .. } => Ok(MemberKind::User),
+            Principal::ServiceAccount { .. } => Ok(MemberKind::ServiceAccount),
             Principal::Runner { .. } => Err(forbidden("a runner's token may not do this")),
         }
     }
@@ -117,49 +175,110 @@ impl Caller {
     pub fn runner(&self) -> Result<RunnerId> {
         match self.principal {
             Principal::Runner { id } => Ok(id),
-            Principal::User { .. } => Err(forbidden("only the runner's own token may do this")),
+            Principal::User { .. } | Principal::ServiceAccount { .. } => {
+                Err(forbidden("only the runner's own token may do this"))
+            }
         }
     }
 
-    /// Whether the caller may see and use `runner`: an administrator, its creator, or the runner itself.
+    /// The member whose policies decide what the caller may do with `runner`: one of its organization that
+    /// neither administers that nor created the runner. `None`: policies have no say.
+    #[must_use]
+    pub fn subject_to_policies(&self, runner: &RunnerFacts) -> Option<UserId> {
+        match self.principal.member() {
+            Some((id, Role::Member)) if self.organization == runner.organization && id != runner.creator => {
+                Some(id)
+            }
+            _ => None,
+        }
+    }
+
+    /// What the caller may do with `runner`: everything for an organization's administrator, the runner's
+    /// creator, and the runner itself; for other members what policies `granted`.
     ///
     /// # Errors
     /// [`Kind::NotFound`] for another organization's runner, and for any runner but its own if the caller
-    /// is a runner; [`Kind::Forbidden`] for a member who did not create it.
-    pub fn reach(&self, runner: &RunnerFacts) -> Result<()> {
-        let same_organization = self.organization == runner.organization;
+    /// is a runner; [`Kind::Forbidden`] for a member without a role.
+    pub fn role_on(&self, runner: &RunnerFacts, granted: Option<RunnerRole>) -> Result<RunnerRole> {
         match self.principal {
-            _ if !same_organization => Err(Error::not_found("runner")),
+            _ if self.organization != runner.organization => Err(Error::not_found("runner")),
             Principal::Runner { id } if id != runner.id => Err(Error::not_found("runner")),
-            Principal::User { id, role: Role::Member } if id != runner.creator => {
-                Err(forbidden("you may not use this runner"))
-            }
-            _ => Ok(()),
+            _ if self.subject_to_policies(runner).is_none() => Ok(RunnerRole::Admin),
+            _ => granted.ok_or_else(|| forbidden("you may not use this runner")),
         }
     }
 
-    /// Whether the caller configures `runner`, and does not just use it: an administrator, or its creator.
-    #[must_use]
-    pub fn administers(&self, runner: &RunnerFacts) -> bool {
-        match self.principal {
-            Principal::User { id, role } => {
-                self.organization == runner.organization && (role == Role::Admin || id == runner.creator)
-            }
-            Principal::Runner { .. } => false,
-        }
+    /// Whether the caller reaches `runner` whatever policies say: refuses also those whom a policy lets in.
+    ///
+    /// # Errors
+    /// As [`Caller::role_on`] without a granted role.
+    pub fn reach(&self, runner: &RunnerFacts) -> Result<()> {
+        self.role_on(runner, None).map(|_| ())
     }
 
     /// Which runners, and things of runners, the caller's lists may show.
     #[must_use]
     pub fn visible(&self) -> Visible {
         match self.principal {
-            Principal::User { role: Role::Admin, .. } => Visible::Organization,
-            Principal::User { id, role: Role::Member } => Visible::CreatedBy(id),
             Principal::Runner { id } => Visible::Only(id),
+            Principal::User { id, role } | Principal::ServiceAccount { id, role } => match role {
+                Role::Admin => Visible::Organization,
+                Role::Member => Visible::CreatedBy(id),
+            },
         }
     }
 }
 
 fn forbidden(message: &'static str) -> Error {
     Error::new(Kind::Forbidden, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const fn id(number: u128) -> Uuid {
+        Uuid::from_u128(number)
+    }
+
+    fn caller(organization: u128, principal: Principal) -> Caller {
+        let organization = OrganizationId(id(organization));
+        Caller { organization, principal, read_only: false, token: TokenId(String::new()), once: None }
+    }
+
+    fn member(number: u128, role: Role) -> Principal {
+        Principal::User { id: UserId(id(number)), role }
+    }
+
+    /// Every kind of caller, whatever policies grant: (nothing, USER, ADMIN).
+    #[test]
+    fn roles_on_a_runner() {
+        use Kind::{Forbidden, NotFound};
+        use RunnerRole::{Admin, User};
+        let runner =
+            RunnerFacts { id: RunnerId(id(7)), organization: OrganizationId(id(1)), creator: UserId(id(2)) };
+        let machine = Principal::ServiceAccount { id: UserId(id(3)), role: Role::Member };
+        let agent = |number| Principal::Runner { id: RunnerId(id(number)) };
+        for (organization, principal, expected) in [
+            (1, member(3, Role::Admin), [Ok(Admin), Ok(Admin), Ok(Admin)]),
+            (1, member(2, Role::Member), [Ok(Admin), Ok(Admin), Ok(Admin)]),
+            (1, member(3, Role::Member), [Err(Forbidden), Ok(User), Ok(Admin)]),
+            (1, machine, [Err(Forbidden), Ok(User), Ok(Admin)]),
+            (1, agent(7), [Ok(Admin), Ok(Admin), Ok(Admin)]),
+            (1, agent(8), [Err(NotFound), Err(NotFound), Err(NotFound)]),
+            (2, member(3, Role::Admin), [Err(NotFound), Err(NotFound), Err(NotFound)]),
+            (2, member(3, Role::Member), [Err(NotFound), Err(NotFound), Err(NotFound)]),
+            (2, agent(7), [Err(NotFound), Err(NotFound), Err(NotFound)]),
+        ] {
+            let caller = caller(organization, principal);
+            let found = [None, Some(User), Some(Admin)]
+                .map(|granted| caller.role_on(&runner, granted).map_err(|error| error.kind()));
+            assert_eq!(found, expected, "{caller:?}");
+            // Whoever policies decide about is asked for, and nobody else.
+            let decided = expected[0] != expected[1];
+            assert_eq!(caller.subject_to_policies(&runner).is_some(), decided, "{caller:?}");
+        }
+    }
 }

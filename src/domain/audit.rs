@@ -6,7 +6,10 @@ use crate::{
     clock::Instant,
     domain::{
         access::{Caller, Principal},
+        audit_chain::{Link, StoredEntry},
         id::OrganizationId,
+        idempotency::Once,
+        page::After,
     },
 };
 
@@ -15,9 +18,9 @@ use crate::{
 pub struct Actor {
     /// Where it happens.
     pub organization: OrganizationId,
-    /// `user`, `runner` or `server`.
+    /// `user`, `service_account`, `runner` or `server`.
     pub kind: &'static str,
-    /// The user's or runner's id; nil for the server itself.
+    /// The user's, service account's or runner's id; nil for the server itself.
     pub id: Uuid,
     /// The token used; empty for the server itself.
     pub token: String,
@@ -25,6 +28,8 @@ pub struct Actor {
     pub at: Instant,
     /// The id of the audit entry the change writes; one actor makes one change.
     pub entry_id: Uuid,
+    /// What is to be written down with the change, if its request names itself.
+    pub once: Option<Once>,
 }
 
 impl Actor {
@@ -33,15 +38,18 @@ impl Actor {
     pub fn caller(caller: &Caller, at: Instant, entry_id: Uuid) -> Self {
         let (kind, id) = match caller.principal {
             Principal::User { id, .. } => ("user", id.0),
+            Principal::ServiceAccount { id, .. } => ("service_account", id.0),
             Principal::Runner { id } => ("runner", id.0),
         };
-        Self { organization: caller.organization, kind, id, token: caller.token.to_string(), at, entry_id }
+        let (organization, token, once) =
+            (caller.organization, caller.token.to_string(), caller.once.clone());
+        Self { organization, kind, id, token, at, entry_id, once }
     }
 
     /// The server itself, making one change at `at`.
     #[must_use]
     pub fn server(organization: OrganizationId, at: Instant, entry_id: Uuid) -> Self {
-        Self { organization, kind: "server", id: Uuid::nil(), token: String::new(), at, entry_id }
+        Self { organization, kind: "server", id: Uuid::nil(), token: String::new(), at, entry_id, once: None }
     }
 }
 
@@ -67,5 +75,89 @@ impl Entry {
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self
+    }
+}
+
+/// One entry as lists show it.
+#[derive(Clone, Debug)]
+pub struct ListedEntry {
+    /// The entry.
+    pub entry: StoredEntry,
+    /// Its place in the chain; `None` while it waits for one.
+    pub link: Option<Link>,
+}
+
+/// Which entries a list shows; empty shows all.
+#[derive(Clone, Debug, Default)]
+pub struct EntryFilter {
+    /// What this user or runner did.
+    pub actor: Option<Uuid>,
+    /// This action, or with a star at the end every one that begins so; empty for all.
+    pub action: String,
+    /// What was done to this thing; empty for all.
+    pub object: String,
+    /// Not before this moment.
+    pub since: Option<Instant>,
+    /// Before this moment.
+    pub until: Option<Instant>,
+}
+
+impl EntryFilter {
+    /// The exact action, and the beginning of the action; at most one of them is not empty.
+    #[must_use]
+    pub fn action(&self) -> (&str, &str) {
+        match self.action.strip_suffix('*') {
+            Some(beginning) => ("", beginning),
+            None => (&self.action, ""),
+        }
+    }
+
+    /// The ids that a page can hold, as (first, end): ids begin with the time they were made at, so that a list
+    /// of some time does not walk through all others.
+    #[must_use]
+    pub fn ids(&self, after: After) -> (Uuid, Uuid) {
+        /// How much later than its change an entry's id may be made, in milliseconds.
+        const LATER: i64 = 60_000;
+        let made_at = |at: Instant, later: i64| {
+            let millis = at.0.div_euclid(1_000).saturating_add(later).clamp(0, (1 << 48) - 1);
+            Uuid::from_u128(u128::from(millis.unsigned_abs()) << 80)
+        };
+        let first = self.since.map_or(Uuid::nil(), |since| made_at(since, 0));
+        let end = self.until.map_or(Uuid::max(), |until| made_at(until, LATER));
+        (first, if after == After::START { end } else { end.min(after.0) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+
+    #[test]
+    fn a_time_is_a_range_of_ids() {
+        let (before, now) = (Clock::System.now(), Clock::System.new_id());
+        let filter = |since, until| EntryFilter { since, until, ..EntryFilter::default() };
+        let holds = |filter: EntryFilter| {
+            let (first, end) = filter.ids(After::START);
+            first <= now && now < end
+        };
+        let hour = std::time::Duration::from_hours(1);
+        let earlier = Instant(before.0 - 3_600_000_000);
+        assert!(holds(filter(None, None)));
+        assert!(holds(filter(Some(before), Some(before.plus(hour)))));
+        assert!(!holds(filter(Some(before.plus(hour)), None)));
+        assert!(!holds(filter(None, Some(earlier))));
+        assert!(!holds(filter(Some(Instant(i64::MAX)), None)));
+        assert!(!holds(filter(None, Some(Instant(i64::MIN)))));
+        assert_eq!(filter(None, None).ids(After(now)).1, now);
+    }
+
+    #[test]
+    fn a_star_stands_for_every_ending() {
+        let of = |action: &str| EntryFilter { action: action.into(), ..EntryFilter::default() };
+        assert_eq!(of("runner.create").action(), ("runner.create", ""));
+        assert_eq!(of("runner.*").action(), ("", "runner."));
+        assert_eq!(of("*").action(), ("", ""));
+        assert_eq!(of("").action(), ("", ""));
     }
 }

@@ -38,7 +38,9 @@ impl AllowedHosts {
             .map(Self)
     }
 
-    fn contains(&self, host: &str) -> bool {
+    /// Whether `host`, with its port, is one of them.
+    #[must_use]
+    pub fn contains(&self, host: &str) -> bool {
         self.0.contains(&host.to_ascii_lowercase())
     }
 }

@@ -57,11 +57,26 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// The caller itself.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for a runner, which has no credentials of its own.
+    pub fn of(caller: &Caller) -> Result<Self> {
+        let kind = match caller.principal {
+            Principal::ServiceAccount { .. } => SubjectKind::ServiceAccount,
+            Principal::User { .. } | Principal::Runner { .. } => SubjectKind::User,
+        };
+        Ok(Self { id: caller.user()?.0, kind })
+    }
+
     /// Whether the caller is this subject.
     #[must_use]
     pub fn is(&self, caller: &Caller) -> bool {
         match caller.principal {
             Principal::User { id, .. } => self.kind == SubjectKind::User && self.id == id.0,
+            Principal::ServiceAccount { id, .. } => {
+                self.kind == SubjectKind::ServiceAccount && self.id == id.0
+            }
             Principal::Runner { .. } => false,
         }
     }
@@ -117,10 +132,7 @@ impl NamedSubject {
         let refuse = |message| Err(Error::invalid("subject", "sealink.subject", message));
         let user = |id| Subject { id, kind: SubjectKind::User };
         if !self.present {
-            return Ok(user(match self.user {
-                Some(id) => id.0,
-                None => caller.user()?.0,
-            }));
+            return self.user.map_or_else(|| Subject::of(caller), |id| Ok(user(id.0)));
         }
         let (Some(id), Some(kind)) = (self.id, self.kind) else {
             return refuse("value must have an id and be a user or a service account");
@@ -248,6 +260,7 @@ mod tests {
             principal: Principal::User { id: UserId(Uuid::from_u128(id)), role: Role::Member },
             read_only: false,
             token: TokenId(String::new()),
+            once: None,
         }
     }
 

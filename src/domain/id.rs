@@ -44,7 +44,7 @@ macro_rules! id {
 id! {
     /// An organization: everything belongs to exactly one.
     OrganizationId;
-    /// A person in one organization.
+    /// A member of one organization: a person, or a service account.
     UserId;
     /// A runner.
     RunnerId;
@@ -56,6 +56,14 @@ id! {
     CallId;
     /// A stored credential of one subject for one runner and host.
     HostTokenId;
+    /// A runner's LLM integration.
+    LlmIntegrationId;
     /// An attempt to register a key.
     RegistrationId;
+    /// A runner's environment class.
+    EnvironmentClassId;
+    /// A group of members.
+    GroupId;
+    /// A member's place in a group.
+    MembershipId;
 }

@@ -5,6 +5,7 @@ use crate::{
         host::{AllowedHosts, Host},
         id::{IntegrationId, RunnerId},
         issuer::IssuerUrl,
+        runner_policy::RunnerRole,
         scm::Scm,
         secret::{Plaintext, Sealed, Secret},
     },
@@ -46,8 +47,20 @@ pub struct OAuth {
     pub client_id: String,
     /// The app's issuer, where the SCM has one.
     pub issuer: Option<IssuerUrl>,
-    /// The sealed client secret; `None` after its key was revoked, until it is entered again.
+    /// The sealed client secret; `None` after its key was revoked, until it is entered again, and for those who
+    /// may not see it.
     pub secret: Option<Sealed>,
+}
+
+impl Integration {
+    /// As somebody with this role on its runner sees it: its ciphertext is for those who administer that.
+    #[must_use]
+    pub fn seen_with(mut self, role: RunnerRole) -> Self {
+        if let (RunnerRole::User, Some(oauth)) = (role, &mut self.oauth) {
+            oauth.secret = None;
+        }
+        self
+    }
 }
 
 /// A create request whose parts have not been checked yet: they are, once the runner is known to be the

@@ -77,4 +77,51 @@ impl<T> Page<T> {
         let next = rows.last().filter(|_| more).map(|row| After(key(row)));
         Self { rows, next }
     }
+
+    /// The same page of what `change` makes of its rows.
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        Page { rows: self.rows.into_iter().map(change).collect(), next: self.next }
+    }
+
+    /// One page of several lists that are in the same order, of pages of `size` that start at the same place.
+    /// A row that is in more than one of them is taken from the first.
+    pub fn merge(pages: Vec<Self>, size: PageSize, key: impl Fn(&T) -> Uuid) -> Self {
+        let more = pages.iter().any(|page| page.next.is_some());
+        let mut rows: Vec<_> = pages.into_iter().flat_map(|page| page.rows).collect();
+        rows.sort_by_key(&key);
+        rows.dedup_by_key(|row| key(row));
+        let mut merged = Self::cut(rows, size, &key);
+        if more && merged.next.is_none() {
+            merged.next = merged.rows.last().map(|row| After(key(row)));
+        }
+        merged
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(rows: &[(u128, char)], more: bool) -> Page<(u128, char)> {
+        let next = rows.last().filter(|_| more).map(|row| After(Uuid::from_u128(row.0)));
+        Page { rows: rows.to_vec(), next }
+    }
+
+    fn merged(pages: Vec<Page<(u128, char)>>, size: i32) -> (Vec<(u128, char)>, Option<u128>) {
+        let size = PageSize::parse(size).expect("a size");
+        let merged = Page::merge(pages, size, |row| Uuid::from_u128(row.0));
+        (merged.rows, merged.next.map(|after| after.0.as_u128()))
+    }
+
+    #[test]
+    fn merging_keeps_order_the_first_of_equals_and_whether_there_is_more() {
+        let (one, other) = (page(&[(1, 'a'), (4, 'a')], false), page(&[(1, 'b'), (2, 'b')], false));
+        assert_eq!(merged(vec![one.clone(), other], 5), (vec![(1, 'a'), (2, 'b'), (4, 'a')], None));
+        let other = page(&[(2, 'b'), (3, 'b')], true);
+        assert_eq!(merged(vec![one.clone(), other.clone()], 2), (vec![(1, 'a'), (2, 'b')], Some(2)));
+        // Equal rows leave room on the page, but the list goes on.
+        let same = page(&[(1, 'b'), (4, 'b')], true);
+        assert_eq!(merged(vec![one, same], 2), (vec![(1, 'a'), (4, 'a')], Some(4)));
+        assert_eq!(merged(vec![], 2), (vec![], None));
+    }
 }

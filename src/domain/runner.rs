@@ -8,8 +8,11 @@ use crate::{
         id::{OrganizationId, RunnerId, UserId},
         liveness::Liveness,
         runner_key::RunnerKey,
+        runner_policy::RunnerRole,
+        schema::OfferedScms,
         secret::{Sealed, Secret},
         update_window::UpdateWindow,
+        user::MemberKind,
     },
     error::{Error, Result},
 };
@@ -192,6 +195,8 @@ pub struct Runner {
     pub organization: OrganizationId,
     /// Who created it.
     pub creator: UserId,
+    /// Whether that is a person.
+    pub creator_kind: MemberKind,
     /// Its name: 3 to 127 characters.
     pub name: String,
     /// Whether it is local.
@@ -208,6 +213,8 @@ pub struct Runner {
     pub active_key: Option<RunnerKey>,
     /// Whether a key of it was ever ACTIVE.
     pub registered: bool,
+    /// The SCMs of the schema it reported; `None` before it reported one.
+    pub offered: Option<OfferedScms>,
     /// What is known of its agents.
     pub liveness: Liveness,
     /// Grows by one with every change of anything the runner sees.
@@ -225,6 +232,15 @@ impl Runner {
     #[must_use]
     pub fn facts(&self) -> RunnerFacts {
         RunnerFacts { id: self.id, organization: self.organization, creator: self.creator }
+    }
+
+    /// As somebody with this role on it sees it: its ciphertext is for those who administer it.
+    #[must_use]
+    pub fn seen_with(mut self, role: RunnerRole) -> Self {
+        if role == RunnerRole::User {
+            self.honeycomb_key = None;
+        }
+        self
     }
 
     /// Where it is in its life at `now`.

@@ -46,6 +46,63 @@ impl Scm {
         }
     }
 
+    /// The name people know it by.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::GitHub => "GitHub",
+            Self::GitLab => "GitLab",
+            Self::Bitbucket => "Bitbucket",
+            Self::AzureEntra => "Azure DevOps",
+            Self::AzureServer => "Azure DevOps Server",
+            Self::Gitea => "Gitea",
+            Self::Forgejo => "Forgejo",
+        }
+    }
+
+    /// Where its vendor hosts it; `None` for those that people host themselves.
+    #[must_use]
+    pub const fn default_host(self) -> Option<&'static str> {
+        match self {
+            Self::GitHub => Some("github.com"),
+            Self::GitLab => Some("gitlab.com"),
+            Self::Bitbucket => Some("bitbucket.org"),
+            Self::AzureEntra => Some("dev.azure.com"),
+            Self::AzureServer | Self::Gitea | Self::Forgejo => None,
+        }
+    }
+
+    /// What a personal access token must allow, in the forge's own words.
+    #[must_use]
+    pub const fn token_scopes(self) -> &'static str {
+        match self {
+            Self::GitHub => "A classic token with repo, read:user, user:email and workflow",
+            Self::GitLab => "A token with api and read_repository",
+            Self::Bitbucket => "A token with account, repository, repository:write and pullrequests",
+            Self::AzureEntra | Self::AzureServer => {
+                "A token for all accessible organizations that reads and writes code"
+            }
+            Self::Gitea | Self::Forgejo => "A token with read:user and write:repository",
+        }
+    }
+
+    /// Where its vendor explains how to make one.
+    #[must_use]
+    pub const fn token_docs(self) -> &'static str {
+        match self {
+            Self::GitHub => {
+                "https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/managing-your-personal-access-tokens"
+            }
+            Self::GitLab => "https://docs.gitlab.com/user/profile/personal_access_tokens/",
+            Self::Bitbucket => "https://support.atlassian.com/bitbucket-cloud/docs/access-tokens/",
+            Self::AzureEntra | Self::AzureServer => {
+                "https://learn.microsoft.com/en-us/azure/devops/organizations/accounts/use-personal-access-tokens-to-authenticate"
+            }
+            Self::Gitea => "https://docs.gitea.com/development/api-usage",
+            Self::Forgejo => "https://forgejo.org/docs/latest/user/api-usage/",
+        }
+    }
+
     /// Finds an SCM by its id.
     ///
     /// # Errors

@@ -35,6 +35,8 @@ pub enum TokenKind {
     Admin,
     /// A person's token.
     Personal,
+    /// A service account's token.
+    ServiceAccount,
     /// A runner's access token.
     Runner,
     /// Exchanged once for a runner's access token.
@@ -42,12 +44,13 @@ pub enum TokenKind {
 }
 
 impl TokenKind {
-    const ALL: [Self; 4] = [Self::Admin, Self::Personal, Self::Runner, Self::Exchange];
+    const ALL: [Self; 5] = [Self::Admin, Self::Personal, Self::ServiceAccount, Self::Runner, Self::Exchange];
 
     const fn tag(self) -> &'static str {
         match self {
             Self::Admin => "adm",
             Self::Personal => "pat",
+            Self::ServiceAccount => "sat",
             Self::Runner => "run",
             Self::Exchange => "exc",
         }
@@ -83,7 +86,7 @@ pub struct ApiToken {
     pub order: Uuid,
     /// What it is for.
     pub kind: TokenKind,
-    /// The user it acts as.
+    /// The user or the service account it acts as.
     pub member: Option<UserId>,
     /// The runner it acts as.
     pub runner: Option<RunnerId>,

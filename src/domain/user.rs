@@ -18,6 +18,16 @@ pub enum Role {
     Member,
 }
 
+/// Whether a member is a person or a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum MemberKind {
+    /// A person.
+    User,
+    /// A machine without a login.
+    ServiceAccount,
+}
+
 /// A person.
 #[derive(Clone, Debug)]
 pub struct User {
@@ -56,14 +66,7 @@ impl NewUser {
     /// # Errors
     /// [`Kind::Invalid`](crate::error::Kind::Invalid) naming the field.
     pub fn parse(name: String, email: String, fullname: String, role: Role) -> Result<Self> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
-        if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
-            return Err(Error::invalid(
-                "name",
-                "sealink.user_name",
-                "value must be 1 to 63 of a-z, 0-9, '.', '_' and '-'",
-            ));
-        }
+        let name = member_name(name)?;
         let at_sign = email.find('@');
         let spaced = email.chars().any(|c| c.is_whitespace() || c.is_control());
         if spaced || email.len() > 254 || !at_sign.is_some_and(|at| at > 0 && at + 1 < email.len()) {
@@ -78,4 +81,14 @@ impl NewUser {
         }
         Ok(Self { name, email, fullname, role })
     }
+}
+
+/// Checks the name of a user or a service account.
+pub(super) fn member_name(name: String) -> Result<String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
+        let message = "value must be 1 to 63 of a-z, 0-9, '.', '_' and '-'";
+        return Err(Error::invalid("name", "sealink.user_name", message));
+    }
+    Ok(name)
 }

@@ -90,6 +90,7 @@ impl Service {
             token: credential.id.to_string(),
             at: self.now(),
             entry_id: self.clock.new_id(),
+            once: None,
         };
         if self.store.exchange_token(actor, credential.id, row).await? {
             Ok(token.text)
@@ -106,6 +107,10 @@ pub(super) fn verify(stored: Option<&StoredToken>, sent: &Credential, now: Insta
     let token = stored.filter(|token| same && is_live(token, now) && token.kind != TokenKind::Exchange);
     let token = token.ok_or_else(Error::unauthenticated)?;
     let principal = match token.owner {
+        // The owner's kind is the token's: no service account has any other, and nobody else has these.
+        TokenOwner::Member { id, role, disabled: false } if token.kind == TokenKind::ServiceAccount => {
+            Principal::ServiceAccount { id, role }
+        }
         TokenOwner::Member { id, role, disabled: false } => Principal::User { id, role },
         TokenOwner::Member { disabled: true, .. } => return Err(Error::unauthenticated()),
         TokenOwner::Runner(id) => Principal::Runner { id },
@@ -115,6 +120,7 @@ pub(super) fn verify(stored: Option<&StoredToken>, sent: &Credential, now: Insta
         principal,
         read_only: token.read_only,
         token: token.id.clone(),
+        once: None,
     })
 }
 

@@ -4,9 +4,10 @@ use crate::{
     domain::{
         access::{Caller, Visible},
         host_token::{Draft, HostToken, HostTokenFilter, HostTokenPatch, Subject, SubjectKind, check_scopes},
-        id::{HostTokenId, UserId},
+        id::{HostTokenId, RunnerId, UserId},
         page::Page,
         runner::Runner,
+        runner_policy::RunnerRole,
         secret::{Secret, SecretPatch},
     },
     error::{Error, Kind, Result},
@@ -25,10 +26,14 @@ impl Service {
     /// integration; [`Kind::Precondition`] without a key to seal with, or if that integration does not fit;
     /// [`Kind::AlreadyExists`] if the subject has one for that host.
     pub async fn create_host_token(&self, caller: &Caller, draft: Draft) -> Result<HostToken> {
+        if let Some(id) = caller.repeats()? {
+            return self.host_token(caller, HostTokenId(id)).await;
+        }
         let (id, integration, expires_at) = (draft.runner, draft.integration, draft.expires_at);
-        let facts = self.reach_runner(caller, id).await?;
+        let facts = self.use_runner(caller, id).await?;
+        let role = self.role_on(caller, &facts).await?;
         let subject = draft.subject.resolve(caller)?;
-        if !subject.is(caller) && !caller.administers(&facts) {
+        if !subject.is(caller) && role == RunnerRole::User {
             return Err(Error::new(
                 Kind::Forbidden,
                 "you may store only a token of your own for this runner",
@@ -58,7 +63,7 @@ impl Service {
         };
         // A conflict: the key was replaced between the look-up and the commit.
         until_settled(|| async {
-            let runner = self.runner_for(caller, id).await?;
+            let runner = self.runner(caller, id).await?;
             let value = self.seal_host_token(&runner, &token, Field::HostTokenValue, &new.value)?;
             let seal = |refresh| self.seal_host_token(&runner, &token, Field::HostTokenRefresh, refresh);
             let refresh = new.refresh.as_ref().map(seal).transpose()?;
@@ -76,8 +81,10 @@ impl Service {
         }
         let known = match subject.kind {
             SubjectKind::User => self.store.user(caller.organization, UserId(subject.id)).await?.is_some(),
-            // The organization has none yet.
-            SubjectKind::ServiceAccount => false,
+            SubjectKind::ServiceAccount => {
+                let id = UserId(subject.id);
+                self.store.service_account(caller.organization, id).await?.is_some()
+            }
         };
         if known { Ok(()) } else { Err(Error::not_found("subject")) }
     }
@@ -112,8 +119,28 @@ impl Service {
         let found = self.store.host_token(caller.organization, id).await?;
         let (token, runner) = found.ok_or_else(missing)?;
         let own = token.subject.is(caller) || caller.user().is_err();
-        let may = caller.reach(&runner).is_ok() && (own || caller.administers(&runner));
+        let may = match self.role_on(caller, &runner).await {
+            Ok(role) => own || role == RunnerRole::Admin,
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden) => false,
+            Err(error) => return Err(error),
+        };
         if may { Ok(token) } else { Err(missing()) }
+    }
+
+    /// Narrows a list of a runner's tokens to what the caller may see: everybody's, or its own. `false`: nothing.
+    async fn narrow(&self, caller: &Caller, id: RunnerId, filter: &mut HostTokenFilter) -> Result<bool> {
+        let runner = match self.use_runner(caller, id).await {
+            Ok(runner) => runner,
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        if self.role_on(caller, &runner).await? == RunnerRole::Admin {
+            return Ok(true);
+        }
+        let own = caller.user()?.0;
+        let others = filter.subject.is_some_and(|subject| subject != own);
+        filter.subject = Some(own);
+        Ok(!others)
     }
 
     /// A page of the host tokens the caller may see, oldest first; what it may not see adds no rows.
@@ -123,7 +150,7 @@ impl Service {
     pub async fn host_tokens(
         &self,
         caller: &Caller,
-        filter: HostTokenFilter,
+        mut filter: HostTokenFilter,
         ask: &PageAsk,
     ) -> Result<Listing<HostToken>> {
         let fingerprint = [format!("{filter:?}")];
@@ -131,11 +158,7 @@ impl Service {
         let request = self.pages.read(caller, list, ask, now)?;
         let hidden = match (filter.runner, caller.visible()) {
             (Some(runner), Visible::Only(own)) => runner != own,
-            (Some(runner), _) => match self.reach_runner(caller, runner).await {
-                Ok(_) => false,
-                Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden) => true,
-                Err(error) => return Err(error),
-            },
+            (Some(runner), _) => !self.narrow(caller, runner, &mut filter).await?,
             (None, _) => false,
         };
         // Both filters name a subject: two different ones match nothing.
@@ -182,7 +205,7 @@ impl Service {
         let (mut changed, mut value, mut refresh) = (Vec::new(), None, SecretChange::Keep);
         let mut token = HostToken { version: expected_version + 1, updated_at: self.now(), ..current };
         if patch.value.is_some() || matches!(patch.refresh, SecretPatch::Set(_)) {
-            let runner = self.runner_for(caller, token.runner).await?;
+            let runner = self.runner(caller, token.runner).await?;
             if let Some(secret) = &patch.value {
                 changed.push("token");
                 value = Some(self.seal_host_token(&runner, &token, Field::HostTokenValue, secret)?);

@@ -9,12 +9,13 @@ use crate::{
         integration_patch::{OAuthPlan, Patch},
         page::{After, Page, PageRequest, PageSize},
         runner::Runner,
+        runner_policy::RunnerRole,
         secret::Secret,
         token::Credential,
     },
     error::{Error, Kind, Result},
     seal::{Field, Place},
-    store::{IntegrationScope, IntegrationUpdate, RunnerPageQuery},
+    store::{IntegrationScope, IntegrationUpdate, RunnerPage, RunnerPageQuery},
 };
 
 const LIST: &str = "scm_integrations";
@@ -27,6 +28,9 @@ impl Service {
     /// [`Kind::Precondition`] without a key to seal with, [`Kind::AlreadyExists`] for a second one of the
     /// same SCM and host.
     pub async fn create_integration(&self, caller: &Caller, draft: Draft) -> Result<IntegrationId> {
+        if let Some(id) = caller.repeats()? {
+            return Ok(IntegrationId(id));
+        }
         let id = draft.runner;
         self.reach_runner(caller, id).await?;
         let new = draft.accept(&self.allowed_hosts)?;
@@ -46,6 +50,10 @@ impl Service {
         // A conflict: the key was replaced between the look-up and the commit.
         until_settled(|| async {
             let runner = self.runner_for(caller, id).await?;
+            if runner.offered.as_ref().is_some_and(|offered| !offered.contains(new.scm)) {
+                let message = "value must be one of those in the runner's schema";
+                return Err(Error::invalid("scm_id", "sealink.scm_id", message));
+            }
             let mut integration = integration.clone();
             if let Some(NewOAuth { client_id, issuer, secret }) = &new.oauth {
                 let app = OAuth { client_id: client_id.clone(), issuer: issuer.clone(), secret: None };
@@ -83,11 +91,35 @@ impl Service {
     /// [`Kind::NotFound`], the same for what never existed and what is another organization's;
     /// [`Kind::Forbidden`] for a runner the caller may not use.
     pub async fn integration(&self, caller: &Caller, id: IntegrationId) -> Result<Integration> {
+        let (integration, role) = self.integration_and_role(caller, id).await?;
+        Ok(integration.seen_with(role))
+    }
+
+    /// Whether the caller may change an integration, before anything else is said of its request.
+    ///
+    /// # Errors
+    /// As [`Service::integration`]; [`Kind::Forbidden`] also for one of a runner the caller may only use.
+    pub async fn may_change_integration(&self, caller: &Caller, id: IntegrationId) -> Result<()> {
+        self.administered_integration(caller, id).await.map(|_| ())
+    }
+
+    /// One integration with its ciphertext, for who administers its runner.
+    async fn administered_integration(&self, caller: &Caller, id: IntegrationId) -> Result<Integration> {
+        let (integration, role) = self.integration_and_role(caller, id).await?;
+        role.administers()?;
+        Ok(integration)
+    }
+
+    async fn integration_and_role(
+        &self,
+        caller: &Caller,
+        id: IntegrationId,
+    ) -> Result<(Integration, RunnerRole)> {
         let missing = || Error::not_found("SCM integration");
         let found = self.store.integration(caller.organization, id).await?;
         let (integration, runner) = found.ok_or_else(missing)?;
-        match caller.reach(&runner) {
-            Ok(()) => Ok(integration),
+        match self.role_on(caller, &runner).await {
+            Ok(role) => Ok((integration, role)),
             Err(error) if error.kind() == Kind::NotFound => Err(missing()),
             Err(error) => Err(error),
         }
@@ -135,8 +167,7 @@ impl Service {
         };
         self.touch(found.token.as_ref());
         size?;
-        let visible = found.runner.is_some_and(|runner| caller.reach(&runner).is_ok());
-        let page = if visible { found.page } else { Page { rows: Vec::new(), next: None } };
+        let page = self.shown(&caller, found).await?;
         let filter = [runner.to_string()];
         self.pages.write(&caller, List { name: LIST, filter: &filter }, page, now)
     }
@@ -157,8 +188,13 @@ impl Service {
             (true, Visible::Organization) => {
                 self.store.integrations(IntegrationScope::Organization(caller.organization), request).await?
             }
-            (true, Visible::CreatedBy(user)) => {
-                self.store.integrations(IntegrationScope::CreatedBy(user), request).await?
+            (true, Visible::CreatedBy(member)) => {
+                let (own, granted) = tokio::try_join!(
+                    self.store.integrations(IntegrationScope::CreatedBy(member), request),
+                    self.store.granted_integrations(member, request),
+                )?;
+                let granted = granted.map(|(integration, role)| integration.seen_with(role));
+                Page::merge(vec![own, granted], request.size, |row| row.id.0)
             }
         };
         self.pages.write(caller, list, page, now)
@@ -175,20 +211,22 @@ impl Service {
         let ask =
             |runner| self.store.runner_page(RunnerPageQuery { token: caller.token.clone(), runner, page });
         let found = futures_util::future::try_join_all(runners.iter().copied().map(ask)).await?;
-        let mut rows = Vec::new();
-        let mut more = false;
-        for part in found {
-            if part.runner.is_some_and(|runner| caller.reach(&runner).is_ok()) {
-                more |= part.page.next.is_some();
-                rows.extend(part.page.rows);
-            }
+        let shown = found.into_iter().map(|part| self.shown(caller, part));
+        let pages = futures_util::future::try_join_all(shown).await?;
+        Ok(Page::merge(pages, page.size, |row| row.id.0))
+    }
+
+    /// What the caller may see of a runner's page. The page is older than the answer about its policies, so a
+    /// role that is gone shows nothing any more.
+    async fn shown(&self, caller: &Caller, found: RunnerPage) -> Result<Page<Integration>> {
+        let nothing = Page { rows: Vec::new(), next: None };
+        let Some(runner) = found.runner else { return Ok(nothing) };
+        match self.role_on(caller, &runner).await {
+            Ok(RunnerRole::Admin) => Ok(found.page),
+            Ok(role) => Ok(found.page.map(|integration| integration.seen_with(role))),
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Forbidden) => Ok(nothing),
+            Err(error) => Err(error),
         }
-        rows.sort_unstable_by_key(|row| row.id);
-        let mut merged = Page::cut(rows, page.size, |row| row.id.0);
-        if more && merged.next.is_none() {
-            merged.next = merged.rows.last().map(|row| After(row.id.0));
-        }
-        Ok(merged)
     }
 
     /// Changes an integration as the patch says, all of it or nothing.
@@ -198,7 +236,7 @@ impl Service {
     /// [`Kind::Precondition`] without a key to seal with; [`Kind::Conflict`] if others keep changing it.
     pub async fn update_integration(&self, caller: &Caller, id: IntegrationId, patch: &Patch) -> Result<()> {
         until_settled(|| async {
-            let current = self.integration(caller, id).await?;
+            let current = self.administered_integration(caller, id).await?;
             match self.decide(caller, &current, patch).await? {
                 Some(update) => self.store.update_integration(self.actor(caller), update).await,
                 None if patch.drops().is_empty() => Ok(()),
@@ -267,7 +305,7 @@ impl Service {
     /// # Errors
     /// As [`Service::integration`].
     pub async fn delete_integration(&self, caller: &Caller, id: IntegrationId) -> Result<()> {
-        self.integration(caller, id).await?;
+        self.may_change_integration(caller, id).await?;
         let deleted = self.store.delete_integration(self.actor(caller), id).await?;
         if deleted { Ok(()) } else { Err(Error::not_found("SCM integration")) }
     }

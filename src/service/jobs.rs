@@ -1,29 +1,40 @@
-//! What the server does without being asked.
+//! What a server does of itself, beside answering. Every server of a database runs the same jobs; leases and atomic
+//! writes decide which one works.
 use std::{sync::Arc, time::Duration};
 
-use tokio::{task::JoinSet, time::interval};
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval, sleep},
+};
 
 use super::Service;
+use crate::error::{Kind, Result};
 
+/// How often the audit log is looked at. Entries are to be chained within a second.
+const TICK: Duration = Duration::from_millis(400);
+/// After how many looks at the audit log expired keys are removed: some once a minute.
+const SWEEP: u32 = 150;
+/// How long a job rests after a failure, so that a database that is away is not one line of the log after the other.
+const REST: Duration = Duration::from_secs(5);
 /// How often the change logs are cleaned up.
 const CLEAN_UP: Duration = Duration::from_hours(1);
 /// How long a change is remembered at least, and how many of a runner's newest.
 const REMEMBERED: Duration = Duration::from_hours(7 * 24);
 const KEPT: u32 = 100_000;
 
-/// The running jobs; dropping it ends them.
+/// The running jobs; dropping it ends them, at any moment: each of their steps is one atomic write.
 #[derive(Debug)]
 pub struct Jobs(JoinSet<()>);
 
 impl Jobs {
-    /// Ends them, and waits until they have.
+    /// Ends them, and waits until they have, so that nothing is asked of the database once it is closed.
     pub async fn stop(mut self) {
         self.0.shutdown().await;
     }
 }
 
 impl Service {
-    /// Starts every job. Each may run on any number of servers at once.
+    /// Starts every job.
     #[must_use]
     pub fn start_jobs(self: &Arc<Self>) -> Jobs {
         let mut jobs = JoinSet::new();
@@ -35,6 +46,8 @@ impl Service {
         jobs.spawn(async move { service.offer_calls().await });
         let service = Arc::clone(self);
         jobs.spawn(async move { service.forget_calls().await });
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.keep_log_and_keys().await });
         Jobs(jobs)
     }
 
@@ -49,4 +62,34 @@ impl Service {
             }
         }
     }
+
+    /// Chains the audit log, and removes idempotency keys that are expired.
+    async fn keep_log_and_keys(&self) {
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        for tick in (0..SWEEP).cycle() {
+            ticks.tick().await;
+            let mut well = report("chaining the audit log", self.chain_audit_log().await.map(|_| ()));
+            if tick == 0 {
+                well &= report("removing expired keys", self.sweep_idempotency_keys().await);
+            }
+            if !well {
+                sleep(REST).await;
+            }
+        }
+    }
+}
+
+/// Whether all went well; if not, one line for the operator.
+fn report(job: &'static str, done: Result<()>) -> bool {
+    match done {
+        Ok(()) => return true,
+        // The other server goes on.
+        Err(error) if error.kind() == Kind::Conflict => {
+            tracing::debug!(%error, job, "another server goes on");
+            return true;
+        }
+        Err(error) => tracing::warn!(%error, job, "a job failed; it is tried again"),
+    }
+    false
 }

@@ -2,20 +2,30 @@
 //!
 //! Names no wire type and no SQL. A caller is authenticated and its kind admitted before a method is called;
 //! what a method still decides is whether the thing named is the caller's to see and to change.
+mod audit_chain;
+mod audit_log;
 mod authentication;
 mod configuration;
+mod environment_classes;
+mod groups;
 mod host_tokens;
+mod idempotency;
 mod integrations;
 mod jobs;
 mod live;
 mod liveness;
+mod llm_integrations;
+mod oauth;
 mod page_tokens;
 mod retry;
 mod runner_keys;
 mod runner_logs;
+mod runner_policies;
 mod runners;
+mod schemas;
 mod sealing;
 mod secrets;
+mod service_accounts;
 mod start;
 mod tokens;
 mod users;
@@ -28,19 +38,21 @@ use uuid::Uuid;
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
+    idempotency::{Ask, Attempt},
     jobs::Jobs,
     live::{Asked, LiveHost, Request, Requests},
     liveness::{Pulse, StatusUpdate, View},
+    oauth::{CALLBACK, Connected, OauthFlow, OauthNames},
     page_tokens::{Listing, PageAsk},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
     secrets::Resealing,
     start::{Admin, Start, TokenDelivery},
-    tokens::{IssuedToken, TokenRequest},
+    tokens::{IssuedToken, TokenRequest, TokenSubject},
     validation::TrialCall,
-    watch::{Event, Gone, Object, Seen, Step, Watch},
+    watch::{Event, Gone, Object, Seen, Snapshot, Step, Watch},
 };
-use self::{live::Desk, page_tokens::PageTokens, sealing::KeyCache, watch::Hub};
+use self::{idempotency::InFlight, live::Desk, page_tokens::PageTokens, sealing::KeyCache, watch::Hub};
 use crate::{
     at_rest::Keyring,
     clock::{Clock, Instant},
@@ -51,6 +63,7 @@ use crate::{
         id::RunnerId,
         public_url::PublicUrl,
         runner::Runner,
+        runner_policy::RunnerRole,
         token::{NewToken, TokenKind},
     },
     error::{Error, Result},
@@ -65,8 +78,11 @@ pub struct Service {
     keyring: Keyring,
     pages: PageTokens,
     keys: KeyCache,
+    in_flight: InFlight,
     allowed_hosts: AllowedHosts,
     epoch: Uuid,
+    /// Which server holds a lease: this one, until it ends.
+    process: Uuid,
     hub: Hub,
     desk: Desk,
     public_url: PublicUrl,
@@ -92,11 +108,25 @@ impl Service {
         Actor::caller(caller, self.now(), self.clock.new_id())
     }
 
-    /// A runner of the caller's organization that the caller may use.
+    /// What the caller may do with a runner. Policies are asked for only where they decide.
+    async fn role_on(&self, caller: &Caller, runner: &RunnerFacts) -> Result<RunnerRole> {
+        let granted = match caller.subject_to_policies(runner) {
+            Some(member) => self.store.runner_role(member, runner.id).await?,
+            None => None,
+        };
+        caller.role_on(runner, granted)
+    }
+
+    /// Lets through who administers a runner, and the runner itself.
+    async fn administers(&self, caller: &Caller, runner: &RunnerFacts) -> Result<()> {
+        self.role_on(caller, runner).await?.administers()
+    }
+
+    /// A runner of the caller's organization that the caller administers, or is.
     async fn runner_for(&self, caller: &Caller, id: RunnerId) -> Result<Runner> {
         let runner = self.store.runner(caller.organization, id).await?;
         let runner = runner.ok_or_else(|| Error::not_found("runner"))?;
-        caller.reach(&runner.facts())?;
+        self.administers(caller, &runner.facts()).await?;
         Ok(runner)
     }
 
@@ -104,7 +134,15 @@ impl Service {
     async fn reach_runner(&self, caller: &Caller, id: RunnerId) -> Result<RunnerFacts> {
         let facts = self.store.runner_facts(caller.organization, id).await?;
         let facts = facts.ok_or_else(|| Error::not_found("runner"))?;
-        caller.reach(&facts)?;
+        self.administers(caller, &facts).await?;
+        Ok(facts)
+    }
+
+    /// The same, where it is enough that the caller may use the runner.
+    async fn use_runner(&self, caller: &Caller, id: RunnerId) -> Result<RunnerFacts> {
+        let facts = self.store.runner_facts(caller.organization, id).await?;
+        let facts = facts.ok_or_else(|| Error::not_found("runner"))?;
+        self.role_on(caller, &facts).await?;
         Ok(facts)
     }
 

@@ -16,7 +16,7 @@ use crate::{
     at_rest::Keyring,
     clock::Instant,
     domain::{
-        access::{Caller, Principal},
+        access::Caller,
         page::{After, Page, PageRequest, PageSize},
     },
     error::{Error, Result},
@@ -137,10 +137,7 @@ impl PageTokens {
 
 /// Everything the token is bound to, as one unambiguous string of bytes.
 fn binding(caller: &Caller, list: List<'_>) -> Vec<u8> {
-    let principal = match caller.principal {
-        Principal::User { id, .. } => id.0,
-        Principal::Runner { id } => id.0,
-    };
+    let principal = caller.principal.id();
     let mut filter = digest::Context::new(&digest::SHA256);
     for element in list.filter {
         filter.update(&(element.len() as u64).to_be_bytes());
@@ -154,6 +151,7 @@ fn binding(caller: &Caller, list: List<'_>) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::access::Principal;
     use crate::{
         at_rest::{KeyringRow, RootKey, SeedState},
         domain::{
@@ -176,6 +174,7 @@ mod tests {
             principal: Principal::User { id: UserId(Uuid::from_u128(2)), role: Role::Admin },
             read_only: false,
             token: TokenId("0".repeat(12)),
+            once: None,
         }
     }
 

@@ -5,9 +5,10 @@ use super::{Listing, PageAsk, Service, page_tokens::List, retry::until_settled};
 use crate::{
     at_rest::Location,
     domain::{
-        access::Caller,
+        access::{Caller, Visible},
         id::RunnerId,
         liveness::Liveness,
+        page::Page,
         runner::{NewRunner, Runner, RunnerFilter},
         runner_patch::{RunnerPatch, RunnerPlan},
         secret::{Sealed, Secret, SecretPatch},
@@ -26,12 +27,17 @@ pub struct CreatedRunner {
 }
 
 impl Service {
-    /// Creates a runner and its first exchange token.
+    /// Creates a runner and its first exchange token. A repeat answers the same runner with a fresh token.
     ///
     /// # Errors
     /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for a runner.
     pub async fn create_runner(&self, caller: &Caller, new: NewRunner) -> Result<CreatedRunner> {
         let creator = caller.user()?;
+        if let Some(id) = caller.repeats()? {
+            let (runner, caller) = (self.runner(caller, RunnerId(id)).await?, caller.anew());
+            let exchange_token = self.create_runner_token(&caller, runner.id).await?;
+            return Ok(CreatedRunner { runner, exchange_token });
+        }
         let id = RunnerId(self.clock.new_id());
         let (exchange_token, token) = self.exchange_token_for(id)?;
         let password = new.metrics_password;
@@ -55,6 +61,7 @@ impl Service {
             id,
             organization: caller.organization,
             creator,
+            creator_kind: caller.member_kind()?,
             name: new.name,
             kind: new.kind,
             provider: new.provider,
@@ -63,6 +70,7 @@ impl Service {
             has_metrics_password: password.is_some(),
             active_key: None,
             registered: false,
+            offered: None,
             liveness: Liveness::default(),
             revision: 1,
             version: 1,
@@ -84,7 +92,19 @@ impl Service {
     /// [`Kind::NotFound`](crate::error::Kind::NotFound), the same for what never existed and what is another
     /// organization's; [`Kind::Forbidden`](crate::error::Kind::Forbidden) for one the caller may not use.
     pub async fn runner(&self, caller: &Caller, id: RunnerId) -> Result<Runner> {
-        self.runner_for(caller, id).await
+        let runner = self.store.runner(caller.organization, id).await?;
+        let runner = runner.ok_or_else(|| Error::not_found("runner"))?;
+        let role = self.role_on(caller, &runner.facts()).await?;
+        Ok(runner.seen_with(role))
+    }
+
+    /// Whether the caller may change a runner, before anything else is said of its request.
+    ///
+    /// # Errors
+    /// As [`Service::runner`]; [`Kind::Forbidden`](crate::error::Kind::Forbidden) also for one the caller may
+    /// only use.
+    pub async fn may_change_runner(&self, caller: &Caller, id: RunnerId) -> Result<()> {
+        self.reach_runner(caller, id).await.map(|_| ())
     }
 
     /// A page of the runners the caller may see, oldest first.
@@ -100,7 +120,20 @@ impl Service {
         let fingerprint = [format!("{:?}", (&filter.creators, &filter.kinds, &filter.providers))];
         let (list, now) = (List { name: "runners", filter: &fingerprint }, self.now());
         let request = self.pages.read(caller, list, ask, now)?;
-        let page = self.store.runners(caller.organization, caller.visible(), filter, request).await?;
+        let visible = caller.visible();
+        let page = match visible {
+            Visible::CreatedBy(member) => {
+                let (own, granted) = tokio::try_join!(
+                    self.store.runners(caller.organization, visible, filter.clone(), request),
+                    self.store.granted_runners(member, filter, request),
+                )?;
+                let granted = granted.map(|(runner, role)| runner.seen_with(role));
+                Page::merge(vec![own, granted], request.size, |runner| runner.id.0)
+            }
+            Visible::Organization | Visible::Only(_) => {
+                self.store.runners(caller.organization, visible, filter, request).await?
+            }
+        };
         self.pages.write(caller, list, page, now)
     }
 

@@ -4,7 +4,7 @@ use uuid::Uuid;
 use super::{Listing, PageAsk, SecretState, Service, page_tokens::List};
 use crate::{
     domain::{
-        access::{Caller, Principal},
+        access::Caller,
         id::RunnerId,
         page::Page,
         runner_key::KeyState,
@@ -85,9 +85,7 @@ impl Service {
     /// [`Kind::Precondition`] if the new key is not the ACTIVE one, or the old one was never replaced;
     /// [`Kind::Conflict`] if the secret is another by now.
     pub async fn reseal(&self, caller: &Caller, request: Resealing) -> Result<u64> {
-        let Principal::Runner { id } = caller.principal else {
-            return Err(Error::new(Kind::Forbidden, "only the runner's own token may do this"));
-        };
+        let id = caller.runner()?;
         let field = SecretField::from_wire_name(&request.field).ok_or_else(|| {
             Error::invalid("field", "sealink.field", "value must be the name of a sealed field")
         })?;

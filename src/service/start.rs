@@ -4,8 +4,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    PageTokens, Service, live::Desk, new_token, runners::metrics_password_location, sealing::KeyCache,
-    watch::Hub,
+    InFlight, PageTokens, Service, live::Desk, new_token, runners::metrics_password_location,
+    sealing::KeyCache, watch::Hub,
 };
 use crate::{
     at_rest::{Keyring, KeyringRow, RootKey, SeedState},
@@ -96,14 +96,17 @@ impl Start {
         let epoch = store.epoch().await?;
         let pages = PageTokens::new(&keyring)?;
         let store = Arc::new(store);
+        let process = clock.new_id();
         Ok(Service {
             store,
             clock,
             keyring,
             pages,
             keys: KeyCache::default(),
+            in_flight: InFlight::default(),
             allowed_hosts,
             epoch,
+            process,
             hub: Hub::default(),
             desk: Desk::default(),
             public_url,

@@ -15,6 +15,10 @@ impl Service {
     /// # Errors
     /// [`Kind::AlreadyExists`] for a name that is taken.
     pub async fn create_user(&self, caller: &Caller, user: NewUser) -> Result<User> {
+        if let Some(id) = caller.repeats()? {
+            let user = self.store.user(caller.organization, UserId(id)).await?;
+            return user.ok_or_else(|| Error::not_found("user"));
+        }
         self.store.create_user(self.actor(caller), UserId(self.clock.new_id()), user).await
     }
 

@@ -62,6 +62,10 @@ impl Service {
             Ok(new) => new,
             Err(findings) => return Ok(Err(findings)),
         };
+        if runner.offered.as_ref().is_some_and(|offered| !offered.contains(new.scm)) {
+            let scm_id = Some("value must be an SCM of the schema that the runner reported".to_owned());
+            return Ok(Err(Findings { scm_id, ..Findings::default() }));
+        }
         let call = self.new_call_id();
         let exists = stored.is_some();
         let integration = self.tried(&runner, call, stored, new, kept)?;

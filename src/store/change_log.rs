@@ -23,6 +23,8 @@ pub struct Change {
     operation: String,
     object_kind: String,
     object_id: Uuid,
+    host: Option<String>,
+    subject_id: Option<Uuid>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,12 +60,18 @@ impl Change {
     pub fn object(&self) -> Uuid {
         self.object_id
     }
+
+    /// Of a credential: where it is good, and whose it is.
+    #[must_use]
+    pub fn credential(&self) -> Option<(&str, Uuid)> {
+        self.host.as_deref().zip(self.subject_id)
+    }
 }
 
 impl Store {
     /// A runner's changes after a revision, in order and without a gap; at most `limit`.
     pub async fn changes_after(&self, runner: RunnerId, after: u64, limit: u32) -> Result<Vec<Change>> {
-        const SQL: &str = "SELECT revision, operation, object_kind, object_id FROM configuration_change \
+        const SQL: &str = "SELECT revision, operation, object_kind, object_id, host, subject_id FROM configuration_change \
             WHERE runner_id = $1 AND revision > $2 ORDER BY revision LIMIT $3";
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         on!(self, pool => sqlx::query_as(SQL)

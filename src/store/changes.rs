@@ -2,6 +2,7 @@
 use uuid::Uuid;
 
 use super::{
+    idempotency::remember,
     signals::Signal,
     tx::{Tx, dialect, execute, on_tx},
 };
@@ -78,7 +79,7 @@ pub(super) async fn lock_runner(tx: &mut Tx, actor: &Actor, runner: RunnerId) ->
     Ok(found.is_some())
 }
 
-/// Writes one audit entry.
+/// Writes one audit entry, and with it what the key of the request has made, if it has one.
 pub(super) async fn log_audit(tx: &mut Tx, actor: &Actor, entry: &Entry) -> Result<()> {
     const SQL: &str = "INSERT INTO audit_entry \
         (id, organization_id, at, actor_kind, actor_id, token_id, action, object, details) \
@@ -96,6 +97,6 @@ pub(super) async fn log_audit(tx: &mut Tx, actor: &Actor, entry: &Entry) -> Resu
         entry.action,
         &entry.object,
         &details,
-    )
-    .map(|_| ())
+    )?;
+    remember(tx, actor, entry).await
 }

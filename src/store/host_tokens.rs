@@ -112,16 +112,8 @@ impl Store {
     pub async fn create_host_token(&self, actor: Actor, creator: UserId, new: NewHostTokenRow) -> Result<()> {
         self.write((actor, creator, new), |tx, (actor, creator, new)| {
             Box::pin(async move {
-                let token = &new.token;
-                log_change(tx, actor, token.runner, Operation::Put, (OBJECT, token.id.0)).await?;
-                name_credential(tx, token.runner, token.host.as_str(), token.subject.id).await?;
-                require_integration(tx, token).await?;
-                insert(tx, actor, *creator, token).await?;
-                set(tx, token, SecretField::HostTokenValue, &new.value).await?;
-                if let Some(refresh) = &new.refresh {
-                    set(tx, token, SecretField::HostTokenRefresh, refresh).await?;
-                }
-                log_audit(tx, actor, &described("host_token.create", token)).await
+                insert_new(tx, actor, *creator, new).await?;
+                log_audit(tx, actor, &described("host_token.create", &new.token)).await
             })
         })
         .await
@@ -215,6 +207,25 @@ pub(super) async fn remove(tx: &mut Tx, actor: &Actor, token: &HostToken) -> Res
     execute!(tx, SQL, token.id).map(|_| ())
 }
 
+/// Stores a new host token with its ciphertexts, and tells the runner.
+pub(super) async fn insert_new(
+    tx: &mut Tx,
+    actor: &Actor,
+    creator: UserId,
+    new: &NewHostTokenRow,
+) -> Result<()> {
+    let token = &new.token;
+    log_change(tx, actor, token.runner, Operation::Put, (OBJECT, token.id.0)).await?;
+    name_credential(tx, token.runner, token.host.as_str(), token.subject.id).await?;
+    require_integration(tx, token).await?;
+    insert(tx, actor, creator, token).await?;
+    set(tx, token, SecretField::HostTokenValue, &new.value).await?;
+    match &new.refresh {
+        Some(refresh) => set(tx, token, SecretField::HostTokenRefresh, refresh).await,
+        None => Ok(()),
+    }
+}
+
 fn place(token: &HostToken, field: SecretField) -> SecretPlace<'static> {
     SecretPlace { runner: token.runner, sub: token.id.0, field, name: "" }
 }
@@ -274,7 +285,7 @@ async fn require_integration(tx: &mut Tx, token: &HostToken) -> Result<()> {
     if offered { Ok(()) } else { refuse("the SCM integration does not offer tokens of this source") }
 }
 
-fn described(action: &'static str, token: &HostToken) -> Entry {
+pub(super) fn described(action: &'static str, token: &HostToken) -> Entry {
     Entry::new(action, &token.id)
         .with("runner", token.runner.to_string())
         .with("host", token.host.as_str())

@@ -3,21 +3,33 @@
 //! Every method is one atomic step named after its use. A query is written once, in the dialect SQLite and
 //! PostgreSQL share; where they differ, both texts stand side by side in the file that needs them.
 //! Reads run on whichever pool is open (`on!`); writes are steps given to `Store::write`.
+mod audit_chain;
+mod audit_log;
 mod bootstrap;
 mod change_log;
 mod changes;
 mod combine;
 mod configuration;
+mod environment_classes;
 mod failure;
+mod granted;
+mod groups;
+mod host_credentials;
 mod host_token_pages;
 mod host_tokens;
+mod idempotency;
 mod integration_pages;
 mod integrations;
 mod keyring;
+mod leases;
 mod live_calls;
 mod liveness;
+mod llm_integrations;
+mod llm_pages;
+mod memberships;
 mod migrate;
 mod notes;
+mod oauth_tickets;
 #[cfg(test)]
 mod plans;
 mod postgres;
@@ -25,9 +37,12 @@ mod record;
 mod registrations;
 mod reseal;
 mod runner_keys;
+mod runner_policies;
 mod runners;
+mod schemas;
 mod sealed_secrets;
 mod secret_pages;
+mod service_accounts;
 mod signals;
 mod sqlite;
 #[cfg(test)]
@@ -45,15 +60,21 @@ use std::{fs::File, path::PathBuf, sync::Arc};
 use sqlx::{PgPool, SqlitePool};
 
 pub use self::{
+    audit_chain::PendingEntry,
     bootstrap::FirstAdmin,
     change_log::Change,
     configuration::Configured,
+    environment_classes::ClassScope,
     host_tokens::{NewHostTokenRow, Update as HostTokenUpdate},
+    idempotency::Remembered,
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
     integrations::Update as IntegrationUpdate,
     keyring::StoredSeed,
+    leases::Lease,
     live_calls::{NewCallRow, Progress},
     liveness::{Agent, StreamChange},
+    llm_integrations::{LlmUpdate, NewLlmRow},
+    llm_pages::LlmScope,
     registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
     reseal::Reseal,
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},

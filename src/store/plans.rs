@@ -4,11 +4,13 @@ use sqlx::{AssertSqlSafe, Row, SqlitePool, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 use super::{
-    Location, Store, host_token_pages, integration_pages, runner_keys, runners, token_lookup, tokens, users,
+    Location, Store, audit_chain, audit_log, environment_classes, groups, host_token_pages,
+    integration_pages, llm_pages, memberships, runner_keys, runner_policies, runners, secret_pages,
+    service_accounts, token_lookup, tokens, users,
 };
 
 /// A query, and the index its outermost loop has to use.
-const LISTS: [(&str, &str); 13] = [
+const LISTS: &[(&str, &str)] = &[
     (integration_pages::OF_ORGANIZATION, "scm_integration_page (organization_id=? AND id>?)"),
     (integration_pages::OF_CREATOR, "scm_integration_creator_page (creator_id=? AND id>?)"),
     (runners::ALL, "runner_page (organization_id=? AND id>?)"),
@@ -18,6 +20,19 @@ const LISTS: [(&str, &str); 13] = [
     (tokens::OF_MEMBER, "token_member_page (member_id=? AND id>?)"),
     (users::LIST, "member_page (organization_id=? AND id>?)"),
     (runner_keys::LIST, "runner_key_page (runner_id=? AND id<?)"),
+    (audit_log::ALL, "audit_entry_page (organization_id=? AND id>? AND id<?)"),
+    (audit_log::OF_OBJECT, "audit_entry_object_page (organization_id=? AND object=? AND id<?)"),
+    (audit_chain::LINKS, "PRIMARY KEY (organization_id=? AND sequence>?)"),
+    (audit_chain::HEAD, "PRIMARY KEY (organization_id=?)"),
+    (environment_classes::OF_ORGANIZATION, "environment_class_page (organization_id=? AND id>?)"),
+    (environment_classes::OF_CREATOR, "environment_class_creator_page (creator_id=? AND id>?)"),
+    (runner_policies::LIST, "runner_policy_page (runner_id=? AND id>?)"),
+    // As many look-ups as policies give the member runners, in the order of their ids.
+    (runners::GRANTED, "(id=?"),
+    (groups::LIST, "member_group_page (organization_id=? AND id>?)"),
+    (memberships::LIST, "group_membership_page (group_id=? AND id>?)"),
+    (service_accounts::LIST, "member_page (organization_id=? AND id>?)"),
+    (environment_classes::OF_RUNNER, "environment_class_runner_page (runner_id=? AND id>?)"),
     (host_token_pages::OF_ORGANIZATION, "host_token_page (organization_id=? AND id>?)"),
     (host_token_pages::OF_SUBJECT, "host_token_subject_page (organization_id=? AND subject_id=? AND id>?)"),
     (host_token_pages::OF_CREATOR, "host_token_creator_page (creator_id=? AND id>?)"),
@@ -90,6 +105,31 @@ async fn combined_reads_search_for_every_question() {
         let wrong: Vec<_> = scanned.filter(|what| !what.starts_with("a ") && *what != "p").collect();
         assert!(wrong.is_empty(), "{wrong:?}: {plan:#?}");
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE FOR ORDER BY")), "{plan:#?}");
+    }
+}
+
+/// Lists of several places, or of rows with their secrets: what is read of each is found along its own index.
+#[tokio::test]
+async fn merged_lists_search_each_place() {
+    let plans = Plans::new().await;
+    let places =
+        ["scm_integration_runner_page (runner_id=? AND id>?)", "sealed_secret_page (runner_id=? AND id>?)"];
+    for (sql, searches) in [
+        (secret_pages::ALL, places.as_slice()),
+        (secret_pages::STALE, &places),
+        (llm_pages::OF_ORGANIZATION, &["llm_integration_page (organization_id=? AND id>?)"]),
+        (llm_pages::OF_CREATOR, &["llm_integration_creator_page (creator_id=? AND id>?)"]),
+        (llm_pages::OF_RUNNER, &["llm_integration_runner_page (runner_id=? AND id>?)"]),
+    ] {
+        let plan = plans.of(sql).await;
+        for search in searches {
+            let found = plan.iter().any(|step| step.starts_with("SEARCH") && step.contains(search));
+            assert!(found, "{search}: {plan:#?}");
+        }
+        let scanned = plan.iter().filter_map(|step| step.strip_prefix("SCAN "));
+        // What is scanned is the first rows that were just found.
+        let wrong: Vec<_> = scanned.filter(|what| !["a", "b", "c", "l"].contains(what)).collect();
+        assert!(wrong.is_empty(), "{wrong:?}: {plan:#?}");
     }
 }
 

@@ -76,7 +76,7 @@ fn kind_of(field: SecretField) -> Result<&'static str> {
         SecretField::OauthClientSecret => Ok("scm_integration"),
         SecretField::RunnerHoneycombApiKey => Ok("runner"),
         SecretField::HostTokenValue | SecretField::HostTokenRefresh => Ok(super::host_tokens::OBJECT),
-        SecretField::LlmApiKey | SecretField::LlmHeader => Ok("llm_integration"),
+        SecretField::LlmApiKey | SecretField::LlmHeader => Ok(super::llm_integrations::OBJECT),
         SecretField::ValidateClientSecret | SecretField::OauthVerifier => {
             Err(Error::internal("a secret that is never stored"))
         }

@@ -7,6 +7,7 @@ use super::{
     liveness::LivenessRow,
     on,
     runner_keys::{KeyRow, require_active, retire_unused_keys},
+    runner_policies::{granted_role, granted_runners},
     tokens::{NewTokenRow, insert_token},
     tx::{Tx, changed_meanwhile, execute, on_tx, version},
 };
@@ -18,7 +19,10 @@ use crate::{
         id::{OrganizationId, RunnerId, UserId},
         page::{Page, PageRequest},
         runner::{Configuration, Runner, RunnerFilter, RunnerKind, RunnerProvider},
+        runner_policy::RunnerRole,
+        schema::OfferedScms,
         secret::{Kid, Sealed},
+        user::MemberKind,
     },
     error::{Error, Kind, Result},
 };
@@ -88,6 +92,7 @@ struct RunnerRow {
     id: RunnerId,
     organization_id: OrganizationId,
     creator_id: UserId,
+    creator_kind: MemberKind,
     name: String,
     kind: RunnerKind,
     provider: RunnerProvider,
@@ -96,6 +101,7 @@ struct RunnerRow {
     honeycomb_kid: Option<Kid>,
     has_metrics_password: bool,
     registered: bool,
+    offered_scms: Option<OfferedScms>,
     revision: i64,
     version: i64,
     created_at: Instant,
@@ -116,6 +122,7 @@ impl RunnerRow {
             id: self.id,
             organization: self.organization_id,
             creator: self.creator_id,
+            creator_kind: self.creator_kind,
             name: self.name,
             kind: self.kind,
             provider: self.provider,
@@ -123,6 +130,7 @@ impl RunnerRow {
             has_metrics_password: self.has_metrics_password,
             active_key: self.key.key(),
             registered: self.registered,
+            offered: self.offered_scms,
             liveness: self.status.liveness()?,
             revision: self.revision.unsigned_abs(),
             version: self.version.unsigned_abs(),
@@ -132,11 +140,24 @@ impl RunnerRow {
     }
 }
 
+#[derive(FromRow)]
+struct GrantedRow {
+    granted: RunnerRole,
+    #[sqlx(flatten)]
+    runner: RunnerRow,
+}
+
 macro_rules! select_runner {
     ($where:literal) => {
+        select_runner!([""] $where)
+    };
+    ([$($column:tt)*] $($where:tt)*) => {
         concat!(
-            "SELECT r.id, r.organization_id, r.creator_id, r.name, r.kind, r.provider, r.configuration, \
-             r.honeycomb_key, r.honeycomb_kid, r.metrics_password IS NOT NULL AS has_metrics_password, r.registered, r.revision, r.version, r.created_at, r.updated_at, \
+            "SELECT ",
+            $($column)*,
+            "r.id, r.organization_id, r.creator_id, \
+             (SELECT c.kind FROM member c WHERE c.id = r.creator_id) AS creator_kind, r.name, r.kind, r.provider, r.configuration, \
+             r.honeycomb_key, r.honeycomb_kid, r.metrics_password IS NOT NULL AS has_metrics_password, r.registered, r.offered_scms, r.revision, r.version, r.created_at, r.updated_at, \
              k.kid AS key_kid, k.runner_id AS key_runner_id, k.state AS key_state, \
              k.algorithm AS key_algorithm, k.bits AS key_bits, k.public_key AS key_public_key, \
              k.created_at AS key_created_at, k.activated_at AS key_activated_at, \
@@ -145,7 +166,7 @@ macro_rules! select_runner {
              s.message AS status_message, s.report AS status_report, s.updated_at AS status_updated_at \
              FROM runner r LEFT JOIN runner_key k ON k.runner_id = r.id AND k.state = 'ACTIVE' \
              LEFT JOIN runner_status s ON s.runner_id = r.id ",
-            $where
+            $($where)*
         )
     };
 }
@@ -165,7 +186,31 @@ pub(super) const ALL: &str =
     concat!(select_runner!("WHERE r.organization_id = $1 AND r.id > $2"), runner_filter!());
 pub(super) const CREATED: &str =
     concat!(select_runner!("WHERE r.creator_id = $1 AND r.id > $2"), runner_filter!());
+pub(super) const GRANTED: &str = concat!(
+    select_runner!([granted_role!("r.id"), " AS granted, "] "WHERE r.id IN (", granted_runners!(), ") AND r.id > $2"),
+    runner_filter!()
+);
 pub(super) const ONE: &str = concat!(select_runner!("WHERE r.id = $1 AND r.id > $2"), runner_filter!());
+
+/// The rows of a list of runners.
+macro_rules! runner_rows {
+    ($store:expr, $sql:expr, $of:expr, $filter:expr, $page:expr) => {{
+        let (filter, page): (&RunnerFilter, PageRequest) = ($filter, $page);
+        let (kinds, providers) = (names(&filter.kinds), names(&filter.providers));
+        let narrowed = i64::from(!filter.creators.is_empty());
+        let mut creators = filter.creators.clone();
+        creators.resize(CREATOR_PLACES, UserId(uuid::Uuid::nil()));
+        on!($store, pool => {
+            let mut query = sqlx::query_as($sql)
+                .bind($of).bind(page.after.0).bind(page.size.with_lookahead())
+                .bind(&kinds).bind(&providers).bind(narrowed);
+            for creator in &creators {
+                query = query.bind(creator);
+            }
+            query.fetch_all(pool).await
+        })
+    }};
+}
 
 impl Store {
     /// Stores a new runner and its exchange token.
@@ -220,22 +265,22 @@ impl Store {
             Visible::CreatedBy(user) => (CREATED, user.0),
             Visible::Only(runner) => (ONE, runner.0),
         };
-        let kinds = names(&filter.kinds);
-        let providers = names(&filter.providers);
-        let narrowed = i64::from(!filter.creators.is_empty());
-        let mut creators = filter.creators;
-        creators.resize(CREATOR_PLACES, UserId(uuid::Uuid::nil()));
-        let rows: Vec<RunnerRow> = on!(self, pool => {
-            let mut query = sqlx::query_as(sql)
-                .bind(of).bind(page.after.0).bind(page.size.with_lookahead())
-                .bind(&kinds).bind(&providers).bind(narrowed);
-            for creator in &creators {
-                query = query.bind(creator);
-            }
-            query.fetch_all(pool).await
-        })?;
+        let rows: Vec<RunnerRow> = runner_rows!(self, sql, of, &filter, page)?;
         let runners = rows.into_iter().map(RunnerRow::runner).collect::<Result<_>>()?;
         Ok(Page::cut(runners, page.size, |runner: &Runner| runner.id.0))
+    }
+
+    /// A page of the runners on which policies give a member a role, oldest first.
+    pub async fn granted_runners(
+        &self,
+        member: UserId,
+        filter: RunnerFilter,
+        page: PageRequest,
+    ) -> Result<Page<(Runner, RunnerRole)>> {
+        let rows: Vec<GrantedRow> = runner_rows!(self, GRANTED, member.0, &filter, page)?;
+        let rows = rows.into_iter().map(|row| Ok((row.runner.runner()?, row.granted)));
+        let rows = rows.collect::<Result<_>>()?;
+        Ok(Page::cut(rows, page.size, |(runner, _): &(Runner, _)| runner.id.0))
     }
 
     /// What the access rules need to know of a runner of the organization.
@@ -318,14 +363,14 @@ async fn require_sealed_anew(tx: &mut Tx, runner: RunnerId, key: Option<&Sealed>
 }
 
 /// Stored names between commas; empty if nothing is narrowed. A name nothing has stands for `None`.
-fn names<T: StoredName>(values: &[Option<T>]) -> String {
+pub(super) fn names<T: StoredName>(values: &[Option<T>]) -> String {
     let names: Vec<_> =
         values.iter().map(|value| value.as_ref().map_or("-", StoredName::stored_name)).collect();
     if names.is_empty() { String::new() } else { format!(",{},", names.join(",")) }
 }
 
 /// Enums that queries compare as text.
-trait StoredName {
+pub(super) trait StoredName {
     fn stored_name(&self) -> &'static str;
 }
 

@@ -27,6 +27,7 @@ struct Row {
     kid: Option<Kid>,
     version: i64,
     sealed: Option<Vec<u8>>,
+    /// The host, or the endpoint: where the secret may be sent.
     host: String,
     subject_id: Uuid,
     source: String,
@@ -51,6 +52,9 @@ impl Row {
             SecretField::OauthClientSecret => of_integration(&stored)?,
             SecretField::HostTokenValue | SecretField::HostTokenRefresh => {
                 (stored, [self.host, self.subject_id.to_string(), self.source])
+            }
+            SecretField::LlmApiKey | SecretField::LlmHeader => {
+                (stored, [self.host, self.name, String::new()])
             }
             _ => (stored, Default::default()),
         };
@@ -85,9 +89,10 @@ macro_rules! secrets {
               '' AS source FROM runner x WHERE x.id = $1 ",
             $honeycomb,
             ") b UNION ALL SELECT id, sub, field, name, kid, version, sealed, host, subject_id, source FROM \
-             (SELECT x.id, x.sub, x.field, x.name, x.kid, x.version, x.sealed, COALESCE(t.host, '') AS host, \
+             (SELECT x.id, x.sub, x.field, x.name, x.kid, x.version, x.sealed, COALESCE(t.host, l.endpoint, '') AS host, \
               COALESCE(t.subject_id, x.id) AS subject_id, COALESCE(t.source, '') AS source \
-              FROM sealed_secret x LEFT JOIN host_token t ON t.id = x.sub WHERE x.runner_id = $1 ",
+              FROM sealed_secret x LEFT JOIN host_token t ON t.id = x.sub \
+              LEFT JOIN llm_integration l ON l.id = x.sub WHERE x.runner_id = $1 ",
             $others,
             ") c ",
             $end

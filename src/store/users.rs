@@ -55,7 +55,7 @@ pub(super) async fn insert_user(
 }
 
 pub(super) const LIST: &str = "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member \
-    WHERE organization_id = $1 AND id > $2 ORDER BY id LIMIT $3";
+    WHERE organization_id = $1 AND id > $2 AND kind = 'USER' ORDER BY id LIMIT $3";
 
 impl Store {
     /// Stores a new user.
@@ -78,7 +78,7 @@ impl Store {
     /// A user of the organization.
     pub async fn user(&self, organization: OrganizationId, id: UserId) -> Result<Option<User>> {
         const SQL: &str = "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member \
-            WHERE id = $1 AND organization_id = $2";
+            WHERE id = $1 AND organization_id = $2 AND kind = 'USER'";
         let row: Option<UserRow> =
             on!(self, pool => sqlx::query_as(SQL).bind(id).bind(organization).fetch_optional(pool).await)?;
         Ok(row.map(User::from))
@@ -87,9 +87,9 @@ impl Store {
     /// Disables a user of the organization; disabling again changes nothing.
     pub async fn disable_user(&self, actor: Actor, id: UserId) -> Result<Option<User>> {
         const FIND: &str = "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member \
-            WHERE id = $1 AND organization_id = $2";
+            WHERE id = $1 AND organization_id = $2 AND kind = 'USER'";
         const FIND_LOCKED: &str = "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member \
-            WHERE id = $1 AND organization_id = $2 FOR UPDATE";
+            WHERE id = $1 AND organization_id = $2 AND kind = 'USER' FOR UPDATE";
         const DISABLE: &str = "UPDATE member SET disabled_at = $2 WHERE id = $1";
         self.write((actor, id), |tx, (actor, id)| {
             Box::pin(async move {

@@ -4,7 +4,7 @@ use uuid::Uuid;
 use super::{
     changes::{Operation, log_change},
     host_tokens::{self, Row, select_host_token},
-    record,
+    llm_integrations, record,
     tx::{Tx, execute, on_tx},
 };
 use crate::{
@@ -13,7 +13,8 @@ use crate::{
 };
 
 /// Wipes every ciphertext of the runner that is sealed with `kid`; how many they were. An integration keeps
-/// its client id and shows that its secret is missing; a host token goes altogether. The runner's row must be
+/// its client id and shows that its secret is missing; an LLM integration becomes
+/// unavailable; a host token goes altogether. The runner's row must be
 /// locked by now.
 pub(super) async fn wipe(tx: &mut Tx, actor: &Actor, runner: RunnerId, kid: &Kid) -> Result<u32> {
     const COUNT: &str = "SELECT count(*) FROM sealed_secret WHERE runner_id = $1 AND kid = $2";
@@ -22,6 +23,7 @@ pub(super) async fn wipe(tx: &mut Tx, actor: &Actor, runner: RunnerId, kid: &Kid
     let stored: i64 =
         on_tx!(tx, conn => sqlx::query_scalar(COUNT).bind(runner).bind(kid).fetch_one(conn).await)?;
     remove_host_tokens(tx, actor, runner, kid).await?;
+    wipe_llm_integrations(tx, actor, runner, kid).await?;
     let integrations = wipe_integrations(tx, actor, runner, kid).await?;
     let honeycomb = execute!(tx, HONEYCOMB, runner, kid)?;
     Ok(u32::try_from(stored).unwrap_or(u32::MAX) + integrations + u32::from(honeycomb > 0))
@@ -46,6 +48,23 @@ async fn wipe_integrations(tx: &mut Tx, actor: &Actor, runner: RunnerId, kid: &K
         wiped += 1;
     }
     Ok(wiped)
+}
+
+/// What an integration has to be told again, it says itself; the rest of it stays.
+async fn wipe_llm_integrations(tx: &mut Tx, actor: &Actor, runner: RunnerId, kid: &Kid) -> Result<()> {
+    const FIND: &str = "SELECT DISTINCT l.id FROM llm_integration l JOIN sealed_secret s ON s.sub = l.id \
+        WHERE s.runner_id = $1 AND s.kid = $2 ORDER BY l.id";
+    const WIPE: &str = "UPDATE sealed_secret SET kid = NULL, sealed = NULL, version = version + 1 \
+        WHERE sub = $1 AND kid = $2";
+    const COUNT: &str = "UPDATE llm_integration SET version = version + 1, updated_at = $2 WHERE id = $1";
+    let found: Vec<Uuid> =
+        on_tx!(tx, conn => sqlx::query_scalar(FIND).bind(runner).bind(kid).fetch_all(conn).await)?;
+    for id in found {
+        execute!(tx, WIPE, id, kid)?;
+        execute!(tx, COUNT, id, actor.at)?;
+        log_change(tx, actor, runner, Operation::Put, (llm_integrations::OBJECT, id)).await?;
+    }
+    Ok(())
 }
 
 /// Leaves a note that this secret is to be entered again, for lists of secrets.

@@ -186,7 +186,7 @@ async fn a53_floods_that_are_answered_take_no_memory() {
 async fn load(process: &Process) -> f64 {
     let (worked, began) = (process.worked(), Instant::now());
     sleep(Duration::from_secs(1)).await;
-    (process.worked() - worked).as_secs_f64() / began.elapsed().as_secs_f64()
+    process.worked().saturating_sub(worked).as_secs_f64() / began.elapsed().as_secs_f64()
 }
 
 /// Opens this many connections that say nothing; those beyond the server's queue may never be accepted.

@@ -135,6 +135,33 @@ fn runners_are_made_listed_shown_and_deleted() {
 }
 
 #[test]
+fn the_audit_log_is_listed_verified_and_exported() {
+    let site = Site::start();
+    let runner = site.ok("runner create build-1 --exchange-token-file once");
+    assert!(site.ok(&format!("audit list --object {runner} --since 1h")).contains("runner.create"));
+    assert_eq!(site.json("audit list --action user.*"), serde_json::json!([]));
+    assert_eq!(site.json("audit list --limit 1").as_array().unwrap().len(), 1);
+    let count = site.json("audit list").as_array().unwrap().len();
+    let head = (0..600)
+        .find_map(|_| {
+            thread::sleep(std::time::Duration::from_millis(50));
+            Some(site.ok("audit head")).filter(|head| head.starts_with(&format!("{count}:")))
+        })
+        .expect("chained");
+    assert_eq!(site.ok(&format!("audit verify --expect-head {head}")), head);
+    let other = format!("1:{}", "0".repeat(64));
+    site.run(&format!("audit verify --expect-head {other}")).failed(1, &["tampered with", "entry 1"]);
+    let nonsense = site.run("audit verify --expect-head nonsense");
+    assert!(nonsense.code == 64 && nonsense.stderr.contains("COUNT:MAC"), "{nonsense:?}");
+    let exported = site.ok("audit export");
+    let lines: Vec<Value> = exported.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(lines.len(), count);
+    let last = lines.last().unwrap();
+    assert_eq!((&last["sequence"], &last["details"]["name"]), (&count.into(), &"build-1".into()));
+    assert_eq!(site.ok(&format!("audit export --after {count}")), "");
+}
+
+#[test]
 fn a_secret_goes_in_by_the_command_line_and_out_by_the_agent() {
     let site = Site::start();
     let runner = site.runner();
@@ -249,4 +276,84 @@ fn a_list_of_more_than_one_page_is_complete() {
     hosts.sort_unstable();
     hosts.dedup();
     assert_eq!(hosts.len(), 101);
+}
+
+#[test]
+fn environment_classes_are_offered_listed_changed_and_disabled() {
+    let site = Site::start();
+    let runner = site.ok("runner create build-1 --exchange-token-file once");
+    let create = format!("environment-class create --runner {runner} --name Large --description Eight-cores");
+    let id = site.ok(&format!("{create} --set machineType=m6i --set diskSizeGb=100"));
+    let listed = site.ok(&format!("environment-class list --runner {runner} --enabled"));
+    assert!(listed.contains("Large") && listed.contains("machineType=m6i diskSizeGb=100"), "{listed}");
+    assert_eq!(site.json("environment-class list --disabled"), serde_json::json!([]));
+    site.ok(&format!("environment-class update {id} --disable --name Larger"));
+    let shown = site.ok(&format!("environment-class show {id}"));
+    assert!(shown.contains("Larger") && shown.contains("disabled"), "{shown}");
+    site.run(&format!("environment-class update {id}")).failed(64, &["nothing to change"]);
+    site.run(&format!("environment-class show {runner}")).failed(1, &["sealink environment-class list"]);
+    assert_eq!(site.run(&format!("{create} --set machineType")).code, 64);
+
+    let schema = site.ok(&format!("runner schema {runner}"));
+    assert!(schema.contains("azuredevops_server") && schema.contains("no OAuth"), "{schema}");
+    let schema = site.json(&format!("runner schema {runner}"));
+    assert_eq!(schema["scm"][0]["scmId"], "github");
+}
+
+#[test]
+fn groups_and_service_accounts_are_made_filled_and_taken_away() {
+    let site = Site::start();
+    let account = site.json("service-account create ci --description builds");
+    let account = account["id"].as_str().unwrap();
+    assert!(site.ok("service-account list").contains("builds"));
+    let token = site.json(&format!("token create --service-account {account} --output ci"));
+    assert_eq!(token["apiToken"]["kind"], "TOKEN_KIND_SERVICE_ACCOUNT");
+    assert!(site.ok(&format!("token list --service-account {account}")).contains("valid until revoked"));
+    assert!(fs::read_to_string(site.shell.path().join("ci")).unwrap().starts_with("sealink_sat_"));
+    assert_eq!(site.json("runner list --token-file ci"), serde_json::json!([]));
+
+    let group = site.json("group create platform --description runs-the-runners");
+    let group = group["id"].as_str().unwrap();
+    site.ok(&format!("group member add {group} --service-account {account}"));
+    let user = site.json("user create alice --email alice@example.com");
+    let user = user["id"].as_str().unwrap();
+    site.ok(&format!("group member add {group} --user {user}"));
+    let members = site.ok(&format!("group member list {group}"));
+    assert!(members.contains("service-account") && members.contains("alice"), "{members}");
+    site.ok(&format!("group member remove {group} --user {user}"));
+    site.run(&format!("group member remove {group} --user {user}")).failed(1, &["sealink group member list"]);
+    site.ok(&format!("group update {group} --name platform-team"));
+    let shown = site.json("group show --name platform-team");
+    assert_eq!(
+        (shown["memberCount"].as_i64(), shown["description"].as_str()),
+        (Some(1), Some("runs-the-runners"))
+    );
+    assert!(site.ok("group list --search PLAT").contains("platform-team"));
+    site.ok(&format!("group delete {group}"));
+    site.run(&format!("group show {group}")).failed(1, &["sealink group list"]);
+
+    assert!(site.ok(&format!("service-account disable {account}")).contains("disabled"));
+    site.run("runner list --token-file ci").failed(77, &["ci"]);
+}
+
+#[test]
+fn policies_give_groups_roles_on_runners() {
+    let site = Site::start();
+    let runner = site.ok("runner create build-1 --exchange-token-file once");
+    let group = site.json("group create platform")["id"].as_str().unwrap().to_owned();
+    let user = site.json("user create alice --email alice@example.com");
+    let user = user["id"].as_str().unwrap();
+    site.ok(&format!("token create --user {user} --output alice"));
+    site.ok(&format!("group member add {group} --user {user}"));
+    site.run(&format!("runner show {runner} --token-file alice"))
+        .failed(77, &["you may not use this runner"]);
+    site.ok(&format!("runner policy create {runner} {group} --role user"));
+    assert!(site.ok(&format!("runner policy list {runner}")).contains("user"));
+    assert!(site.ok("runner list --token-file alice").contains("build-1"));
+    site.run(&format!("runner delete {runner} --token-file alice")).failed(77, &["ask its creator"]);
+    site.ok(&format!("runner policy update {runner} {group} --role admin"));
+    site.ok(&format!("runner policy list {runner} --token-file alice"));
+    site.ok(&format!("runner policy delete {runner} {group}"));
+    assert_eq!(site.json(&format!("runner policy list {runner}")), serde_json::json!([]));
+    site.run(&format!("runner policy delete {runner} {group}")).failed(1, &["sealink runner policy list"]);
 }

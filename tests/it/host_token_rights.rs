@@ -41,7 +41,29 @@ async fn a12_tokens_without_rights(server: &TestServer) {
         assert_eq!(actor.listed_tokens(&json!({ "runnerId": agent.runner })).await, sees);
     }
     creator.delete_token(&of_member).await.ok();
-    admin.update_token(&own, &json!({ "token": "by an administrator" })).await.ok();
+    admin.update_token(&own, &json!({ "token": "canary-by-an-administrator-4711" })).await.ok();
+}
+
+/// A service account has tokens like a person: its own, or stored for it by who administers the runner.
+async fn service_accounts_have_tokens(server: &TestServer) {
+    let admin = server.admin();
+    let agent = admin.register().await;
+    let machine = admin.create_service_account("ci", "ORGANIZATION_ROLE_MEMBER").await;
+    let subject = json!({ "id": machine.id, "principal": "PRINCIPAL_SERVICE_ACCOUNT" });
+    let stored =
+        admin.try_store_token(&agent.runner, &json!({ "subject": subject })).await.ok()["token"].clone();
+    assert_eq!((&stored["subject"], stored.get("userId")), (&subject, None));
+    let id = stored["id"].as_str().expect("an id").to_owned();
+    assert_eq!(admin.listed_tokens(&json!({ "subjectId": machine.id })).await, [id]);
+    assert_eq!(admin.listed_tokens(&json!({ "userId": machine.id })).await, [] as [String; 0]);
+    let person = json!({ "host": "x.org", "subject": { "id": machine.id, "principal": "PRINCIPAL_USER" } });
+    admin.try_store_token(&agent.runner, &person).await.refused(404, "not_found", "subject not found");
+    let own = machine.register().await;
+    let mine = machine.try_store_token(&own.runner, &json!({})).await.ok()["token"].clone();
+    assert_eq!(mine["subject"], subject);
+    let id = mine["id"].as_str().expect("an id");
+    machine.get_token(id).await.ok();
+    machine.delete_token(id).await.ok();
 }
 
 fn page_of(answer: &Value) -> Vec<String> {
@@ -99,4 +121,4 @@ async fn lists_are_narrowed_and_paged(server: &TestServer) {
     admin.call(list, &moved).await.blames("pagination.token");
 }
 
-on_both_stores!(a12_tokens_without_rights, lists_are_narrowed_and_paged);
+on_both_stores!(a12_tokens_without_rights, service_accounts_have_tokens, lists_are_narrowed_and_paged);

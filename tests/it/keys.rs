@@ -132,8 +132,11 @@ async fn revocation_wipes_what_was_sealed(server: &TestServer) {
     let (next, state) = agent.register(&x25519()).await;
     assert_eq!(state, "KEY_STATE_PENDING");
     admin.approve(&next).await.ok();
-    admin.update_integration(&id, &json!({ "oauthPlaintextClientSecret": "entered again" })).await.ok();
-    assert_eq!(agent.opened(&id).await, "entered again");
+    admin
+        .update_integration(&id, &json!({ "oauthPlaintextClientSecret": "canary-entered-again-4711" }))
+        .await
+        .ok();
+    assert_eq!(agent.opened(&id).await, "canary-entered-again-4711");
 }
 
 async fn a_revoked_key_stays_refused_when_its_runner_is_gone(server: &TestServer) {

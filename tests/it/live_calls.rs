@@ -233,7 +233,7 @@ on_both_stores!(
 #[ignore = "needs TEST_POSTGRES_URL"]
 async fn callers_and_agents_may_be_at_different_servers() {
     let server = TestServer::start_on_postgres().await;
-    let replica = server.start_replica().await;
+    let replica = server.replica().await;
     let admin = server.admin();
     let agent = admin.register().await;
     // It listens there and answers here.
@@ -250,6 +250,6 @@ async fn callers_and_agents_may_be_at_different_servers() {
         let (answer, ()) = tokio::join!(ask(&admin, &agent), answering);
         assert_eq!(answer.ok()["git"]["branch"], "main");
     }
-    drop(replica);
+    replica.stop().await;
     server.stop().await;
 }

@@ -14,7 +14,7 @@ async fn rotated(server: &TestServer) -> (Actor, Agent, [String; 2]) {
     let first = agent.register_x25519().await;
     admin.integrate(&agent.runner, &json!({})).await;
     admin.store_token(&agent.runner, &json!({ "refreshToken": "refresh_value" })).await;
-    let spec = json!({ "configuration": { "honeycombApiKey": "honeycomb_key" } });
+    let spec = json!({ "configuration": { "honeycombApiKey": "canary-honeycomb-key-4711" } });
     admin.update_runner(&agent.runner, &spec).await.ok();
     let second = agent.register_x25519().await;
     (admin, agent, [first, second])
@@ -40,7 +40,10 @@ async fn every_secret_moves_to_the_new_key(server: &TestServer) {
     }
     let mut plaintexts: Vec<_> = stale.iter().map(|one| agent.opened_stale(one)).collect();
     plaintexts.sort_unstable();
-    assert_eq!(plaintexts, ["client_secret", "honeycomb_key", "refresh_value", "token_value"]);
+    assert_eq!(
+        plaintexts,
+        ["canary-client-secret-4711", "canary-honeycomb-key-4711", "refresh_value", "token_value"]
+    );
     let revision = agent.configuration().await["revision"].clone();
     for (number, listed) in stale.iter().enumerate() {
         assert_eq!(state(&agent, &first).await, "KEY_STATE_RETIRING", "{number} are moved");
@@ -61,8 +64,8 @@ async fn every_secret_moves_to_the_new_key(server: &TestServer) {
     let number = |value: &Value| value.as_str().expect("a number").parse::<u64>().expect("a number");
     assert_eq!(number(&configuration["revision"]), number(&revision) + 4);
     let id = configuration["integrations"][0]["id"].as_str().expect("an id");
-    assert_eq!(agent.opened(id).await, "client_secret");
-    assert_eq!(agent.opened_honeycomb().await, "honeycomb_key");
+    assert_eq!(agent.opened(id).await, "canary-client-secret-4711");
+    assert_eq!(agent.opened_honeycomb().await, "canary-honeycomb-key-4711");
 }
 
 /// What is bound is taken from what is stored: a ciphertext for another place, key or field is refused.

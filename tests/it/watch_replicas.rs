@@ -25,7 +25,7 @@ async fn watch(actor: &crate::support::Actor, agent: &Agent) -> (EventStream, u6
 #[ignore = "needs TEST_POSTGRES_URL"]
 async fn a_change_reaches_watchers_of_every_server() {
     let server = TestServer::start_on_postgres().await;
-    let replica = server.start_replica().await;
+    let replica = server.replica().await;
     let admin = server.admin();
     let agent = admin.register().await;
     let (mut here, first) = watch(&agent.actor, &agent).await;
@@ -45,7 +45,7 @@ async fn a_change_reaches_watchers_of_every_server() {
     server.database().execute(log).await;
     assert_eq!(revision(&there.next().await), first + 11);
     assert_eq!(revision(&here.next().await), first + 11);
-    drop(replica);
+    replica.stop().await;
     server.stop().await;
 }
 
@@ -54,7 +54,7 @@ async fn a_change_reaches_watchers_of_every_server() {
 #[ignore = "needs TEST_POSTGRES_URL"]
 async fn an_open_transaction_is_never_overtaken() {
     let server = TestServer::start_on_postgres().await;
-    let replica = server.start_replica().await;
+    let replica = server.replica().await;
     let admin = server.admin();
     let agent = admin.register().await;
     let id = admin.integrate_pat(&agent.runner, "early.example.com").await;
@@ -84,6 +84,6 @@ async fn an_open_transaction_is_never_overtaken() {
         assert_eq!((revision(&one), &one["put"]["scmIntegration"]["id"]), (first + 1, &json!(id)));
         assert_eq!((revision(&two), &two["put"]["scmIntegration"]["id"]), (first + 2, &json!(later)));
     }
-    drop(replica);
+    replica.stop().await;
     server.stop().await;
 }

@@ -104,6 +104,8 @@ fn every_method_is_there_with_its_idempotency_level() {
     assert_eq!(methods("RunnerConfigurationService"), (21, safe.map(String::from).to_vec()));
     let safe = ["GetRunner", "ListRunners", "ListRunnerPolicies"];
     assert_eq!(methods("RunnerService"), (16, safe.map(String::from).to_vec()));
+    let safe = ["GetGroup", "ListGroups", "GetMembership", "ListMemberships"];
+    assert_eq!(methods("GroupService"), (9, safe.map(String::from).to_vec()));
     assert_eq!(methods("IdentityService"), (3, vec!["GetAuthenticatedIdentity".to_owned()]));
 }
 

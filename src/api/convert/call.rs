@@ -3,15 +3,15 @@ use prost::Message;
 use tonic::{Code, Status};
 use zeroize::Zeroizing;
 
-use super::timestamp;
+use super::{host_token, timestamp};
 use crate::{
     api::status::{detailed, status},
-    domain::live_call::CallKind,
+    domain::{host_token::HostToken, live_call::CallKind, secret::Sealed},
     error::{Error, Kind, Result},
     pb::{
         gitpod::v1::ParseContextUrlPreconditionFailureDetails,
         sealink::v1::{
-            CallError, CallErrorCode, KeepAlive, SendResponseRequest, WatchRequestsResponse,
+            CallError, CallErrorCode, HostCredential, KeepAlive, SendResponseRequest, WatchRequestsResponse,
             call_error_details::Details, send_response_request::Result as Answer,
             watch_requests_response::Call as Question,
         },
@@ -58,6 +58,20 @@ pub(crate) fn kind_of_answer(answer: Option<&Answer>) -> Result<Option<CallKind>
         Some(Answer::RefreshHostToken(_)) => CallKind::RefreshHostToken,
         Some(Answer::TailLog(_)) => CallKind::TailLog,
     }))
+}
+
+/// A person's credential as agents get it.
+pub(crate) fn credential(token: HostToken, sealed: Sealed) -> HostCredential {
+    let public = host_token(token);
+    HostCredential {
+        token_id: public.id,
+        host: public.host,
+        sealed_token: sealed.bytes,
+        kid: sealed.kid.0,
+        source: public.source,
+        integration_id: public.integration_id,
+        expires_at: public.expires_at,
+    }
 }
 
 /// A question as it is stored.

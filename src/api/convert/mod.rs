@@ -1,25 +1,37 @@
 //! Wire types to domain types and back. A wrong value names its field.
+mod audit;
 mod call;
+mod environment_class;
+mod group;
 mod host_token;
 mod integration;
 mod key;
 mod live;
+mod llm_integration;
 mod principal;
 mod runner;
 mod runner_patch;
+mod runner_policy;
+mod schema;
 mod secret;
 mod status;
 mod validate;
 mod watch;
 
 pub(super) use self::{
-    call::{answer_of, call_error, kind_of_answer, kind_of_question, question_bytes, request},
+    audit::{audit_entry, audit_filter, audit_head, audit_point, audit_verified},
+    call::{answer_of, call_error, credential, kind_of_answer, kind_of_question, question_bytes, request},
+    environment_class::{class_filter, environment_class},
+    group::{group, group_filter, group_name, membership, membership_search},
     host_token::{host_token, host_token_filter},
     integration::{configured, integration},
     key::{key_state, runner_key},
     live::{authentication, choose_runner, context, default_page_size, found, search},
-    principal::{api_token, subject, user, user_role},
+    llm_integration::llm_integration,
+    principal::{api_token, member, service_account, subject, user, user_role, user_subject},
     runner::{runner, runner_filter, runner_spec},
+    runner_policy::runner_policy,
+    schema::schema,
     secret::{sealed_secret, secret_to_reseal},
     status::phase,
     validate::{class_findings, findings, trial_call, tried},
@@ -38,7 +50,7 @@ fn timestamp(at: Instant) -> Timestamp {
 }
 
 /// A moment from the wire, cut to microseconds; the years 0001 to 9999, as everywhere in protobuf.
-fn instant(field: &str, at: Timestamp) -> Result<Instant> {
+pub(super) fn instant(field: &str, at: Timestamp) -> Result<Instant> {
     let invalid =
         || Error::invalid(field, "sealink.timestamp", "value must be a moment in the years 0001 to 9999");
     if !(-62_135_596_800..=253_402_300_799).contains(&at.seconds) || !(0..1_000_000_000).contains(&at.nanos) {

@@ -3,8 +3,10 @@ use super::timestamp;
 use crate::{
     domain::{
         access::Principal,
+        id::UserId,
+        service_account::ServiceAccount,
         token::{ApiToken, TokenKind},
-        user::{Role, User},
+        user::{MemberKind, Role, User},
     },
     error::{Error, Result},
     pb::{
@@ -17,9 +19,37 @@ use crate::{
 pub(crate) fn subject(principal: Principal) -> Subject {
     let (id, principal) = match principal {
         Principal::User { id, .. } => (id.to_string(), gitpod::Principal::User),
+        Principal::ServiceAccount { id, .. } => (id.to_string(), gitpod::Principal::ServiceAccount),
         Principal::Runner { id } => (id.to_string(), gitpod::Principal::Runner),
     };
     Subject { id, principal: principal.into() }
+}
+
+/// A user as a subject.
+pub(crate) fn user_subject(user: UserId) -> Subject {
+    Subject { id: user.to_string(), principal: gitpod::Principal::User.into() }
+}
+
+/// A user or a service account.
+pub(crate) fn member_subject(id: UserId, kind: MemberKind) -> Subject {
+    let principal = match kind {
+        MemberKind::User => gitpod::Principal::User,
+        MemberKind::ServiceAccount => gitpod::Principal::ServiceAccount,
+    };
+    Subject { id: id.to_string(), principal: principal.into() }
+}
+
+/// A user or a service account that a request names in `field`.
+pub(crate) fn member(field: &str, subject: &Subject) -> Result<(UserId, MemberKind)> {
+    let kind = match subject.principal() {
+        gitpod::Principal::User => MemberKind::User,
+        gitpod::Principal::ServiceAccount => MemberKind::ServiceAccount,
+        _ => {
+            let message = "value must be PRINCIPAL_USER or PRINCIPAL_SERVICE_ACCOUNT";
+            return Err(Error::invalid(format!("{field}.principal"), "sealink.subject", message));
+        }
+    };
+    Ok((UserId::parse(&format!("{field}.id"), &subject.id)?, kind))
 }
 
 /// A user's role from the wire; unspecified means member.
@@ -35,18 +65,33 @@ pub(crate) fn user_role(role: i32) -> Result<Role> {
 
 /// A user as administrators see it.
 pub(crate) fn user(user: User) -> pb::User {
-    let role = match user.role {
-        Role::Admin => pb::OrganizationRole::Admin,
-        Role::Member => pb::OrganizationRole::Member,
-    };
     pb::User {
         id: user.id.to_string(),
         name: user.name,
         email: user.email,
         fullname: user.fullname,
-        role: role.into(),
+        role: organization_role(user.role).into(),
         disabled: user.disabled_at.is_some(),
         created_at: Some(timestamp(user.created_at)),
+    }
+}
+
+/// A service account as administrators see it.
+pub(crate) fn service_account(account: ServiceAccount) -> pb::ServiceAccount {
+    pb::ServiceAccount {
+        id: account.id.to_string(),
+        name: account.name,
+        description: account.description,
+        role: organization_role(account.role).into(),
+        disabled: account.disabled_at.is_some(),
+        created_at: Some(timestamp(account.created_at)),
+    }
+}
+
+fn organization_role(role: Role) -> pb::OrganizationRole {
+    match role {
+        Role::Admin => pb::OrganizationRole::Admin,
+        Role::Member => pb::OrganizationRole::Member,
     }
 }
 
@@ -55,6 +100,7 @@ pub(crate) fn api_token(token: ApiToken) -> pb::ApiToken {
     let kind = match token.kind {
         TokenKind::Admin => pb::TokenKind::Admin,
         TokenKind::Personal => pb::TokenKind::Personal,
+        TokenKind::ServiceAccount => pb::TokenKind::ServiceAccount,
         TokenKind::Runner => pb::TokenKind::Runner,
         TokenKind::Exchange => pb::TokenKind::Exchange,
     };

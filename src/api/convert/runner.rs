@@ -1,6 +1,6 @@
 //! Runners.
 #![expect(deprecated, reason = "kinds and providers that the public API calls deprecated are still served")]
-use super::{status::status, timestamp};
+use super::{principal::member_subject, status::status, timestamp};
 use crate::{
     domain::{
         id::UserId,
@@ -160,21 +160,23 @@ pub(crate) fn runner_filter(filter: Option<pb::list_runners_request::Filter>) ->
     let providers = filter.providers.iter().filter(|provider| **provider != 0);
     Ok(RunnerFilter {
         creators: creators.collect::<Result<_>>()?,
-        kinds: kinds.map(|kind| stored_kind(*kind)).collect::<Result<_>>()?,
-        providers: providers.map(|provider| stored_provider(*provider)).collect::<Result<_>>()?,
+        kinds: kinds.map(|kind| stored_kind("filter.kinds", *kind)).collect::<Result<_>>()?,
+        providers: providers
+            .map(|provider| stored_provider("filter.providers", *provider))
+            .collect::<Result<_>>()?,
     })
 }
 
-fn stored_kind(kind: i32) -> Result<Option<RunnerKind>> {
-    Ok(match pb::RunnerKind::try_from(kind).map_err(|_| undefined("filter.kinds"))? {
+pub(super) fn stored_kind(field: &str, kind: i32) -> Result<Option<RunnerKind>> {
+    Ok(match pb::RunnerKind::try_from(kind).map_err(|_| undefined(field))? {
         pb::RunnerKind::Local => Some(RunnerKind::Local),
         pb::RunnerKind::Remote => Some(RunnerKind::Remote),
         pb::RunnerKind::LocalConfiguration | pb::RunnerKind::Unspecified => None,
     })
 }
 
-fn stored_provider(provider: i32) -> Result<Option<RunnerProvider>> {
-    Ok(match pb::RunnerProvider::try_from(provider).map_err(|_| undefined("filter.providers"))? {
+pub(super) fn stored_provider(field: &str, provider: i32) -> Result<Option<RunnerProvider>> {
+    Ok(match pb::RunnerProvider::try_from(provider).map_err(|_| undefined(field))? {
         pb::RunnerProvider::AwsEc2 => Some(RunnerProvider::AwsEc2),
         pb::RunnerProvider::LinuxHost => Some(RunnerProvider::LinuxHost),
         pb::RunnerProvider::DesktopMac => Some(RunnerProvider::DesktopMac),
@@ -186,7 +188,7 @@ fn stored_provider(provider: i32) -> Result<Option<RunnerProvider>> {
 
 /// A runner as those see it who may use it. Its metrics password is in no answer.
 pub(crate) fn runner(runner: &Runner, view: View<'_>) -> pb::Runner {
-    let creator = pb::Subject { id: runner.creator.to_string(), principal: pb::Principal::User.into() };
+    let creator = member_subject(runner.creator, runner.creator_kind);
     pb::Runner {
         runner_id: runner.id.to_string(),
         created_at: Some(timestamp(runner.created_at)),

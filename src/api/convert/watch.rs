@@ -2,15 +2,21 @@
 //! [`gone`].
 use uuid::Uuid;
 
-use super::{configured, runner_spec};
+use super::{configured, environment_class, llm_integration, runner_spec, secret::secret_state};
 use crate::{
-    domain::{integration::Integration, runner::Runner},
-    pb::sealink::v1::{
-        ConfigurationObject, ConfigurationSnapshot, ConfiguredSpec, DeletedObject, KeepAlive,
-        WatchConfigurationResponse, configuration_object, deleted_object,
-        watch_configuration_response::Event as Message,
+    domain::{
+        environment_class::EnvironmentClass, integration::Integration, llm_integration::LlmIntegration,
+        runner::Runner,
     },
-    service::{Event, Gone, Object, Seen, Step},
+    pb::{
+        gitpod::v1::Subject,
+        sealink::v1::{
+            ConfigurationObject, ConfigurationSnapshot, ConfiguredLlmIntegration, ConfiguredSpec,
+            DeletedObject, KeepAlive, WatchConfigurationResponse, configuration_object, deleted_object,
+            watch_configuration_response::Event as Message,
+        },
+    },
+    service::{Event, Gone, Object, SecretState, Seen, Step},
 };
 
 /// One message of a watch.
@@ -21,7 +27,9 @@ pub(crate) fn watched(epoch: Uuid, step: &Step) -> WatchConfigurationResponse {
             let settings = std::iter::once(configuration_object::Object::Spec(spec(runner)));
             let integrations = snapshot.integrations.iter();
             let integrations = integrations.map(|one| integration(one, runner));
-            let objects = settings.chain(integrations);
+            let classes = snapshot.classes.iter().map(class);
+            let llm = snapshot.llm_integrations.iter().map(|one| llm(one, runner));
+            let objects = settings.chain(integrations).chain(classes).chain(llm);
             let objects = objects.map(|object| ConfigurationObject { object: Some(object) }).collect();
             let snapshot = ConfigurationSnapshot { runner_id: runner.id.to_string(), objects };
             (runner.revision, Message::Snapshot(snapshot))
@@ -44,17 +52,39 @@ fn object(object: &Object, runner: &Runner) -> configuration_object::Object {
     match object {
         Object::Runner => configuration_object::Object::Spec(spec(runner)),
         Object::Integration(one) => integration(one, runner),
+        Object::Class(one) => class(one),
+        Object::Llm(one) => llm(one, runner),
     }
 }
 
 fn gone(gone: &Gone) -> deleted_object::Object {
     match gone {
         Gone::Integration(id) => deleted_object::Object::ScmIntegrationId(id.to_string()),
+        Gone::Class(id) => deleted_object::Object::EnvironmentClassId(id.to_string()),
+        Gone::Llm(id) => deleted_object::Object::LlmIntegrationId(id.to_string()),
+        Gone::HostToken(host, subject) => deleted_object::Object::HostToken(deleted_object::HostToken {
+            host: host.clone(),
+            subject: Some(Subject { id: subject.to_string(), ..Subject::default() }),
+        }),
     }
 }
 
 fn integration(integration: &Integration, runner: &Runner) -> configuration_object::Object {
     configuration_object::Object::ScmIntegration(configured(integration.clone(), runner))
+}
+
+fn class(class: &EnvironmentClass) -> configuration_object::Object {
+    configuration_object::Object::EnvironmentClass(environment_class(class.clone()))
+}
+
+fn llm(integration: &LlmIntegration, runner: &Runner) -> configuration_object::Object {
+    let kid = integration.api_key.as_ref().map(|key| &key.kid);
+    configuration_object::Object::LlmIntegration(ConfiguredLlmIntegration {
+        kid: kid.map(|kid| kid.0.clone()).unwrap_or_default(),
+        secret_state: secret_state(SecretState::of_kid(kid, runner)).into(),
+        version: integration.version,
+        integration: Some(llm_integration(integration.clone())),
+    })
 }
 
 fn spec(runner: &Runner) -> ConfiguredSpec {

@@ -8,47 +8,73 @@ use crate::{
         access::Caller,
         id::{CallId, RunnerId},
         live_call::NewCall,
+        runner::Runner,
     },
-    error::{Error, Kind},
+    error::{Error, Kind, Result},
     pb::sealink::v1::{
-        LiveCaller, send_response_request::Result as Answer, watch_requests_response::Call as Question,
+        CallError, LiveCaller, call_error_details::Details, send_response_request::Result as Answer,
+        watch_requests_response::Call as Question,
     },
 };
 
 impl Api {
-    /// Asks a runner's agents. `authentication_url` is where a caller gets the credential that an agent misses.
+    /// Asks a runner's agents, on behalf of `caller` if there is one.
     pub(in crate::api) async fn ask(
         &self,
-        runner: RunnerId,
+        caller: Option<&Caller>,
+        runner: &Runner,
         question: Question,
-        authentication_url: String,
     ) -> Result<Answer, Status> {
-        self.ask_as(self.service.new_call_id(), runner, question, authentication_url).await
+        self.ask_as(self.service.new_call_id(), caller, runner, question).await
     }
 
     /// The same, for a question that carries its call's id.
     pub(super) async fn ask_as(
         &self,
         id: CallId,
-        runner: RunnerId,
+        caller: Option<&Caller>,
+        runner: &Runner,
         question: Question,
-        authentication_url: String,
     ) -> Result<Answer, Status> {
         let Some(kind) = convert::kind_of_question(&question) else {
             return Err(Error::internal("a keep-alive asks nothing").into());
         };
         let question = convert::question_bytes(question);
-        let answer = self.service.ask(NewCall { id, runner, kind, question }).await?;
+        let answer = self.service.ask(NewCall { id, runner: runner.id, kind, question }).await?;
         match convert::answer_of(&answer)? {
-            Answer::Error(error) => Err(convert::call_error(error, authentication_url)),
+            Answer::Error(error) => {
+                let link = self.link_for(caller, runner, &error).await?;
+                Err(convert::call_error(error, link))
+            }
             answer => Ok(answer),
         }
     }
-}
 
-/// On whose behalf a call is made. Host tokens are not served yet, so nobody has credentials.
-pub(super) fn live_caller(caller: &Caller) -> LiveCaller {
-    LiveCaller { subject: Some(convert::subject(caller.principal)), credentials: Vec::new() }
+    /// Where the caller gets the credential that an agent misses; empty if it cannot by OAuth.
+    async fn link_for(&self, caller: Option<&Caller>, runner: &Runner, error: &CallError) -> Result<String> {
+        let details = error.details.as_ref().and_then(|details| details.details.as_ref());
+        let (Some(caller), Some(Details::AuthenticationRequired(required))) = (caller, details) else {
+            return Ok(String::new());
+        };
+        match self.service.live_host(caller, runner.id, &required.host).await {
+            Ok(live) => self.service.oauth_link(caller, &live.integration).await,
+            Err(error) if error.kind() == Kind::Precondition => Ok(String::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// On whose behalf a call is made, with its credentials for the runner: all of them, or those at one host.
+    pub(super) async fn live_caller(
+        &self,
+        caller: &Caller,
+        runner: RunnerId,
+        host: Option<&str>,
+    ) -> Result<Option<LiveCaller>> {
+        let found = self.service.live_credentials(caller, runner, host).await?;
+        let credentials =
+            found.into_iter().map(|(token, sealed)| convert::credential(token, sealed)).collect();
+        Ok(Some(LiveCaller { subject: Some(convert::subject(caller.principal)), credentials }))
+    }
 }
 
 /// An agent gave an answer to another question.

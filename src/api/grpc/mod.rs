@@ -1,4 +1,6 @@
 //! The service traits that tonic generates, one file each: convert, call, convert.
+mod audit;
+mod group;
 mod identity;
 mod live;
 mod runner;
@@ -6,6 +8,7 @@ mod runner_agent;
 mod runner_configuration;
 mod runner_key;
 mod runner_live;
+mod service_account;
 mod token;
 mod user;
 mod validation;
@@ -21,14 +24,15 @@ use crate::{
     error::{Error, Kind},
     pb::{
         gitpod::v1::{
-            identity_service_server::IdentityServiceServer,
+            group_service_server::GroupServiceServer, identity_service_server::IdentityServiceServer,
             runner_configuration_service_server::RunnerConfigurationServiceServer,
             runner_service_server::RunnerServiceServer,
         },
         sealink::v1::{
-            runner_agent_service_server::RunnerAgentServiceServer,
-            runner_key_service_server::RunnerKeyServiceServer, token_service_server::TokenServiceServer,
-            user_service_server::UserServiceServer,
+            audit_service_server::AuditServiceServer, runner_agent_service_server::RunnerAgentServiceServer,
+            runner_key_service_server::RunnerKeyServiceServer,
+            service_account_service_server::ServiceAccountServiceServer,
+            token_service_server::TokenServiceServer, user_service_server::UserServiceServer,
         },
     },
     service::Service,
@@ -58,8 +62,11 @@ impl Api {
             .add_service(IdentityServiceServer::new(self.clone()))
             .add_service(RunnerKeyServiceServer::new(self.clone()))
             .add_service(RunnerAgentServiceServer::new(self.clone()))
+            .add_service(AuditServiceServer::new(self.clone()))
             .add_service(UserServiceServer::new(self.clone()))
             .add_service(TokenServiceServer::new(self.clone()))
+            .add_service(GroupServiceServer::new(self.clone()))
+            .add_service(ServiceAccountServiceServer::new(self.clone()))
     }
 }
 

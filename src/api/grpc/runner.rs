@@ -1,13 +1,17 @@
 //! `gitpod.v1.RunnerService`.
 use tonic::{Request, Response};
 
-use super::{Api, later};
+use super::Api;
 use crate::{
     api::{
         convert,
         request::{Reply, page_answer, page_ask, parts},
     },
-    domain::{access::Audience, id::RunnerId, runner_patch::RunnerPatch},
+    domain::{
+        access::Audience,
+        id::{GroupId, RunnerId},
+        runner_patch::RunnerPatch,
+    },
     pb::gitpod::v1::{
         CheckAuthenticationForHostRequest, CheckAuthenticationForHostResponse, CheckRepositoryAccessRequest,
         CheckRepositoryAccessResponse, CreateRunnerLogsTokenRequest, CreateRunnerLogsTokenResponse,
@@ -54,8 +58,8 @@ impl RunnerService for Api {
     async fn update_runner(&self, request: Request<UpdateRunnerRequest>) -> Reply<UpdateRunnerResponse> {
         let (caller, request) = parts(request, Audience::Users)?;
         let id = RunnerId::parse("runner_id", &request.runner_id)?;
-        // Who may not see the runner learns nothing about its request.
-        self.service.runner(&caller, id).await?;
+        // Who may not change the runner learns nothing about its request.
+        self.service.may_change_runner(&caller, id).await?;
         self.service.update_runner(&caller, id, &RunnerPatch::try_from(request)?).await?;
         Ok(Response::new(UpdateRunnerResponse {}))
     }
@@ -124,10 +128,45 @@ impl RunnerService for Api {
         Ok(Response::new(CreateRunnerLogsTokenResponse { access_token }))
     }
 
-    later! {
-        list_runner_policies(ListRunnerPoliciesRequest) -> ListRunnerPoliciesResponse;
-        create_runner_policy(CreateRunnerPolicyRequest) -> CreateRunnerPolicyResponse;
-        update_runner_policy(UpdateRunnerPolicyRequest) -> UpdateRunnerPolicyResponse;
-        delete_runner_policy(DeleteRunnerPolicyRequest) -> DeleteRunnerPolicyResponse;
+    async fn list_runner_policies(
+        &self,
+        request: Request<ListRunnerPoliciesRequest>,
+    ) -> Reply<ListRunnerPoliciesResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let (id, ask) = (RunnerId::parse("runner_id", &request.runner_id)?, page_ask(request.pagination));
+        let listing = self.service.runner_policies(&caller, id, &ask).await?;
+        Ok(Response::new(ListRunnerPoliciesResponse {
+            pagination: Some(page_answer(listing.next_token)),
+            policies: listing.rows.into_iter().map(convert::runner_policy).collect(),
+        }))
+    }
+
+    async fn create_runner_policy(
+        &self,
+        request: Request<CreateRunnerPolicyRequest>,
+    ) -> Reply<CreateRunnerPolicyResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let policy = self.service.create_runner_policy(&caller, request.try_into()?).await?;
+        Ok(Response::new(CreateRunnerPolicyResponse { policy: Some(convert::runner_policy(policy)) }))
+    }
+
+    async fn update_runner_policy(
+        &self,
+        request: Request<UpdateRunnerPolicyRequest>,
+    ) -> Reply<UpdateRunnerPolicyResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let policy = self.service.update_runner_policy(&caller, request.try_into()?).await?;
+        Ok(Response::new(UpdateRunnerPolicyResponse { policy: Some(convert::runner_policy(policy)) }))
+    }
+
+    async fn delete_runner_policy(
+        &self,
+        request: Request<DeleteRunnerPolicyRequest>,
+    ) -> Reply<DeleteRunnerPolicyResponse> {
+        let (caller, request) = parts(request, Audience::Users)?;
+        let runner = RunnerId::parse("runner_id", &request.runner_id)?;
+        let group = GroupId::parse("group_id", &request.group_id)?;
+        self.service.delete_runner_policy(&caller, runner, group).await?;
+        Ok(Response::new(DeleteRunnerPolicyResponse {}))
     }
 }

@@ -18,7 +18,8 @@ use crate::{
     error::Result,
     pb::sealink::v1::{
         GetConfigurationRequest, GetConfigurationResponse, HeartbeatRequest, HeartbeatResponse,
-        SendResponseRequest, SendResponseResponse, UpdateStatusRequest, UpdateStatusResponse,
+        SendResponseRequest, SendResponseResponse, UpdateConfigurationSchemaRequest,
+        UpdateConfigurationSchemaResponse, UpdateStatusRequest, UpdateStatusResponse,
         WatchConfigurationRequest, WatchConfigurationResponse, WatchRequestsRequest, WatchRequestsResponse,
         runner_agent_service_server::RunnerAgentService,
     },
@@ -68,6 +69,16 @@ impl RunnerAgentService for Api {
                 honeycomb_kid: runner.honeycomb_key.map(|sealed| sealed.kid.0).unwrap_or_default(),
             },
         }))
+    }
+
+    async fn update_configuration_schema(
+        &self,
+        request: Request<UpdateConfigurationSchemaRequest>,
+    ) -> Reply<UpdateConfigurationSchemaResponse> {
+        let (caller, request) = parts(request, Audience::Runners)?;
+        let schema = request.schema.unwrap_or_default().try_into()?;
+        self.service.report_schema(&caller, schema).await?;
+        Ok(Response::new(UpdateConfigurationSchemaResponse {}))
     }
 
     async fn heartbeat(&self, request: Request<HeartbeatRequest>) -> Reply<HeartbeatResponse> {

@@ -1,10 +1,7 @@
 //! What `gitpod.v1.RunnerService` passes on to live agents.
 use tonic::{Request, Response, Status};
 
-use super::{
-    Api,
-    live::{live_caller, mismatched},
-};
+use super::{Api, live::mismatched};
 use crate::{
     api::{
         convert,
@@ -36,15 +33,15 @@ impl Api {
         let id = RunnerId::parse("runner_id", &request.runner_id)?;
         let LiveHost { runner, integration } = self.service.live_host(&caller, id, &request.host).await?;
         let question = Question::CheckAuthenticationForHost(CheckAuthenticationForHostCall {
-            caller: Some(live_caller(&caller)),
+            caller: self.live_caller(&caller, id, Some(&request.host)).await?,
             integration: Some(convert::configured(integration.clone(), &runner)),
         });
-        match self.ask(runner.id, question, String::new()).await? {
-            Answer::CheckAuthenticationForHost(result) => Ok(Response::new(convert::authentication(
-                result.response.unwrap_or_default(),
-                &integration,
-                String::new(),
-            ))),
+        match self.ask(Some(&caller), &runner, question).await? {
+            Answer::CheckAuthenticationForHost(result) => {
+                let link = self.service.oauth_link(&caller, &integration).await?;
+                let told = result.response.unwrap_or_default();
+                Ok(Response::new(convert::authentication(told, &integration, link)))
+            }
             _ => Err(mismatched()),
         }
     }
@@ -62,11 +59,10 @@ impl Api {
         let id = RunnerId::parse("runner_id", &request.runner_id)?;
         let runner = self.service.live_runner(&caller, id).await?;
         let url = request.context_url.clone();
-        let question = Question::ParseContextUrl(ParseContextUrlCall {
-            caller: Some(live_caller(&caller)),
-            request: Some(request),
-        });
-        match self.ask(runner.id, question, String::new()).await? {
+        let on_behalf = self.live_caller(&caller, id, None).await?;
+        let question =
+            Question::ParseContextUrl(ParseContextUrlCall { caller: on_behalf, request: Some(request) });
+        match self.ask(Some(&caller), &runner, question).await? {
             Answer::ParseContextUrl(result) => {
                 Ok(Response::new(convert::context(result.response.unwrap_or_default(), url)))
             }
@@ -83,10 +79,12 @@ impl Api {
         self.service.runner(&caller, id).await?;
         let request = convert::search(request)?;
         let runner = self.service.live_runner(&caller, id).await?;
-        let caller = Some(live_caller(&caller));
-        let question =
-            Question::SearchRepositories(SearchRepositoriesCall { caller, request: Some(request) });
-        match self.ask(runner.id, question, String::new()).await? {
+        let on_behalf = self.live_caller(&caller, id, None).await?;
+        let question = Question::SearchRepositories(SearchRepositoriesCall {
+            caller: on_behalf,
+            request: Some(request),
+        });
+        match self.ask(Some(&caller), &runner, question).await? {
             Answer::SearchRepositories(result) => {
                 Ok(Response::new(convert::found(result.response.unwrap_or_default())))
             }
@@ -102,10 +100,12 @@ impl Api {
         let id = RunnerId::parse("runner_id", &request.runner_id)?;
         let live = self.service.live_host(&caller, id, &request.scm_host).await?;
         convert::default_page_size(&mut request.pagination);
-        let caller = Some(live_caller(&caller));
-        let question =
-            Question::ListScmOrganizations(ListScmOrganizationsCall { caller, request: Some(request) });
-        match self.ask(live.runner.id, question, String::new()).await? {
+        let on_behalf = self.live_caller(&caller, id, None).await?;
+        let question = Question::ListScmOrganizations(ListScmOrganizationsCall {
+            caller: on_behalf,
+            request: Some(request),
+        });
+        match self.ask(Some(&caller), &live.runner, question).await? {
             Answer::ListScmOrganizations(result) => Ok(Response::new(result.response.unwrap_or_default())),
             _ => Err(mismatched()),
         }
@@ -118,10 +118,12 @@ impl Api {
         let (caller, request) = parts(request, Audience::Users)?;
         let id = RunnerId::parse("runner_id", &request.runner_id)?;
         let runner = self.service.live_runner(&caller, id).await?;
-        let caller = Some(live_caller(&caller));
-        let question =
-            Question::CheckRepositoryAccess(CheckRepositoryAccessCall { caller, request: Some(request) });
-        match self.ask(runner.id, question, String::new()).await? {
+        let on_behalf = self.live_caller(&caller, id, None).await?;
+        let question = Question::CheckRepositoryAccess(CheckRepositoryAccessCall {
+            caller: on_behalf,
+            request: Some(request),
+        });
+        match self.ask(Some(&caller), &runner, question).await? {
             Answer::CheckRepositoryAccess(result) => Ok(Response::new(result.response.unwrap_or_default())),
             _ => Err(mismatched()),
         }

@@ -15,20 +15,21 @@ use crate::{
         CreateTokenRequest, CreateTokenResponse, ListTokensRequest, ListTokensResponse, RevokeTokenRequest,
         RevokeTokenResponse, token_service_server::TokenService,
     },
-    service::TokenRequest,
+    service::{TokenRequest, TokenSubject},
 };
 
 #[tonic::async_trait]
 impl TokenService for Api {
     async fn create_token(&self, request: Request<CreateTokenRequest>) -> Reply<CreateTokenResponse> {
         let (caller, request) = parts(request, Audience::Users)?;
-        let user = Some(request.user_id).filter(|id| !id.is_empty());
+        let named = |id: String| Some(id).filter(|id| !id.is_empty());
+        let owner = owner(named(request.user_id), named(request.service_account_id))?;
         let issued = self
             .service
             .create_token(
                 &caller,
                 TokenRequest {
-                    user: user.map(|id| UserId::parse("user_id", &id)).transpose()?,
+                    owner,
                     description: request.description,
                     valid_for: request.valid_for.map(duration).transpose()?,
                     read_only: request.read_only,
@@ -41,7 +42,7 @@ impl TokenService for Api {
 
     async fn list_tokens(&self, request: Request<ListTokensRequest>) -> Reply<ListTokensResponse> {
         let (caller, request) = parts(request, Audience::Users)?;
-        let of = request.user_id.map(|id| UserId::parse("user_id", &id)).transpose()?;
+        let of = owner(request.user_id, request.service_account_id)?;
         let listing = self.service.tokens(&caller, of, &page_ask(request.pagination)).await?;
         Ok(Response::new(ListTokensResponse {
             tokens: listing.rows.into_iter().map(convert::api_token).collect(),
@@ -53,6 +54,18 @@ impl TokenService for Api {
         let (caller, request) = parts(request, Audience::Users)?;
         self.service.revoke_token(&caller, TokenId(request.token_id)).await?;
         Ok(Response::new(RevokeTokenResponse {}))
+    }
+}
+
+fn owner(user: Option<String>, service_account: Option<String>) -> Result<Option<TokenSubject>> {
+    const ACCOUNT: &str = "service_account_id";
+    match (user, service_account) {
+        (None, None) => Ok(None),
+        (Some(id), None) => UserId::parse("user_id", &id).map(|id| Some(TokenSubject::User(id))),
+        (None, Some(id)) => UserId::parse(ACCOUNT, &id).map(|id| Some(TokenSubject::ServiceAccount(id))),
+        (Some(_), Some(_)) => {
+            Err(Error::invalid(ACCOUNT, "sealink.token", "value must not be set together with user_id"))
+        }
     }
 }
 

@@ -58,9 +58,9 @@ impl Api {
             Ok(trial) => trial,
             Err(findings) => return Ok(convert::findings(findings)),
         };
-        let call = trial.call;
+        let (call, runner) = (trial.call, trial.runner.clone());
         let question = Question::Validate(convert::trial_call(trial));
-        match self.ask_as(call, id, question, String::new()).await? {
+        match self.ask_as(call, Some(caller), &runner, question).await? {
             Answer::Validate(result) => match result.result {
                 Some(validate_result::Result::ScmIntegration(result)) => Ok(convert::tried(result)),
                 _ => Err(mismatched()),
@@ -75,12 +75,12 @@ impl Api {
         id: RunnerId,
         class: EnvironmentClass,
     ) -> Result<EnvironmentClassValidationResult, Status> {
-        self.service.live_runner(caller, id).await?;
+        let runner = self.service.live_runner(caller, id).await?;
         if let Some(findings) = convert::class_findings(&class) {
             return Ok(findings);
         }
         let config = Some(validate_call::Config::EnvironmentClass(class));
-        match self.ask(id, Question::Validate(ValidateCall { config }), String::new()).await? {
+        match self.ask(Some(caller), &runner, Question::Validate(ValidateCall { config })).await? {
             Answer::Validate(result) => match result.result {
                 Some(validate_result::Result::EnvironmentClass(result)) => Ok(result),
                 _ => Err(mismatched()),

@@ -10,6 +10,11 @@ pub(super) fn populated<T: Default + PartialEq>(value: &T) -> bool {
     *value != T::default()
 }
 
+/// A message that must be there and is not.
+pub(super) fn required(at: &Path<'_>, found: &mut Vec<Violation>) {
+    broken(at, found, "required", "value is required");
+}
+
 /// Hyphenated 8-4-4-4-12 hexadecimal digits of any case, version and variant; no braces, no `urn:`.
 pub(super) fn string_uuid(value: &str, at: &Path<'_>, found: &mut Vec<Violation>) {
     if value.is_empty() {

@@ -22,9 +22,11 @@ use crate::{
     clock::Instant,
     domain::{
         access::Caller,
+        host_token::HostToken,
         id::{CallId, RunnerId},
         live_call::{CallKind, NewCall, PATIENCE},
         runner::{Runner, RunnerPhase},
+        secret::Sealed,
     },
     error::{Error, Kind, Result},
     store::{NewCallRow, Progress},
@@ -50,9 +52,26 @@ impl Service {
         Ok(runner)
     }
 
+    /// A subject's credentials at the hosts of a live call, or at one host; expired ones are none.
+    pub async fn live_credentials(
+        &self,
+        caller: &Caller,
+        runner: RunnerId,
+        host: Option<&str>,
+    ) -> Result<Vec<(HostToken, Sealed)>> {
+        let Some((id, _)) = caller.principal.member() else { return Ok(Vec::new()) };
+        let now = self.now();
+        let mut found = self.store.credentials(caller.organization, runner, id.0).await?;
+        found.retain(|(token, _)| token.expires_at.is_none_or(|end| end > now));
+        if let Some(host) = host {
+            found.retain(|(token, _)| token.host.key() == host.to_ascii_lowercase());
+        }
+        Ok(found)
+    }
+
     /// # Errors
     /// [`Kind::Precondition`] if no agent of the runner takes calls.
-    pub(super) fn require_live(&self, runner: &Runner) -> Result<()> {
+    pub fn require_live(&self, runner: &Runner) -> Result<()> {
         match runner.phase(self.now()) {
             RunnerPhase::Active | RunnerPhase::Degraded => Ok(()),
             RunnerPhase::Created | RunnerPhase::Inactive => {
@@ -161,13 +180,16 @@ impl Service {
         self.desk.run(self).await;
     }
 
-    /// Deletes calls whose time is up.
+    /// Deletes calls and flows whose time is up.
     pub(super) async fn forget_calls(&self) {
         let mut due = tokio::time::interval(Duration::from_secs(5));
         loop {
             due.tick().await;
             if let Err(error) = self.store.forget_calls(self.now()).await {
                 tracing::debug!(%error, "old calls cannot be forgotten");
+            }
+            if let Err(error) = self.store.forget_oauth_tickets(self.now()).await {
+                tracing::debug!(%error, "old flows cannot be forgotten");
             }
         }
     }

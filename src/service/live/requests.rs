@@ -54,6 +54,8 @@ pub struct Requests {
     stream: Uuid,
     asked: mpsc::UnboundedReceiver<Asked>,
     keep_alive: Moment,
+    /// Whether the database was told just now that the stream is open.
+    told: bool,
 }
 
 impl Service {
@@ -81,7 +83,8 @@ impl Service {
             token: caller.token.clone(),
             stream,
             asked: self.desk.open(runner, agent, stream, capacity),
-            keep_alive: Moment::now() + KEEP_ALIVE,
+            keep_alive: Moment::now(),
+            told: true,
         };
         // From now on the runner counts as one that takes calls: the station is open by then.
         requests.tell(StreamChange::Open).await?;
@@ -110,8 +113,10 @@ impl Requests {
             let remaining = Service::until(self.service.now(), asked.deadline);
             return Ok(Request::Call(asked, remaining, revision));
         }
-        require_token(&self.service.store, &self.token).await?;
-        self.tell(StreamChange::Open).await?;
+        if !std::mem::take(&mut self.told) {
+            require_token(&self.service.store, &self.token).await?;
+            self.tell(StreamChange::Open).await?;
+        }
         self.keep_alive = Moment::now() + KEEP_ALIVE;
         Ok(Request::KeepAlive)
     }

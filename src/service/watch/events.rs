@@ -1,13 +1,15 @@
-//! Changes with the objects they are about. A new kind of object is one arm in [`resolve`] and one in
-//! [`Object`].
+//! Changes with the objects they are about. A new kind of object is one arm of [`seen`], and one variant
+//! of [`Object`].
 use std::{collections::BTreeSet, sync::Arc};
 
 use uuid::Uuid;
 
 use crate::{
     domain::{
-        id::{IntegrationId, OrganizationId, RunnerId},
+        environment_class::EnvironmentClass,
+        id::{EnvironmentClassId, IntegrationId, LlmIntegrationId, OrganizationId, RunnerId},
         integration::Integration,
+        llm_integration::LlmIntegration,
         runner::Runner,
     },
     error::{Error, Result},
@@ -16,6 +18,9 @@ use crate::{
 
 const RUNNER: &str = "runner";
 const INTEGRATION: &str = "scm_integration";
+const HOST_TOKEN: &str = "host_token";
+const CLASS: &str = "environment_class";
+const LLM: &str = "llm_integration";
 
 /// One change, as every watcher of the runner sees it.
 #[derive(Debug)]
@@ -46,13 +51,23 @@ pub enum Object {
     Runner,
     /// An SCM integration.
     Integration(Box<Integration>),
+    /// An environment class.
+    Class(Box<EnvironmentClass>),
+    /// An LLM integration.
+    Llm(Box<LlmIntegration>),
 }
 
 /// An object that a runner sees no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Gone {
     /// An SCM integration.
     Integration(IntegrationId),
+    /// An environment class.
+    Class(EnvironmentClassId),
+    /// An LLM integration.
+    Llm(LlmIntegrationId),
+    /// Somebody's credential: at which host, and whose.
+    HostToken(String, Uuid),
 }
 
 /// The events of changes that follow each other. Objects are read after the changes, so an object is at least as
@@ -67,22 +82,69 @@ pub(super) async fn resolve(
     changes: &[Change],
 ) -> Result<Vec<Event>> {
     let found = store.runner(organization, runner).await?.ok_or_else(|| Error::not_found("runner"))?;
-    let integrations = store.integrations_of(organization, put(changes, INTEGRATION)).await?;
+    let now = read(store, organization, changes).await?;
     let runner = Arc::new(found);
-    let seen = |change: &Change| match change.kind() {
+    let event = |change: &Change| Event {
+        revision: change.revision(),
+        runner: Arc::clone(&runner),
+        seen: seen(change, &now),
+    };
+    Ok(changes.iter().map(event).collect())
+}
+
+/// What an agent sees of a change, if the objects are now as in `now`.
+fn seen(change: &Change, now: &Now) -> Seen {
+    let id = change.object();
+    match change.kind() {
         RUNNER => Seen::Put(Object::Runner),
         INTEGRATION => {
-            let id = IntegrationId(change.object());
-            let now = integrations.iter().find(|one| one.id == id).filter(|_| !change.is_deletion());
-            now.map_or(Seen::Deleted(Gone::Integration(id)), |one| {
+            let one = now.integrations.iter().find(|one| one.id.0 == id).filter(|_| !change.is_deletion());
+            one.map_or(Seen::Deleted(Gone::Integration(IntegrationId(id))), |one| {
                 Seen::Put(Object::Integration(Box::new(one.clone())))
             })
         }
+        CLASS => {
+            let one = now.classes.iter().find(|one| one.id.0 == id).filter(|_| !change.is_deletion());
+            one.map_or(Seen::Deleted(Gone::Class(EnvironmentClassId(id))), |one| {
+                Seen::Put(Object::Class(Box::new(one.clone())))
+            })
+        }
+        LLM => {
+            let one =
+                now.llm_integrations.iter().find(|one| one.id.0 == id).filter(|_| !change.is_deletion());
+            one.map_or(Seen::Deleted(Gone::Llm(LlmIntegrationId(id))), |one| {
+                Seen::Put(Object::Llm(Box::new(one.clone())))
+            })
+        }
+        HOST_TOKEN if change.is_deletion() => change.credential().map_or(Seen::Nothing, |(host, subject)| {
+            Seen::Deleted(Gone::HostToken(host.to_owned(), subject))
+        }),
         _ => Seen::Nothing,
+    }
+}
+
+/// Objects that changed, as they are now.
+struct Now {
+    integrations: Vec<Integration>,
+    classes: Vec<EnvironmentClass>,
+    llm_integrations: Vec<LlmIntegration>,
+}
+
+async fn read(store: &Store, organization: OrganizationId, changes: &[Change]) -> Result<Now> {
+    let mut now = Now {
+        integrations: store.integrations_of(organization, put(changes, INTEGRATION)).await?,
+        classes: Vec::new(),
+        llm_integrations: Vec::new(),
     };
-    let event =
-        |change| Event { revision: Change::revision(change), runner: runner.clone(), seen: seen(change) };
-    Ok(changes.iter().map(event).collect())
+    for id in put(changes, CLASS) {
+        let found = store.environment_class(organization, EnvironmentClassId(id)).await?;
+        now.classes.extend(found.map(|(class, _)| class));
+    }
+    for id in put(changes, LLM) {
+        let found = store.llm_integration(organization, LlmIntegrationId(id)).await?;
+        now.llm_integrations.extend(found.map(|(integration, _)| integration));
+    }
+    Ok(now)
 }
 
 /// The ids of objects of one kind that were put.

@@ -9,6 +9,7 @@
 //! seen already, so nothing comes out of order.
 mod events;
 mod hub;
+mod snapshot;
 mod tail;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
@@ -16,9 +17,12 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::{sync::broadcast, time::Instant};
 use uuid::Uuid;
 
-pub use self::events::{Event, Gone, Object, Seen};
 pub(super) use self::hub::Hub;
 use self::{events::resolve, tail::Tail};
+pub use self::{
+    events::{Event, Gone, Object, Seen},
+    snapshot::Snapshot,
+};
 use super::{KEEP_ALIVE, KnownConfiguration, Service, live::require_token};
 use crate::{
     domain::{
@@ -27,7 +31,7 @@ use crate::{
         token::TokenId,
     },
     error::{Error, Kind, Result},
-    store::{Configured, Store},
+    store::Store,
 };
 
 /// How many missed changes are read at once.
@@ -39,7 +43,7 @@ const RETRY: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub enum Step {
     /// Everything, replacing what it had.
-    Snapshot(Arc<Configured>),
+    Snapshot(Arc<Snapshot>),
     /// One change.
     Change(Arc<Event>),
     /// Nothing happened since this revision.

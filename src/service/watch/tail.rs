@@ -9,11 +9,14 @@ use tokio::{
     time::sleep,
 };
 
-use super::events::{Event, resolve};
+use super::{
+    events::{Event, resolve},
+    snapshot::Snapshot,
+};
 use crate::{
     domain::id::{OrganizationId, RunnerId},
-    error::{Error, Result},
-    store::{Configured, Store},
+    error::Result,
+    store::Store,
 };
 
 /// How many events a watcher may be behind before it is cut off.
@@ -34,7 +37,7 @@ pub(super) struct Tail {
     /// The sender, and the revision of what it sent last: both change together.
     state: Mutex<State>,
     /// Shared by those who need one at the same time.
-    snapshot: AsyncMutex<Weak<Configured>>,
+    snapshot: AsyncMutex<Weak<Snapshot>>,
 }
 
 struct State {
@@ -90,13 +93,12 @@ impl Tail {
     }
 
     /// The whole configuration at `revision` or later.
-    pub(super) async fn snapshot(&self, store: &Store, revision: u64) -> Result<Arc<Configured>> {
+    pub(super) async fn snapshot(&self, store: &Store, revision: u64) -> Result<Arc<Snapshot>> {
         let mut shared = self.snapshot.lock().await;
         if let Some(snapshot) = shared.upgrade().filter(|snapshot| snapshot.runner.revision >= revision) {
             return Ok(snapshot);
         }
-        let found = store.configuration(self.organization, self.runner).await?;
-        let snapshot = Arc::new(found.ok_or_else(|| Error::not_found("runner"))?);
+        let snapshot = Arc::new(Snapshot::read(store, self.organization, self.runner).await?);
         *shared = Arc::downgrade(&snapshot);
         Ok(snapshot)
     }

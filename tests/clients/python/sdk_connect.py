@@ -13,6 +13,9 @@ from ona_sdk import create_client
 import walk
 
 BASE = f"{walk.URL}/api"
+# gitpod.v1.SupportedModel and gitpod.v1.LLMIntegrationPhase
+SONNET_4_5 = 8
+AVAILABLE, DISABLED = 1, 3
 
 
 class SdkConnect:
@@ -55,6 +58,83 @@ class SdkConnect:
 
     def delete(self, id):
         found(self.api.delete_scm_integration, rc.DeleteSCMIntegrationRequest(id=id), self.call)
+
+    def tokens(self):
+        return Tokens(self)
+
+    def llm(self):
+        return Llm(self)
+
+
+class Tokens:
+    """The same client for credentials."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def create(self, runner, host, value, scopes):
+        request = rc.CreateHostAuthenticationTokenRequest(
+            runner_id=runner,
+            host=host,
+            token=value,
+            scopes=scopes,
+            source=rc.HOST_AUTHENTICATION_TOKEN_SOURCE_PAT,
+        )
+        return self.client.api.create_host_authentication_token(request, **self.client.call).token.id
+
+    def get(self, id):
+        request = rc.GetHostAuthenticationTokenRequest(id=id)
+        return token_row(found(self.client.api.get_host_authentication_token, request, self.client.read).token)
+
+    def list(self, runner):
+        request = rc.ListHostAuthenticationTokensRequest(
+            filter=rc.ListHostAuthenticationTokensRequest.Filter(runner_id=runner)
+        )
+        answer = self.client.api.list_host_authentication_tokens(request, **self.client.read)
+        return [token_row(item) for item in answer.tokens]
+
+    def update(self, id, value, scopes):
+        request = rc.UpdateHostAuthenticationTokenRequest(id=id, token=value, scopes=scopes)
+        self.client.api.update_host_authentication_token(request, **self.client.call)
+
+    def delete(self, id):
+        request = rc.DeleteHostAuthenticationTokenRequest(id=id)
+        found(self.client.api.delete_host_authentication_token, request, self.client.call)
+
+
+class Llm:
+    """The same client for language models."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def create(self, runner, key):
+        request = rc.CreateLLMIntegrationRequest(runner_id=runner, models=[SONNET_4_5], api_key=key)
+        return self.client.api.create_llm_integration(request, **self.client.call).id
+
+    def get(self, id):
+        request = rc.GetLLMIntegrationRequest(id=id)
+        return llm_row(found(self.client.api.get_llm_integration, request, self.client.read).integration)
+
+    def list(self, runner):
+        request = rc.ListLLMIntegrationsRequest(filter=rc.ListLLMIntegrationsRequest.Filter(runner_ids=[runner]))
+        answer = self.client.api.list_llm_integrations(request, **self.client.read)
+        return [llm_row(item) for item in answer.integrations]
+
+    def switch_off(self, id):
+        request = rc.UpdateLLMIntegrationRequest(id=id, phase=DISABLED)
+        self.client.api.update_llm_integration(request, **self.client.call)
+
+    def delete(self, id):
+        found(self.client.api.delete_llm_integration, rc.DeleteLLMIntegrationRequest(id=id), self.client.call)
+
+
+def token_row(item):
+    return (item.id, item.runner_id, item.host, list(item.scopes))
+
+
+def llm_row(item):
+    return (item.id, item.runner_id, item.phase == AVAILABLE, item.encrypted_api_key)
 
 
 def found(method, request, keywords):

@@ -10,7 +10,8 @@ class SdkRest:
         client = Gitpod(
             base_url=f"{walk.URL}/api", bearer_token=walk.TOKEN, _strict_response_validation=True, max_retries=0
         )
-        self.api = client.runners.configurations.scm_integrations
+        self.configurations = client.runners.configurations
+        self.api = self.configurations.scm_integrations
 
     def create(self, runner, host, client_id, secret):
         return self.api.create(
@@ -40,6 +41,41 @@ class SdkRest:
             self.api.delete(id=id)
         except NotFoundError as error:
             raise walk.NotFound(error) from error
+
+    def tokens(self):
+        return Tokens(self.configurations.host_authentication_tokens)
+
+
+class Tokens:
+    def __init__(self, api):
+        self.api = api
+
+    def create(self, runner, host, value, scopes):
+        return self.api.create(
+            runner_id=runner, host=host, token=value, scopes=scopes, source="HOST_AUTHENTICATION_TOKEN_SOURCE_PAT"
+        ).token.id
+
+    def get(self, id):
+        try:
+            return token_row(self.api.retrieve(id=id).token)
+        except NotFoundError as error:
+            raise walk.NotFound(error) from error
+
+    def list(self, runner):
+        return [token_row(item) for item in self.api.list(filter={"runner_id": runner})]
+
+    def update(self, id, value, scopes):
+        self.api.update(id=id, token=value, scopes=scopes)
+
+    def delete(self, id):
+        try:
+            self.api.delete(id=id)
+        except NotFoundError as error:
+            raise walk.NotFound(error) from error
+
+
+def token_row(item):
+    return (item.id, item.runner_id, item.host, item.scopes)
 
 
 def row(item):

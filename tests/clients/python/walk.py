@@ -1,6 +1,7 @@
 """The walk every client takes, so that all of them prove the same thing.
 
-A client is an adapter with create, get, pages, update and delete. It raises `NotFound` where the server says
+A client is an adapter with create, get, pages, update and delete; where its library has them, `tokens` and `llm` give
+adapters for credentials and language models. It raises `NotFound` where the server says
 not_found, and gives an integration as a `Row`.
 """
 
@@ -86,11 +87,43 @@ def walk(client):
         json.dump(secrets, file)
 
 
+def walk_tokens(tokens):
+    """Stores, gets, lists, changes and deletes a credential; `tokens` gives (id, runner, host, scopes)."""
+    host = "tokens.example.com"
+    id = tokens.create(RUNNER, host, f"token of {RUNNER}", ["repo"])
+    expected = (id, RUNNER, host, ["repo"])
+    check(tokens.get(id) == expected, f"get: {tokens.get(id)}")
+    check(tokens.list(RUNNER) == [expected], f"list: {tokens.list(RUNNER)}")
+    tokens.update(id, f"another token of {RUNNER}", ["api", "read_user"])
+    check(tokens.get(id) == (id, RUNNER, host, ["api", "read_user"]), f"update: {tokens.get(id)}")
+    tokens.delete(id)
+    not_found(tokens.get, id)
+    not_found(tokens.delete, id)
+
+
+def walk_llm(llm):
+    """Creates, gets, lists, switches off and deletes an LLM integration; `llm` gives (id, runner, on, ciphertext)."""
+    id = llm.create(RUNNER, f"key of {RUNNER}")
+    found = llm.get(id)
+    check(found[:3] == (id, RUNNER, True) and found[3], f"get: {found}")
+    check(f"key of {RUNNER}".encode() not in found[3], "the API key came back")
+    check(llm.list(RUNNER) == [found], f"list: {llm.list(RUNNER)}")
+    llm.switch_off(id)
+    check(llm.get(id)[:3] == (id, RUNNER, False), f"update: {llm.get(id)}")
+    llm.delete(id)
+    not_found(llm.get, id)
+
+
 def main(modes):
     """Runs the walk with the adapter that the first argument names."""
     mode = sys.argv[1] if len(sys.argv) > 1 else next(iter(modes))
     try:
-        walk(modes[mode]())
+        client = modes[mode]()
+        walk(client)
+        if hasattr(client, "tokens"):
+            walk_tokens(client.tokens())
+        if hasattr(client, "llm"):
+            walk_llm(client.llm())
     except Exception:  # the harness wants the trace and an exit code, whatever a client library raises
         traceback.print_exc()
         sys.exit(1)

@@ -3,9 +3,13 @@
 //! The tests on PostgreSQL need a server that may create databases, and are run by
 //! `TEST_POSTGRES_URL=postgres://.. cargo test -- --include-ignored`.
 mod atomic;
+mod audit;
+mod audit_kill;
 mod change_log;
 mod database;
 mod faults;
+mod idempotency;
+mod idempotency_kill;
 mod integrations;
 mod isolation;
 mod keys;
@@ -50,8 +54,16 @@ conformance! {
         a_failing_audit_leaves_nothing
         parallel_changes_of_one_runner_are_counted_without_gaps
         a_caller_that_goes_away_leaves_no_half_change;
+    audit:
+        a_lease_has_one_holder_until_it_expires
+        a_lost_lease_appends_nothing
+        of_ten_appends_at_once_one_counts
+        a_change_that_fails_waits_for_nothing;
     change_log:
         old_changes_are_forgotten_and_the_newest_kept;
+    idempotency:
+        expired_keys_are_swept_under_a_lease
+        a_repeat_that_makes_something_fails;
     integrations:
         an_integration_is_created_read_updated_and_deleted
         absent_integrations

@@ -8,6 +8,7 @@ use sealink::{
         id::{RunnerId, UserId},
         page::After,
         runner::{LogLevel, RunnerFilter, RunnerKind, RunnerProvider},
+        schema::Schema,
         secret::Sealed,
         token::TokenKind,
     },
@@ -160,6 +161,8 @@ pub(super) async fn deleting_takes_everything_of_the_runner_and_nothing_else(wor
     for host in ["a.com", "b.com", "c.com"] {
         world.integrate(runner, host, Some(&kid)).await;
     }
+    world.class(runner).await;
+    world.store.report_schema(world.actor(), runner, Schema::before_any_report()).await.unwrap();
     world.store.begin_registration(world.actor(), registration(runner, "next")).await.unwrap();
     let access = token(TokenKind::Runner, None, Some(runner));
     world.store.create_token(world.actor(), access, "token.create").await.unwrap();

@@ -23,7 +23,7 @@ pub(crate) struct Actor {
 fn path_of(method: &str) -> String {
     let service = method.split('/').next().unwrap_or_default();
     let package = match service {
-        "RunnerConfigurationService" | "RunnerService" | "IdentityService" => "gitpod.v1",
+        "RunnerConfigurationService" | "RunnerService" | "IdentityService" | "GroupService" => "gitpod.v1",
         "Health" => "grpc.health.v1",
         _ => "sealink.v1",
     };

@@ -21,7 +21,8 @@ use super::{Actor, Answer, EventStream, new_id};
 pub(crate) struct Agent {
     pub(crate) actor: Actor,
     pub(crate) runner: String,
-    pub(super) keys: Vec<String>,
+    /// Its private keys, as PEM.
+    pub(crate) keys: Vec<String>,
     /// The process's own id.
     pub(crate) id: String,
 }

@@ -96,6 +96,13 @@ impl Database {
         each!(self, pool => sqlx::query(sql).bind(parameter).execute(pool).await.expect("a statement").rows_affected())
     }
 
+    /// Runs statements behind the server's back, in the words of either database.
+    pub(crate) async fn run(&self, sqlite: &str, postgres: &str) {
+        let sql = if matches!(self, Self::Sqlite(_)) { sqlite } else { postgres };
+        let sql = AssertSqlSafe(sql.to_owned());
+        each!(self, pool => sqlx::raw_sql(sql).execute(pool).await.map(|_| ())).expect("statements");
+    }
+
     /// A ciphertext of the object `sub`, and the key it is sealed with.
     pub(crate) async fn sealed(&self, sub: &str, field: &str) -> Option<(Vec<u8>, String)> {
         const SQL: &str = "SELECT sealed, kid FROM sealed_secret WHERE sub = $1 AND field = $2";

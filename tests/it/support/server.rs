@@ -60,14 +60,14 @@ impl TestServer {
     }
 
     /// Another server on the same PostgreSQL database, with the same root key. Dropping it stops it.
-    pub(crate) async fn start_replica(&self) -> Replica {
+    pub(crate) async fn replica(&self) -> Replica {
         let directory = tempfile::tempdir().expect("a directory");
         let data = directory.path().join("data");
         fs::DirBuilder::new().mode(0o700).create(&data).expect("a data directory");
         fs::copy(self.directory.path().join("data/root.key"), data.join("root.key")).expect("the root key");
-        let Served { address, stop, .. } = serve(&directory, &self.settings).await;
+        let Served { address, stop, done } = serve(&directory, &self.settings).await;
         let admin = Actor::new(self.http.clone(), address, Some(self.admin.clone()), &self.watch);
-        Replica { admin, _directory: directory, _stop: stop }
+        Replica { admin, stop, done, _directory: directory }
     }
 
     /// Stops the server and starts it again on the same data, on another port.
@@ -159,12 +159,21 @@ impl Drop for TestServer {
     }
 }
 
-/// A second server on a test server's database.
+/// A second server on a test server's database. Dropping it stops it.
 pub(crate) struct Replica {
-    /// The administrator, through it.
+    /// The administrator, who calls this server.
     pub(crate) admin: Actor,
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<()>,
     _directory: TempDir,
-    _stop: oneshot::Sender<()>,
+}
+
+impl Replica {
+    /// Stops it and waits for its end.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        self.done.await.expect("no panic");
+    }
 }
 
 fn owned(settings: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -29,6 +29,27 @@ impl Actor {
         self.create_token(&json!({ "userId": id })).await.0.known_as(&id)
     }
 
+    /// A service account of this name, with a token.
+    pub(crate) async fn create_service_account(&self, name: &str, role: &str) -> Self {
+        let body = json!({ "name": name, "role": role });
+        let made = self.call("ServiceAccountService/CreateServiceAccount", &body).await.ok();
+        let id = text(&made["serviceAccount"]["id"]);
+        self.create_token(&json!({ "serviceAccountId": id })).await.0.known_as(&id)
+    }
+
+    /// The id of a group of this name in the caller's organization.
+    pub(crate) async fn create_group(&self, name: &str) -> String {
+        let me = self.call("IdentityService/GetAuthenticatedIdentity", &json!({})).await.ok();
+        let body = json!({ "organizationId": me["organizationId"], "name": name });
+        text(&self.call("GroupService/CreateGroup", &body).await.ok()["group"]["id"])
+    }
+
+    /// Adds a user or a service account, `kind`, to a group; the membership's id.
+    pub(crate) async fn join(&self, group: &str, kind: &str, id: &str) -> String {
+        let body = json!({ "groupId": group, "subject": { "id": id, "principal": kind } });
+        text(&self.call("GroupService/CreateMembership", &body).await.ok()["member"]["id"])
+    }
+
     /// Whoever holds a new token, and the token's id.
     pub(crate) async fn create_token(&self, body: &Value) -> (Self, String) {
         let made = self.call("TokenService/CreateToken", body).await.ok();
@@ -113,6 +134,12 @@ impl Actor {
         answer["integrations"].as_array().expect("an array").iter().map(|one| text(&one["id"])).collect()
     }
 
+    /// The id of an environment class without settings.
+    pub(crate) async fn create_class(&self, runner: &str) -> String {
+        let body = json!({ "runnerId": runner, "displayName": "Large", "description": "eight cores" });
+        text(&self.call("RunnerConfigurationService/CreateEnvironmentClass", &body).await.ok()["id"])
+    }
+
     /// `CreateHostAuthenticationToken` for github.com, changed as `over` says.
     pub(crate) async fn try_store_token(&self, runner: &str, over: &Value) -> Answer {
         let base = json!({
@@ -145,6 +172,30 @@ impl Actor {
         let body = json!({ "filter": filter });
         let answer = self.call("RunnerConfigurationService/ListHostAuthenticationTokens", &body).await.ok();
         answer["tokens"].as_array().expect("an array").iter().map(|one| text(&one["id"])).collect()
+    }
+
+    /// `CreateLLMIntegration` for one model, changed as `over` says.
+    pub(crate) async fn try_integrate_llm(&self, runner: &str, over: &Value) -> Answer {
+        let base = json!({
+            "runnerId": runner, "models": ["SUPPORTED_MODEL_SONNET_4_5"], "apiKey": "api_key",
+            "endpoint": "https://llm.example.com/v1",
+        });
+        self.call("RunnerConfigurationService/CreateLLMIntegration", &merged(base, over)).await
+    }
+
+    /// The id of such an integration.
+    pub(crate) async fn integrate_llm(&self, runner: &str, over: &Value) -> String {
+        text(&self.try_integrate_llm(runner, over).await.ok()["id"])
+    }
+
+    pub(crate) async fn llm(&self, id: &str) -> Value {
+        let got = self.call("RunnerConfigurationService/GetLLMIntegration", &json!({ "id": id })).await;
+        got.ok()["integration"].clone()
+    }
+
+    pub(crate) async fn update_llm(&self, id: &str, change: &Value) -> Answer {
+        let body = merged(json!({ "id": id }), change);
+        self.call("RunnerConfigurationService/UpdateLLMIntegration", &body).await
     }
 
     pub(crate) async fn keys(&self, runner: &str) -> Vec<Value> {

@@ -93,7 +93,7 @@ impl Watch {
             // Its token is opaque, but no secret.
             _ if plain == "pagination" => {}
             Value::String(secret) if SECRETS.contains(&plain.as_str()) => {
-                self.keep_secret(name, secret.as_bytes())
+                self.keep_secret(name, secret.as_bytes());
             }
             Value::String(text) if SECRET_BYTES.contains(&plain.as_str()) => {
                 STANDARD.decode(text).iter().for_each(|secret| self.keep_secret(name, secret));

@@ -1,7 +1,7 @@
 //! `sealink agent rotate`.
 use serde_json::json;
 
-use super::{context::Context, output};
+use crate::cli::{context::Context, output};
 use crate::{
     agent::{
         dir::AgentDir,

@@ -1,0 +1,284 @@
+//! Connecting a user's account at a forge by OAuth. The browser talks to the server; what needs the client secret
+//! happens at the runner's agent, and what comes of it is sealed to the runner.
+use url::Url;
+
+use super::Service;
+use crate::{
+    clock::Instant,
+    domain::{
+        access::{Caller, Principal},
+        audit::{Actor, Entry},
+        host_token::{HostToken, Source, Subject, SubjectKind, check_scopes},
+        id::HostTokenId,
+        integration::Integration,
+        oauth_ticket::{FlowSecret, LIFE, OauthTicket},
+        runner::Runner,
+        secret::{Kid, Sealed},
+    },
+    error::{Error, Kind, Result},
+    seal::{Field, Place, fits, random},
+    store::{NewHostTokenRow, NewSecret},
+};
+
+/// The path that forges send browsers back to.
+pub const CALLBACK: &str = "/oauth/callback";
+
+/// A flow with what it is about.
+#[derive(Debug)]
+pub struct OauthFlow {
+    /// The flow.
+    pub ticket: OauthTicket,
+    /// The runner.
+    pub runner: Runner,
+    /// The integration, which has OAuth.
+    pub integration: Integration,
+}
+
+/// Who connects what, for a person to read.
+#[derive(Clone, Debug)]
+pub struct OauthNames {
+    /// The user's name.
+    pub user: String,
+    /// The organization's name.
+    pub organization: String,
+}
+
+/// A credential as an agent got it from a forge.
+#[derive(Debug)]
+pub struct Connected {
+    /// The host token's id, which both values are bound to.
+    pub id: HostTokenId,
+    /// The credential, sealed to the runner.
+    pub value: Vec<u8>,
+    /// What it is renewed with, sealed to the runner; empty if with nothing.
+    pub refresh: Vec<u8>,
+    /// The key both are sealed with.
+    pub kid: String,
+    /// What the forge granted.
+    pub scopes: Vec<String>,
+    /// When it ends; `None`: it does not.
+    pub expires_at: Option<Instant>,
+}
+
+impl Service {
+    /// A fresh link at which the caller connects its account through `integration`; empty if it cannot.
+    pub async fn oauth_link(&self, caller: &Caller, integration: &Integration) -> Result<String> {
+        let Principal::User { id: user, .. } = caller.principal else { return Ok(String::new()) };
+        if integration.oauth.as_ref().is_none_or(|oauth| oauth.secret.is_none()) {
+            return Ok(String::new());
+        }
+        let link = FlowSecret::new(&*random::bytes()?);
+        let ticket = OauthTicket {
+            id: self.clock.new_id(),
+            organization: caller.organization,
+            user,
+            runner: integration.runner,
+            integration: integration.id,
+            started: false,
+            cookie: None,
+            verifier: None,
+            expires_at: self.now().plus(LIFE),
+            finished: false,
+        };
+        self.store.open_oauth_ticket(ticket, link.hash()).await?;
+        Ok(self.public_url.join(&format!("/oauth/start/{}", link.expose())))
+    }
+
+    /// Where forges send browsers back to.
+    #[must_use]
+    pub fn oauth_callback(&self) -> String {
+        self.public_url.join(CALLBACK)
+    }
+
+    /// Whether browsers reach the server over TLS.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.public_url.is_secure()
+    }
+
+    /// The flow of a link that nobody has used yet.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is none.
+    pub async fn oauth_flow(&self, link: &FlowSecret) -> Result<OauthFlow> {
+        let ticket = self.store.oauth_ticket(link.hash()).await?.filter(|ticket| !ticket.started);
+        self.flow(ticket).await
+    }
+
+    /// The flow that a forge answers with `state`, in the browser that has its cookie.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is none, or it is over; [`Kind::Forbidden`] in another browser.
+    pub async fn oauth_flow_of_state(
+        &self,
+        state: &FlowSecret,
+        cookie: Option<&FlowSecret>,
+    ) -> Result<OauthFlow> {
+        let ticket = self.store.oauth_ticket_of_state(state.hash()).await?.filter(|ticket| !ticket.finished);
+        let flow = self.flow(ticket).await?;
+        if cookie.is_none_or(|cookie| !flow.ticket.is_of(cookie)) {
+            return Err(Error::new(Kind::Forbidden, "the flow was started in another browser"));
+        }
+        Ok(flow)
+    }
+
+    async fn flow(&self, ticket: Option<OauthTicket>) -> Result<OauthFlow> {
+        let missing = || Error::not_found("link");
+        let now = self.now();
+        let ticket = ticket.filter(|ticket| ticket.expires_at > now).ok_or_else(missing)?;
+        let runner = self.store.runner(ticket.organization, ticket.runner).await?.ok_or_else(missing)?;
+        let found = self.store.integration(ticket.organization, ticket.integration).await?;
+        let (integration, _) = found.ok_or_else(missing)?;
+        if integration.oauth.is_none() {
+            return Err(missing());
+        }
+        Ok(OauthFlow { ticket, runner, integration })
+    }
+
+    /// Who connects what.
+    pub async fn oauth_names(&self, flow: &OauthFlow) -> Result<OauthNames> {
+        let names = self.store.oauth_names(flow.ticket.organization, flow.ticket.user).await?;
+        let (organization, user) = names.ok_or_else(|| Error::not_found("user"))?;
+        Ok(OauthNames { user, organization })
+    }
+
+    /// Gives the flow to the browser with `cookie`, once; the state that the forge is to return.
+    ///
+    /// # Errors
+    /// [`Kind::Precondition`] if no agent takes calls, and the link stays good; [`Kind::NotFound`] if it was used.
+    pub async fn start_oauth(&self, flow: &OauthFlow, cookie: &FlowSecret) -> Result<FlowSecret> {
+        self.require_live(&flow.runner)?;
+        let state = FlowSecret::new(&*random::bytes()?);
+        if !self.store.start_oauth_ticket(flow.ticket.id, cookie.hash(), state.hash()).await? {
+            return Err(Error::not_found("link"));
+        }
+        self.note_oauth(flow, "oauth.start", None).await?;
+        Ok(state)
+    }
+
+    /// Keeps what an agent said of the forge's page, and checks where it would send the browser.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] for a page that is not on the web, or a verifier that is none.
+    pub async fn begin_oauth(
+        &self,
+        flow: &OauthFlow,
+        authorize_url: &str,
+        verifier: Vec<u8>,
+        kid: String,
+    ) -> Result<()> {
+        let odd = || Error::new(Kind::Unavailable, "the runner's agent gave an answer that does not fit");
+        let url = Url::parse(authorize_url).map_err(|_| odd())?;
+        let web = url.scheme() == "https" || (url.scheme() == "http" && self.allows(&url));
+        if !web || !url.username().is_empty() || url.password().is_some() {
+            return Err(odd());
+        }
+        let integration = &flow.integration;
+        let oauth = integration.oauth.as_ref().ok_or_else(odd)?;
+        let place = Place {
+            runner: flow.runner.id,
+            sub: flow.ticket.id,
+            field: Field::OauthVerifier,
+            a: integration.host.as_str(),
+            b: oauth.issuer.as_ref().map_or("", |issuer| issuer.as_str()),
+            c: &oauth.client_id,
+        };
+        self.require_fit(&flow.runner, &place, &verifier, &kid)?;
+        self.store.keep_oauth_verifier(flow.ticket.id, Sealed { bytes: verifier, kid: Kid(kid) }).await
+    }
+
+    /// Whether the operator allows a clear-text origin.
+    fn allows(&self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default();
+        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        self.allowed_hosts.contains(&host)
+    }
+
+    /// Takes the flow's last step, once.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if it was taken.
+    pub async fn finish_oauth(&self, flow: &OauthFlow) -> Result<()> {
+        if self.store.finish_oauth_ticket(flow.ticket.id, self.now()).await? {
+            Ok(())
+        } else {
+            Err(Error::not_found("link"))
+        }
+    }
+
+    /// A fresh id for the host token that a flow will make.
+    #[must_use]
+    pub fn new_host_token_id(&self) -> HostTokenId {
+        HostTokenId(self.clock.new_id())
+    }
+
+    /// Stores the credential of a flow in place of whatever its user had for that host.
+    ///
+    /// # Errors
+    /// [`Kind::Unavailable`] for values that are none; [`Kind::Conflict`] if the runner's key was replaced.
+    pub async fn connect(&self, flow: &OauthFlow, connected: Connected) -> Result<()> {
+        let Connected { id, value, refresh, kid, scopes, expires_at } = connected;
+        let now = self.now();
+        let user = flow.ticket.user.to_string();
+        let place = |field| Place {
+            runner: flow.runner.id,
+            sub: id.0,
+            field,
+            a: flow.integration.host.as_str(),
+            b: &user,
+            c: Source::Oauth.name(),
+        };
+        self.require_fit(&flow.runner, &place(Field::HostTokenValue), &value, &kid)?;
+        if !refresh.is_empty() {
+            self.require_fit(&flow.runner, &place(Field::HostTokenRefresh), &refresh, &kid)?;
+        }
+        let subject = Subject { id: flow.ticket.user.0, kind: SubjectKind::User };
+        let token = HostToken {
+            id,
+            runner: flow.runner.id,
+            host: flow.integration.host.clone(),
+            subject,
+            source: Source::Oauth,
+            integration: Some(flow.integration.id),
+            scopes: check_scopes(scopes)?,
+            expires_at,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let secret =
+            |bytes| NewSecret { id: self.clock.new_id(), sealed: Sealed { bytes, kid: Kid(kid.clone()) } };
+        let value = secret(value);
+        let refresh = if refresh.is_empty() { None } else { Some(secret(refresh)) };
+        let row = NewHostTokenRow { token, value, refresh };
+        self.store.replace_host_token(self.user_of(flow), flow.runner.creator, row).await
+    }
+
+    /// What an agent sealed must be sealed for its place with the runner's ACTIVE key, as far as one can see that
+    /// without opening it.
+    fn require_fit(&self, runner: &Runner, place: &Place<'_>, sealed: &[u8], kid: &str) -> Result<()> {
+        let odd = || Error::new(Kind::Unavailable, "the runner's agent gave an answer that does not fit");
+        let key = runner.active_key.as_ref().filter(|key| key.kid.0 == kid).ok_or_else(odd)?;
+        if fits(&*self.keys.parsed(key)?, place, sealed) { Ok(()) } else { Err(odd()) }
+    }
+
+    /// Writes down what became of a flow.
+    pub async fn note_oauth(
+        &self,
+        flow: &OauthFlow,
+        action: &'static str,
+        reason: Option<&'static str>,
+    ) -> Result<()> {
+        let entry = Entry::new(action, &flow.ticket.id)
+            .with("runner", flow.runner.id.to_string())
+            .with("host", flow.integration.host.as_str());
+        let entry = reason.into_iter().fold(entry, |entry, reason| entry.with("reason", reason));
+        self.store.note(self.user_of(flow), entry).await
+    }
+
+    /// The flow's user, about to make one change.
+    fn user_of(&self, flow: &OauthFlow) -> Actor {
+        let server = Actor::server(flow.ticket.organization, self.now(), self.clock.new_id());
+        Actor { kind: "user", id: flow.ticket.user.0, ..server }
+    }
+}

@@ -1,0 +1,82 @@
+//! Everything a runner sees, at one moment. A new kind of object is one more list here.
+use std::time::Duration;
+
+use crate::{
+    domain::{
+        environment_class::{ClassFilter, EnvironmentClass},
+        id::{OrganizationId, RunnerId},
+        integration::Integration,
+        llm_integration::LlmIntegration,
+        page::{After, PageRequest, PageSize},
+        runner::Runner,
+    },
+    error::{Error, Kind, Result},
+    store::{ClassScope, LlmScope, Store},
+};
+
+/// How often a configuration that changes while it is read is read again.
+const ATTEMPTS: u32 = 8;
+/// How many rows are read at once.
+const ROWS: i32 = 100;
+
+/// A runner's whole configuration.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The runner, at the snapshot's revision.
+    pub runner: Runner,
+    /// Its SCM integrations.
+    pub integrations: Vec<Integration>,
+    /// Its environment classes.
+    pub classes: Vec<EnvironmentClass>,
+    /// Its LLM integrations.
+    pub llm_integrations: Vec<LlmIntegration>,
+}
+
+impl Snapshot {
+    /// Reads it, again if it changes meanwhile.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if the runner is gone, [`Kind::Unavailable`] if it changes all the time.
+    pub(super) async fn read(store: &Store, organization: OrganizationId, runner: RunnerId) -> Result<Self> {
+        let gone = || Error::not_found("runner");
+        for _ in 0..ATTEMPTS {
+            let found = store.configuration(organization, runner).await?.ok_or_else(gone)?;
+            let classes = classes_of(store, runner).await?;
+            let llm_integrations = llm_integrations_of(store, runner).await?;
+            if store.revision(runner).await? == Some(found.runner.revision) {
+                let (runner, integrations) = (found.runner, found.integrations);
+                return Ok(Self { runner, integrations, classes, llm_integrations });
+            }
+        }
+        Err(Error::new(Kind::Unavailable, "the configuration changes faster than it can be read")
+            .retry_after(Duration::from_secs(1)))
+    }
+}
+
+/// Every environment class of a runner.
+async fn classes_of(store: &Store, runner: RunnerId) -> Result<Vec<EnvironmentClass>> {
+    let (size, mut after, mut rows) = (PageSize::parse(ROWS)?, After::START, Vec::new());
+    let filter = ClassFilter::default();
+    loop {
+        let page = PageRequest { size, after };
+        let page = store.environment_classes(ClassScope::Runner(runner), &filter, page).await?;
+        rows.extend(page.rows);
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(rows),
+        }
+    }
+}
+
+/// Every LLM integration of a runner.
+async fn llm_integrations_of(store: &Store, runner: RunnerId) -> Result<Vec<LlmIntegration>> {
+    let (size, mut after, mut rows) = (PageSize::parse(ROWS)?, After::START, Vec::new());
+    loop {
+        let page = store.llm_integrations(LlmScope::Runner(runner), PageRequest { size, after }).await?;
+        rows.extend(page.rows);
+        match page.next {
+            Some(next) => after = next,
+            None => return Ok(rows),
+        }
+    }
+}
