@@ -37,7 +37,7 @@ fn trim() -> io::Result<()> {
     Ok(())
 }
 
-/// The mappings of files that cannot be written to and have no page of their own: proc_pid_smaps(5). The
+/// The mappings of files that cannot be written to and have no page of their own: `proc_pid_smaps(5)`. The
 /// relocated part of a program is read-only, too, but its pages are its own.
 fn clean_files(smaps: &str) -> Vec<Range> {
     let mut found = Vec::new();

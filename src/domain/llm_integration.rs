@@ -15,7 +15,7 @@ use crate::{
 pub enum Provider {
     /// Anthropic.
     Anthropic,
-    /// OpenAI.
+    /// `OpenAI`.
     OpenAi,
 }
 
@@ -230,19 +230,19 @@ fn check_max_tokens(tokens: u64) -> Result<u64> {
 mod tests {
     use super::*;
 
-    fn model(number: i32, provider: Provider) -> Option<Model> {
-        Some(Model { number, provider })
+    fn model(number: i32, provider: Provider) -> Model {
+        Model { number, provider }
     }
 
     #[test]
     fn models_are_of_one_provider_and_different() {
         use Provider::{Anthropic, OpenAi};
-        let good = [model(4, Anthropic), model(8, Anthropic)];
+        let good = [model(4, Anthropic), model(8, Anthropic)].map(Some);
         assert_eq!(check_models(&good).unwrap(), [4, 8]);
         for bad in [
-            [model(4, Anthropic), model(10, OpenAi)],
-            [model(4, Anthropic), model(4, Anthropic)],
-            [model(4, Anthropic), None],
+            [Some(model(4, Anthropic)), Some(model(10, OpenAi))],
+            [Some(model(4, Anthropic)), Some(model(4, Anthropic))],
+            [Some(model(4, Anthropic)), None],
         ] {
             assert_eq!(check_models(&bad).unwrap_err().violations()[0].field, "models[1]", "{bad:?}");
         }

@@ -49,6 +49,7 @@ pub enum StreamChange {
 
 /// The columns of `runner_status` as a runner's row carries them.
 #[derive(FromRow)]
+#[expect(clippy::struct_field_names, reason = "a runner's row has these names beside its own")]
 pub(super) struct LivenessRow {
     status_alive_at: Option<Instant>,
     status_degraded_at: Option<Instant>,

@@ -127,7 +127,7 @@ async fn of_fifty_exchanges_at_once_one_wins(server: &TestServer) {
 
 async fn what_comes_later_says_so(server: &TestServer) {
     let admin = server.admin();
-    for method in ["IdentityService/GetIDToken", "GatewayService/ListGateways"] {
+    for method in ["IdentityService/GetIDToken"] {
         let answer = admin.raw(method, "application/json", "{}").await;
         answer.refused(501, "unimplemented", "");
         assert_eq!(answer.headers["x-should-retry"], "false");

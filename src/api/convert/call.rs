@@ -103,7 +103,7 @@ pub(crate) fn request(request: Request) -> Result<WatchRequestsResponse> {
         request_id: asked.id.to_string(),
         attempt: asked.attempt,
         deadline: Some(timestamp(asked.deadline)),
-        remaining: Some(remaining.try_into().unwrap_or_default()),
+        remaining: Some(remaining.into()),
         revision,
         call: stored.call,
     })
