@@ -187,7 +187,6 @@ fn builder(loopback: bool, limits: Limits) -> ClientBuilder {
 fn read_ca(path: &Path) -> Result<Vec<Certificate>> {
     let unusable =
         |source| Error::new(Kind::Precondition, format!("cannot read {}", path.display())).caused_by(source);
-    let refuse = || Error::new(Kind::Invalid, format!("{} holds no certificate in PEM", path.display()));
     let length = fs::metadata(path).map_err(unusable)?.len();
     if length > MAX_CA_BYTES {
         return Err(no_certificate(path));

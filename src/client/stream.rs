@@ -91,14 +91,12 @@ impl<A: Message + Default> Messages<A> {
                 server: self.server.clone(),
                 cause: super::error::root_cause(&source),
             })?;
-            match chunk {
-                Some(chunk) => self.buffer.extend_from_slice(&chunk),
+            let Some(chunk) = chunk else {
                 // A proxy between us gave up.
-                None => {
-                    let cause = "the connection was closed".to_owned();
-                    return Err(ClientError::Unreachable { server: self.server.clone(), cause });
-                }
-            }
+                let cause = "the connection was closed".to_owned();
+                return Err(ClientError::Unreachable { server: self.server.clone(), cause });
+            };
+            self.buffer.extend_from_slice(&chunk);
         }
     }
 

@@ -92,7 +92,7 @@ impl Verifier {
     /// [`Kind::Internal`](crate::error::Kind::Internal) if the system has no randomness.
     pub fn fresh() -> error::Result<Self> {
         let bytes = seal::random::bytes::<32>()?;
-        Secret::parse("verifier", URL_SAFE_NO_PAD.encode(&*bytes)).map(Self)
+        Secret::parse("verifier", URL_SAFE_NO_PAD.encode(bytes.as_slice())).map(Self)
     }
 
     /// The secret, for sealing.

@@ -156,14 +156,13 @@ fn take(answering: &Answering, message: WatchRequestsResponse) {
     let remaining = remaining.and_then(|left| Duration::try_from(left).ok()).unwrap_or(USUAL);
     let answering = answering.clone();
     tokio::spawn(async move {
-        match call {
-            Some(call) => answering.answer(request_id, remaining, revision, call).await,
+        if let Some(call) = call {
+            answering.answer(request_id, remaining, revision, call).await;
+        } else {
             // A call of a newer server.
-            None => {
-                let attempt = answering.under_way.end(&request_id);
-                let unknown = Reply::Error(Failure::unimplemented().into());
-                answering.send(request_id, attempt, unknown).await;
-            }
+            let attempt = answering.under_way.end(&request_id);
+            let unknown = Reply::Error(Failure::unimplemented().into());
+            answering.send(request_id, attempt, unknown).await;
         }
     });
 }
