@@ -16,9 +16,11 @@ use tokio::sync::oneshot;
 
 use super::machine::eventually;
 use crate::{
-    forges::{CLIENT_ID, CLIENT_SECRET, FakeForge, Kind},
+    forges::{CLIENT_ID, CLIENT_SECRET, FakeForge, Kind, TOKEN},
     support::TestServer,
 };
+
+const PAT: &str = "HOST_AUTHENTICATION_TOKEN_SOURCE_PAT";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_real_server_gets_its_answers_and_the_agent_its_secrets() {
@@ -81,6 +83,22 @@ async fn a_real_server_gets_its_answers_and_the_agent_its_secrets() {
     assert_ne!(checked["authenticated"], true);
     assert_eq!((&checked["scmId"], &checked["scmName"]), (&json!("github"), &json!("GitHub")));
     assert!(checked["supportsPat"]["createUrl"].as_str().unwrap().starts_with(&origin), "{checked}");
+
+    let token = json!({ "host": host, "token": TOKEN, "source": PAT });
+    admin.try_store_token(&runner, &token).await.ok();
+
+    let parsed = admin.call("RunnerService/ParseContextURL", &parse).await.ok();
+    assert_eq!((&parsed["git"]["branch"], &parsed["scmId"]), (&json!("feature/x"), &json!("github")));
+    let access = json!({ "runnerId": runner, "repositoryUrl": format!("{origin}/octo/hello") });
+    assert_eq!(admin.call("RunnerService/CheckRepositoryAccess", &access).await.ok()["hasAccess"], true);
+    let search = json!({ "runnerId": runner, "searchString": "hello" });
+    let found = admin.call("RunnerService/SearchRepositories", &search).await.ok();
+    assert_eq!(found["repositories"][0]["name"], "octo/hello");
+    let organizations = json!({ "runnerId": runner, "scmHost": host });
+    let found = admin.call("RunnerService/ListSCMOrganizations", &organizations).await.ok();
+    assert_eq!(found["organizations"][0]["name"], "octo-org");
+    let checked = admin.call("RunnerService/CheckAuthenticationForHost", &check).await.ok();
+    assert_eq!((&checked["authenticated"], &checked["scmName"]), (&json!(true), &json!("GitHub")));
 
     for (text, valid) in [(CLIENT_SECRET, true), ("sealink-canary-wrong", false)] {
         let asked = json!({ "runnerId": runner, "scmIntegration": {
