@@ -207,7 +207,7 @@ async fn capacity_is_respected(server: &TestServer) {
             assert!(more.is_err() || held.len() < 2, "a third call at once: {more:?}");
             let Some(call) = held.pop() else { break };
             agent.respond(&call, &parsed("main")).await.ok();
-            if let Ok(next) = tokio::time::timeout(Duration::from_millis(1_000), stream.next()).await {
+            if let Ok(next) = tokio::time::timeout(Duration::from_secs(1), stream.next()).await {
                 held.push(next);
             }
         }

@@ -140,7 +140,7 @@ fn killed_again_and_again_it_still_ends() {
     let deadline = 5;
     for round in 0..=deadline {
         plant.rotate();
-        if plant.states().get("RETIRING").is_none() {
+        if !plant.states().contains_key("RETIRING") {
             break;
         }
         assert!(round < deadline, "{:?}", plant.states());

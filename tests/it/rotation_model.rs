@@ -182,7 +182,7 @@ impl Case {
             begun.answer_old = None;
         }
         let done = self.agent.complete(&begun).await.ok();
-        let expected = self.model.register(&kid, old.filter(|_| proves));
+        let expected = self.model.register(&kid, old.as_deref().filter(|_| proves));
         assert_eq!(done["state"], format!("KEY_STATE_{expected}"));
         "complete"
     }

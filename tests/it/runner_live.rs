@@ -1,4 +1,4 @@
-//! What RunnerService passes on to live agents, and what it makes of their answers.
+//! What `RunnerService` passes on to live agents, and what it makes of their answers.
 use serde_json::{Value, json};
 
 use crate::support::{Actor, Agent, Answer, LiveAgent, TestServer, on_both_stores};

@@ -12,7 +12,7 @@ async fn token(actor: &Actor, agent: &Agent) -> Answer {
 async fn read(server: &TestServer, runner: &str, token: Option<&str>) -> reqwest::Response {
     let url = format!("http://{}/runners/{runner}/logs", server.address);
     let request = server.http.get(url);
-    let request = token.into_iter().fold(request, |request, token| request.bearer_auth(token));
+    let request = token.into_iter().fold(request, reqwest::RequestBuilder::bearer_auth);
     request.send().await.expect("an answer")
 }
 

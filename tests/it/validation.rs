@@ -27,6 +27,7 @@ fn with(name: &str, value: &Value) -> Value {
     changed
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an agent may also leave a call unanswered")]
 fn ok(_: &Value) -> Option<Value> {
     Some(json!({ "validate": { "scmIntegration": { "valid": true } } }))
 }

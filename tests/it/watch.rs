@@ -56,7 +56,7 @@ impl View {
         }
     }
 
-    /// It is what GetConfiguration says.
+    /// It is what `GetConfiguration` says.
     async fn assert_current(&self, agent: &Agent) {
         let now = agent.configuration().await;
         assert_eq!(revision(&now), self.revision);

@@ -135,7 +135,7 @@ fn full(body: impl Into<Bytes>) -> Body {
 
 async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let heard = Heard {
         target: parts.uri.path_and_query().expect("a path").to_string(),
         headers: parts
@@ -180,7 +180,6 @@ async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<Response<Bo
         reply
     };
     Some(match fault {
-        Fault::None => return None,
         Fault::Unauthorized => json_reply(401, &canary),
         Fault::Forbidden => json_reply(403, &canary),
         Fault::RateLimit403 => with(json_reply(403, &canary), "x-ratelimit-remaining", "0"),
@@ -189,7 +188,7 @@ async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<Response<Bo
         Fault::Internal => json_reply(500, &canary),
         Fault::Html => reply(200, "text/html", "<html>canary-from-the-forge</html>"),
         Fault::Slow => {
-            tokio::time::sleep(Duration::from_secs(3_600)).await;
+            tokio::time::sleep(Duration::from_hours(1)).await;
             return None;
         }
         Fault::Oversized => reply(200, "application/json", vec![b' '; (5 << 20) + 1]),
@@ -205,7 +204,7 @@ async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<Response<Bo
         Fault::RedirectToMetadata => redirect("http://169.254.169.254/latest/meta-data/"),
         Fault::RedirectForEver => redirect(&heard.target),
         Fault::RedirectInside if count == 1 => redirect(&heard.target),
-        Fault::RedirectInside => return None,
+        Fault::None | Fault::RedirectInside => return None,
         Fault::Truncated => {
             let frames =
                 [Ok(http_body::Frame::data(Bytes::from_static(b"{"))), Err(std::io::Error::other("cut"))];

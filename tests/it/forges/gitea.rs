@@ -36,7 +36,7 @@ use uuid::Uuid;
 use super::{SLUG, Subject, behaves, http, open, secret};
 use crate::live_agent::desk::{INTEGRATION, Room, TOKEN_ID, integration_of, subject};
 
-const LIMITS: Limits = Limits { connect: Duration::from_secs(10), total: Duration::from_secs(60) };
+const LIMITS: Limits = Limits { connect: Duration::from_secs(10), total: Duration::from_mins(1) };
 const REDIRECT: &str = "http://127.0.0.1/oauth/callback";
 
 /// The running program, and its administrator `octo`.
@@ -225,15 +225,13 @@ async fn through_the_agent(gitea: &RealGitea, app: (&str, &str)) {
     assert_eq!(found.result, Some(validate_result::Result::ScmIntegration(valid)));
 
     let ticket_id = Uuid::from_u128(40).to_string();
-    let begin = BeginOAuthCall {
+    let call = BeginOAuthCall {
         ticket_id: ticket_id.clone(),
         integration: integration.clone(),
         redirect_uri: REDIRECT.to_owned(),
         state: "the-state".to_owned(),
     };
-    let Ok(Reply::BeginOauth(begun)) = room.answer(Call::BeginOauth(begin)).await else {
-        panic!("not begun")
-    };
+    let Ok(Reply::BeginOauth(begun)) = room.answer(Call::BeginOauth(call)).await else { panic!("not begun") };
     let code = gitea.consent(&Url::parse(&begun.authorize_url).unwrap()).await;
     let complete = CompleteOAuthCall {
         ticket_id,

@@ -48,7 +48,7 @@ async fn a_code_becomes_a_grant_and_a_grant_is_renewed() {
         let secret = secret(CLIENT_SECRET);
         let grant = app.exchange(&http, &secret, "good-code", REDIRECT, verifier.secret()).await.unwrap();
         assert_eq!((grant.access.expose(), grant.scopes.len()), (TOKEN, 2), "{scm:?}");
-        let lives = (kind != Kind::GitHub).then_some(Duration::from_secs(7_200));
+        let lives = (kind != Kind::GitHub).then_some(Duration::from_hours(2));
         assert_eq!((grant.expires_in, grant.refresh.is_some()), (lives, lives.is_some()), "{scm:?}");
         let old = super::secret("sealink-canary-refresh");
         let renewed = app.refresh(&http, &secret, &old).await.unwrap();

@@ -220,7 +220,7 @@ async fn organizations_have_pages_and_urls() {
         office.forge.break_with(Fault::Forbidden);
         match office.answer(Call::ListScmOrganizations(call)).await {
             Ok(Reply::ListScmOrganizations(found)) => {
-                assert_eq!(found.response.unwrap().organizations.len(), 0)
+                assert_eq!(found.response.unwrap().organizations.len(), 0);
             }
             other => panic!("{other:?}"),
         }

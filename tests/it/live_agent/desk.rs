@@ -43,7 +43,7 @@ pub(crate) const SUBJECT: &str = "0198a7c0-0000-7000-8000-0000000000aa";
 pub(crate) const REQUEST: Uuid = Uuid::from_u128(30);
 
 /// What a machine that is busy with other tests still keeps.
-const LIMITS: Limits = Limits { connect: Duration::from_secs(10), total: Duration::from_secs(60) };
+const LIMITS: Limits = Limits { connect: Duration::from_secs(10), total: Duration::from_mins(1) };
 
 /// One desk, and one integration.
 pub(crate) struct Room {
@@ -173,7 +173,7 @@ impl Office {
     pub(crate) fn open_with(forge: FakeForge, scm: Scm) -> Self {
         let make = |key: &PublicKey| integration(key, INTEGRATION, scm, &forge.host());
         let room = Room::open_at(&forge.origin, make);
-        Self { room, forge }
+        Self { forge, room }
     }
 
     /// The caller with a good token.

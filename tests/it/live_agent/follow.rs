@@ -7,9 +7,10 @@ use sealink::{
     pb::{
         gitpod::v1::{HostAuthenticationTokenSource as Source, ParseContextUrlRequest},
         sealink::v1::{
-            ConfiguredIntegration, DeletedObject, KeepAlive, ParseContextUrlCall, SecretState, TailLogCall,
-            UpdateStatusRequest, WatchConfigurationResponse, send_response_request::Result as Reply,
-            watch_configuration_response::Event, watch_requests_response::Call,
+            ConfiguredIntegration, DeletedObject, KeepAlive, ParseContextUrlCall, SecretReport, SecretState,
+            TailLogCall, UpdateStatusRequest, WatchConfigurationResponse,
+            send_response_request::Result as Reply, watch_configuration_response::Event,
+            watch_requests_response::Call,
         },
     },
     seal::open::PrivateKey,
@@ -28,8 +29,8 @@ fn github(machine: &Machine, id: u128, host: &str) -> ConfiguredIntegration {
 
 /// The last report about one object, by every status that was sent.
 fn reported(statuses: &[UpdateStatusRequest], id: &str) -> Option<SecretState> {
-    let all = statuses.iter().flat_map(|status| &status.secrets);
-    all.filter(|report| report.object_id == id).last().map(|report| report.state())
+    let mut all = statuses.iter().flat_map(|status| &status.secrets);
+    all.rfind(|report| report.object_id == id).map(SecretReport::state)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -245,9 +246,9 @@ async fn calls_are_answered_once_and_wait_for_their_revision() {
     machine.live.world().integrate(github(&machine, 10, &host));
     eventually("it is answered", || machine.live.world().responses.len() == 3).await;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    let world = machine.live.world();
+    let responses = machine.live.world().responses.clone();
     let answer = |id: &str| {
-        let found: Vec<_> = world.responses.iter().filter(|one| one.request_id == id).collect();
+        let found: Vec<_> = responses.iter().filter(|one| one.request_id == id).collect();
         assert_eq!(found.len(), 1, "{found:?}");
         (found[0].attempt, found[0].result.clone().unwrap())
     };
@@ -257,6 +258,5 @@ async fn calls_are_answered_once_and_wait_for_their_revision() {
     assert!(matches!(answer(&tail).1, Reply::TailLog(_)));
     let Reply::Error(error) = answer(&unknown).1 else { panic!("no error") };
     assert_eq!(error.code().as_str_name(), "CALL_ERROR_CODE_UNIMPLEMENTED");
-    drop(world);
     agent.stop().await;
 }

@@ -27,7 +27,7 @@ use super::{
 };
 
 /// How long something may take that must happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) struct Machine {
     pub(super) live: LiveServer,
@@ -81,6 +81,7 @@ impl Machine {
         }
     }
 
+    #[expect(clippy::unused_self, reason = "it is this machine's agent that starts")]
     pub(super) fn start(&self, options: Options) -> Running {
         let (stop, stopped) = oneshot::channel();
         let done = tokio::spawn(run::run(options, |_, _| {}, async {

@@ -119,7 +119,7 @@ impl World {
         let message = WatchRequestsResponse {
             request_id: request_id.to_owned(),
             attempt,
-            remaining: Some(Duration::from_secs(8).try_into().expect("short")),
+            remaining: Some(Duration::from_secs(8).into()),
             revision,
             call,
             ..Default::default()
@@ -172,7 +172,7 @@ impl World {
             HeartbeatRequest::PATH => {
                 self.heartbeats += 1;
                 let active_kid = self.keys.first().map(|key| key.kid().0.clone()).unwrap_or_default();
-                let interval = Some(Duration::from_millis(200).try_into().expect("short"));
+                let interval = Some(Duration::from_millis(200).into());
                 let phase = RunnerPhase::Active.into();
                 HeartbeatResponse { phase, revision: self.revision, active_kid, interval }.encode_to_vec()
             }
@@ -275,7 +275,7 @@ impl LiveServer {
 
 async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let mut world = world.lock().unwrap_or_else(PoisonError::into_inner);
     let known =
         parts.headers.get("authorization").is_some_and(|value| value == &format!("Bearer {AGENT_TOKEN}"));

@@ -62,9 +62,9 @@ impl Model {
     }
 
     /// A registration is completed; `proved` is the key that was ACTIVE when it began, if it was answered for.
-    pub(super) fn register(&mut self, kid: &str, proved: Option<String>) -> &'static str {
+    pub(super) fn register(&mut self, kid: &str, proved: Option<&str>) -> &'static str {
         self.set_state(kid, "PENDING");
-        let takes_over = !self.registered || (proved.is_some() && proved == self.active());
+        let takes_over = !self.registered || (proved.is_some() && proved == self.active().as_deref());
         if takes_over {
             self.activate(kid);
         }
