@@ -201,6 +201,12 @@ impl Store {
         })
     }
 
+    /// The calls whose answers nobody has taken yet.
+    pub async fn answered_calls(&self) -> Result<Vec<CallId>> {
+        const SQL: &str = "SELECT id FROM live_call WHERE answer IS NOT NULL";
+        on!(self, pool => sqlx::query_scalar(SQL).fetch_all(pool).await)
+    }
+
     /// Wipes what a call carries. Its row stays until nobody can answer any more.
     pub async fn wipe_call(&self, id: CallId) -> Result<()> {
         const SQL: &str = "UPDATE live_call SET request = NULL, answer = NULL, \

@@ -212,11 +212,22 @@ impl Desk {
         !state.waiting.is_empty() || state.stations.values().flatten().any(|station| !station.held.is_empty())
     }
 
+    fn is_awaited(&self) -> bool {
+        !self.state().waiting.is_empty()
+    }
+
     fn has_stations(&self) -> bool {
         !self.state().stations.is_empty()
     }
 
+    /// Tells those whose calls are answered, whatever hints were lost, and offers what is to be offered.
     async fn look(&self, service: &Service) {
+        if self.is_awaited() {
+            match service.store.answered_calls().await {
+                Ok(calls) => calls.into_iter().for_each(|id| drop(self.release(id))),
+                Err(error) => tracing::warn!(%error, "answers cannot be looked for"),
+            }
+        }
         match service.store.runners_with_calls(service.now()).await {
             Ok(runners) => {
                 for runner in runners {

@@ -10,7 +10,7 @@ mod requests;
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 pub use self::hosts::LiveHost;
@@ -24,7 +24,7 @@ use crate::{
         access::Caller,
         host_token::HostToken,
         id::{CallId, RunnerId},
-        live_call::{CallKind, NewCall, PATIENCE},
+        live_call::{BUDGET, CallKind, NewCall, PATIENCE},
         runner::{Runner, RunnerPhase},
         secret::Sealed,
     },
@@ -32,7 +32,7 @@ use crate::{
     store::{NewCallRow, Progress},
 };
 
-/// How often an answer is looked for, whatever hints came.
+/// How long to wait for a database that is away.
 const POLL: Duration = Duration::from_millis(250);
 
 impl Service {
@@ -106,22 +106,28 @@ impl Service {
         if let Some(reserved) = claim {
             reserved.hand_over(now, question);
         }
-        let answer = self.await_answer(id, &answered).await;
+        let answer = self.await_answer(id, &answered, now.plus(PATIENCE)).await;
         self.wipe(id);
         self.open_call("live_call.answer", runner, id, &answer?)
     }
 
-    async fn await_answer(&self, id: CallId, answered: &desk::Waiting) -> Result<Vec<u8>> {
+    /// The desk looks for answers to all calls at once, so that waiting costs no query.
+    async fn await_answer(&self, id: CallId, answered: &desk::Waiting, last: Instant) -> Result<Vec<u8>> {
+        let mut until = self.now().plus(BUDGET);
         loop {
-            // A hint, or time to look.
-            let _ = timeout(POLL, answered.notified()).await;
-            match self.store.call_progress(id).await? {
-                Progress::Answered(answer) => return Ok(answer),
-                Progress::Open(deadline) if deadline > self.now() => {}
-                Progress::Open(_) => {
+            let _ = timeout(Self::until(self.now(), until), answered.notified()).await;
+            match self.store.call_progress(id).await {
+                Ok(Progress::Answered(answer)) => return Ok(answer),
+                Ok(Progress::Open(deadline)) if deadline > self.now() => until = deadline,
+                Ok(Progress::Gone) => return Err(Error::not_found("runner")),
+                // The database may be back in time.
+                Err(error) if error.kind() == Kind::Unavailable && last > self.now() => {
+                    sleep(POLL).await;
+                }
+                Err(error) if error.kind() != Kind::Unavailable => return Err(error),
+                Ok(Progress::Open(_)) | Err(_) => {
                     return Err(Error::new(Kind::Deadline, "the runner did not answer in time"));
                 }
-                Progress::Gone => return Err(Error::not_found("runner")),
             }
         }
     }

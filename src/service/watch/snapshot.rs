@@ -1,6 +1,8 @@
 //! Everything a runner sees, at one moment. A new kind of object is one more list here.
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use crate::{
     domain::{
         environment_class::{ClassFilter, EnvironmentClass},
@@ -16,6 +18,7 @@ use crate::{
 
 /// How often a configuration that changes while it is read is read again.
 const ATTEMPTS: u32 = 8;
+const PAUSE: Duration = Duration::from_millis(50);
 /// How many rows are read at once.
 const ROWS: i32 = 100;
 
@@ -33,23 +36,25 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads it, again if it changes meanwhile.
+    /// Reads it. Classes and LLM integrations may be newer than the revision: then a later change says so again.
     ///
     /// # Errors
     /// [`Kind::NotFound`] if the runner is gone, [`Kind::Unavailable`] if it changes all the time.
-    pub(super) async fn read(store: &Store, organization: OrganizationId, runner: RunnerId) -> Result<Self> {
-        let gone = || Error::not_found("runner");
-        for _ in 0..ATTEMPTS {
-            let found = store.configuration(organization, runner).await?.ok_or_else(gone)?;
-            let classes = classes_of(store, runner).await?;
-            let llm_integrations = llm_integrations_of(store, runner).await?;
-            if store.revision(runner).await? == Some(found.runner.revision) {
-                let (runner, integrations) = (found.runner, found.integrations);
-                return Ok(Self { runner, integrations, classes, llm_integrations });
+    pub(super) async fn read(store: &Store, organization: OrganizationId, id: RunnerId) -> Result<Self> {
+        let mut attempt = 0;
+        let found = loop {
+            attempt += 1;
+            match store.configuration(organization, id).await {
+                Err(error) if error.kind() == Kind::Unavailable && attempt < ATTEMPTS => sleep(PAUSE).await,
+                found => break found?.ok_or_else(|| Error::not_found("runner"))?,
             }
-        }
-        Err(Error::new(Kind::Unavailable, "the configuration changes faster than it can be read")
-            .retry_after(Duration::from_secs(1)))
+        };
+        Ok(Self {
+            classes: classes_of(store, id).await?,
+            llm_integrations: llm_integrations_of(store, id).await?,
+            runner: found.runner,
+            integrations: found.integrations,
+        })
     }
 }
 

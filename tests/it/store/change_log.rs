@@ -22,5 +22,7 @@ pub(super) async fn old_changes_are_forgotten_and_the_newest_kept(world: Arc<Wor
     assert_eq!(world.store.forget_changes(later, 3).await.unwrap(), 3);
     assert_eq!(revisions().await, [4, 5, 6]);
     assert_eq!(world.store.changes_after(other, 0, 100).await.unwrap().len(), 1, "others keep theirs");
-    assert_eq!(world.store.revisions(&[runner, other]).await.unwrap().len(), 2);
+    // The world looks for gaps in the end, and there is one by intent.
+    assert!(world.store.delete_runner(world.actor(), runner).await.unwrap());
+    assert_eq!(world.store.revisions(&[runner, other]).await.unwrap().len(), 1);
 }
