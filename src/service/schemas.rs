@@ -18,7 +18,8 @@ impl Service {
     /// Takes the calling runner's schema.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`] for anybody but a runner, [`Kind::Invalid`] as [`Schema::accept`].
+    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner,
+    /// [`Kind::Invalid`](crate::error::Kind::Invalid) as [`Schema::accept`].
     pub async fn report_schema(&self, caller: &Caller, schema: Schema) -> Result<()> {
         let id = caller.runner()?;
         self.store.report_schema(self.actor(caller), id, schema.accept()?).await

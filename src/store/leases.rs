@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
-/// A lease that was taken. It may have been lost meanwhile: writes prove it with [`hold`].
+/// A lease that was taken. It may have been lost meanwhile: writes prove it with `hold`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     name: &'static str,
