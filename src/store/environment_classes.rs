@@ -5,8 +5,8 @@ use super::{
     Store,
     changes::{Operation, lock_runner, log_audit, log_change},
     on,
+    runner_pages::names,
     runner_policies::granted_runners,
-    runners::names,
     tx::{execute, on_tx},
 };
 use crate::{

@@ -37,6 +37,7 @@ mod record;
 mod registrations;
 mod reseal;
 mod runner_keys;
+mod runner_pages;
 mod runner_policies;
 mod runners;
 mod schemas;

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 
 use super::{
     Location, Store, audit_chain, audit_log, environment_classes, groups, host_token_pages,
-    integration_pages, llm_pages, memberships, runner_keys, runner_policies, runners, secret_pages,
+    integration_pages, llm_pages, memberships, runner_keys, runner_pages, runner_policies, secret_pages,
     service_accounts, token_lookup, tokens, users,
 };
 
@@ -13,9 +13,9 @@ use super::{
 const LISTS: &[(&str, &str)] = &[
     (integration_pages::OF_ORGANIZATION, "scm_integration_page (organization_id=? AND id>?)"),
     (integration_pages::OF_CREATOR, "scm_integration_creator_page (creator_id=? AND id>?)"),
-    (runners::ALL, "runner_page (organization_id=? AND id>?)"),
-    (runners::CREATED, "runner_creator_page (creator_id=? AND id>?)"),
-    (runners::ONE, "(id=?"),
+    (runner_pages::ALL, "runner_page (organization_id=? AND id>?)"),
+    (runner_pages::CREATED, "runner_creator_page (creator_id=? AND id>?)"),
+    (runner_pages::ONE, "(id=?"),
     (tokens::ALL, "token_page (organization_id=? AND id>?)"),
     (tokens::OF_MEMBER, "token_member_page (member_id=? AND id>?)"),
     (users::LIST, "member_page (organization_id=? AND id>?)"),
@@ -28,7 +28,7 @@ const LISTS: &[(&str, &str)] = &[
     (environment_classes::OF_CREATOR, "environment_class_creator_page (creator_id=? AND id>?)"),
     (runner_policies::LIST, "runner_policy_page (runner_id=? AND id>?)"),
     // As many look-ups as policies give the member runners, in the order of their ids.
-    (runners::GRANTED, "(id=?"),
+    (runner_pages::GRANTED, "(id=?"),
     (groups::LIST, "member_group_page (organization_id=? AND id>?)"),
     (memberships::LIST, "group_membership_page (group_id=? AND id>?)"),
     (service_accounts::LIST, "member_page (organization_id=? AND id>?)"),
