@@ -14,11 +14,11 @@ use http::{HeaderMap, Request, Response, header};
 use tonic::Status;
 use tower::{Layer, Service as TowerService};
 
-use super::{idempotency, later::or_not_yet, rules::Rpc, status::status};
+use super::{grpc::not_yet, idempotency, rules::Rpc, status::status};
 use crate::{
     domain::{access::Caller, token::Credential},
     error::{Error, Result},
-    pb::gitpod::v1::{ExchangeTokenRequest, ListScmIntegrationsRequest},
+    pb::gitpod::v1::{ExchangeTokenRequest, GetIdTokenRequest, ListScmIntegrationsRequest},
     service::Service,
 };
 
@@ -26,6 +26,8 @@ use crate::{
 const OPEN_SERVICES: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
 /// Methods that check the token themselves, in the same query that reads their answer.
 const DEFERRED: [&str; 1] = [ListScmIntegrationsRequest::PATH];
+/// Methods that are not served yet. They say so before tonic decodes, whatever the body holds.
+const UNSERVED: [&str; 1] = [GetIdTokenRequest::PATH];
 
 /// A bearer token that the handler itself checks. If it does not, the layer does before anything is answered.
 pub(super) struct Deferred {
@@ -110,7 +112,7 @@ where
         }
         return inner.call(request).await;
     }
-    let deferred = DEFERRED.contains(&path);
+    let (deferred, unserved) = (DEFERRED.contains(&path), UNSERVED.contains(&path));
     let Some(credential) = bearer(request.headers()) else { return Ok(refuse(&Error::unauthenticated())) };
     if deferred {
         let deferred = Arc::new(Deferred { credential, settled: AtomicBool::new(false) });
@@ -125,13 +127,12 @@ where
         return Ok(response);
     }
     match service.authenticate(&credential).await {
+        Ok(_) if unserved => Ok(refuse(&not_yet())),
         // Apart, so that others do not carry its state along.
         Ok(caller) if named => Box::pin(idempotency::call(inner, service, caller, request)).await,
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            let uri = request.uri().clone();
-            let answer = inner.call(request).await?;
-            or_not_yet(&mut inner, uri, answer).await
+            inner.call(request).await
         }
         Err(error) => Ok(refuse(&error)),
     }

@@ -6,7 +6,6 @@ pub mod cors;
 mod grpc;
 pub mod health;
 mod idempotency;
-mod later;
 pub mod layers;
 mod logs;
 mod oauth;

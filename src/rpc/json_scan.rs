@@ -191,7 +191,7 @@ fn escape(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// The UTF-16 unit of `\uXXXX`.
+/// The UTF-16 unit that an escape such as `\u00e9` stands for.
 fn unit(text: &[u8]) -> Option<u16> {
     let digits = text.strip_prefix(b"\\u")?.get(..4)?;
     u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()

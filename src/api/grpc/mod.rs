@@ -17,7 +17,7 @@ pub(super) use self::live::mismatched;
 
 use std::sync::Arc;
 
-use tonic::{Status, service::Routes};
+use tonic::service::Routes;
 
 use super::{health::Health, streams::Lane};
 use crate::{
@@ -71,23 +71,6 @@ impl Api {
 }
 
 /// The answer of a method that is known but not served yet.
-fn not_yet() -> Status {
-    Error::new(Kind::Unimplemented, "this method is not served yet").into()
+pub(super) fn not_yet() -> Error {
+    Error::new(Kind::Unimplemented, "this method is not served yet")
 }
-
-/// Answers for methods that come later: the token was checked before.
-macro_rules! later {
-    ($($method:ident($request:ident) -> $response:ty;)*) => {$(
-        fn $method<'a, 'f>(
-            &'a self,
-            _: tonic::Request<$request>,
-        ) -> futures_util::future::BoxFuture<'f, Reply<$response>>
-        where
-            'a: 'f,
-            Self: 'f,
-        {
-            Box::pin(async { Err($crate::api::grpc::not_yet()) })
-        }
-    )*};
-}
-use later;
