@@ -75,6 +75,7 @@ impl Api {
         id: RunnerId,
         class: EnvironmentClass,
     ) -> Result<EnvironmentClassValidationResult, Status> {
+        self.service.may_change_runner(caller, id).await?;
         let runner = self.service.live_runner(caller, id).await?;
         if let Some(findings) = convert::class_findings(&class) {
             return Ok(findings);

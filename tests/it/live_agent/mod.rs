@@ -6,5 +6,5 @@ mod doctor;
 mod follow;
 mod machine;
 mod oauth;
-mod real;
+pub(crate) mod real;
 mod server;
