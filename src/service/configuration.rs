@@ -1,9 +1,16 @@
 //! What a runner's agents work from.
 use uuid::Uuid;
 
-use super::Service;
+use super::{Service, Snapshot};
 use crate::{
-    domain::{access::Caller, integration::Integration, runner::Runner, secret::Kid},
+    domain::{
+        access::Caller,
+        integration::Integration,
+        liveness::{SecretFault, SecretReport},
+        runner::Runner,
+        secret::Kid,
+        stored_secret::SecretEntry,
+    },
     error::{Error, Result},
 };
 
@@ -31,7 +38,7 @@ pub enum Content {
     /// The agent has this revision already.
     Unchanged(u64),
     /// Everything, at the runner's revision.
-    Snapshot(Box<Runner>, Vec<Integration>),
+    Snapshot(Box<Snapshot>),
 }
 
 /// Whether the runner can use a sealed secret.
@@ -45,6 +52,10 @@ pub enum SecretState {
     StaleKey,
     /// Wiped with its key; to be entered again.
     Missing,
+    /// An agent found it sealed for another place than the one it stands in.
+    Rejected,
+    /// An agent could not open it.
+    Undecryptable,
 }
 
 impl SecretState {
@@ -64,13 +75,25 @@ impl SecretState {
             Some(_) => Self::StaleKey,
         }
     }
+
+    /// The state of a secret of which the runner's agents have reported what is in `reports`. One that was entered
+    /// again since is another.
+    #[must_use]
+    pub fn of_entry(entry: &SecretEntry, runner: &Runner, reports: &[SecretReport]) -> Self {
+        match reports.iter().find(|report| report.is_about(entry)).and_then(|report| report.fault) {
+            Some(SecretFault::Rejected) => Self::Rejected,
+            Some(SecretFault::Undecryptable) => Self::Undecryptable,
+            None => Self::of_kid(entry.kid.as_ref(), runner),
+        }
+    }
 }
 
 impl Service {
     /// The calling runner's configuration.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner.
+    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner;
+    /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) if it changes faster than it can be read.
     pub async fn configuration(&self, caller: &Caller, known: &KnownConfiguration) -> Result<Configuration> {
         let id = caller.runner()?;
         let gone = || Error::not_found("runner");
@@ -81,8 +104,7 @@ impl Service {
                 return Ok(Configuration { epoch, content: Content::Unchanged(revision) });
             }
         }
-        let found = self.store.configuration(caller.organization, id).await?.ok_or_else(gone)?;
-        let content = Content::Snapshot(Box::new(found.runner), found.integrations);
-        Ok(Configuration { epoch, content })
+        let snapshot = Snapshot::read_whole(&self.store, caller.organization, id).await?;
+        Ok(Configuration { epoch, content: Content::Snapshot(Box::new(snapshot)) })
     }
 }

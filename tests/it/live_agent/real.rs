@@ -50,6 +50,7 @@ async fn a_real_server_gets_its_answers_and_the_agent_its_secrets() {
         status_listen: None,
         allow_origins: vec![origin.clone()],
         ca_file: None,
+        schema: None,
         log: LogTail::default(),
     };
     let (stop, stopped) = oneshot::channel::<()>();
