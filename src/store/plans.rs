@@ -4,7 +4,7 @@ use sqlx::{AssertSqlSafe, Row, SqlitePool, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 use super::{
-    Location, Store, audit_chain, audit_log, environment_classes, groups, host_token_pages,
+    Location, Store, audit_chain, audit_log, configuration, environment_classes, groups, host_token_pages,
     host_token_refresh, integration_pages, llm_pages, memberships, runner_keys, runner_pages,
     runner_policies, secret_pages, service_accounts, token_lookup, tokens, users,
 };
@@ -94,6 +94,17 @@ async fn combined_reads_search_for_every_question() {
                 "SEARCH m USING",
                 "SEARCH r USING",
                 "SEARCH i USING INDEX scm_integration_runner_page (runner_id=? AND id>?)",
+            ],
+        ),
+        (
+            configuration::SQLITE_OWN,
+            &[
+                "SEARCH t USING",
+                "SEARCH m USING",
+                "SEARCH r USING",
+                "SEARCH k USING",
+                "SEARCH s USING",
+                "SEARCH i USING INDEX scm_integration_runner_page (runner_id=?)",
             ],
         ),
     ] {
