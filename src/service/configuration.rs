@@ -1,17 +1,19 @@
 //! What a runner's agents work from.
 use uuid::Uuid;
 
-use super::{Service, Snapshot};
+use super::{Service, Snapshot, authentication::verify};
 use crate::{
     domain::{
-        access::Caller,
+        access::Audience,
         integration::Integration,
         liveness::{SecretFault, SecretReport},
         runner::Runner,
         secret::Kid,
         stored_secret::SecretEntry,
+        token::Credential,
     },
     error::{Error, Result},
+    store::{Configured, OwnConfigurationQuery},
 };
 
 /// What an agent has already.
@@ -89,22 +91,39 @@ impl SecretState {
 }
 
 impl Service {
-    /// The calling runner's configuration.
+    /// The calling runner's configuration. The token is checked with the same query that reads it.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner;
+    /// As [`Service::authenticate`]; [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner;
     /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) if it changes faster than it can be read.
-    pub async fn configuration(&self, caller: &Caller, known: &KnownConfiguration) -> Result<Configuration> {
-        let id = caller.runner()?;
-        let gone = || Error::not_found("runner");
+    pub async fn configuration(
+        &self,
+        credential: &Credential,
+        known: &KnownConfiguration,
+    ) -> Result<Configuration> {
         let epoch = self.epoch;
-        if known.epoch == epoch.to_string() {
-            let revision = self.store.revision(id).await?.ok_or_else(gone)?;
-            if revision == known.revision {
-                return Ok(Configuration { epoch, content: Content::Unchanged(revision) });
+        let known = (known.epoch == epoch.to_string()).then_some(known.revision);
+        let query = OwnConfigurationQuery { token: credential.id.clone(), known };
+        let found = self.store.own_configuration(query).await?;
+        let caller = match verify(found.token.as_ref(), credential, self.now()) {
+            Ok(caller) => {
+                self.touch(found.token.as_ref());
+                caller
             }
-        }
-        let snapshot = Snapshot::read_whole(&self.store, caller.organization, id).await?;
-        Ok(Configuration { epoch, content: Content::Snapshot(Box::new(snapshot)) })
+            Err(_) => self.authenticate_preset(credential).await?,
+        };
+        caller.admit(Audience::Runners, true)?;
+        let Configured { runner, integrations, alone } =
+            found.configured.ok_or_else(|| Error::not_found("runner"))?;
+        let content = if known == Some(runner.revision) {
+            Content::Unchanged(runner.revision)
+        } else if alone {
+            let (classes, llm_integrations) = (Vec::new(), Vec::new());
+            Content::Snapshot(Box::new(Snapshot { runner, integrations, classes, llm_integrations }))
+        } else {
+            let whole = Snapshot::read_whole(&self.store, caller.organization, runner.id).await?;
+            Content::Snapshot(Box::new(whole))
+        };
+        Ok(Configuration { epoch, content })
     }
 }

@@ -47,7 +47,9 @@ impl Service {
     /// # Errors
     /// As [`Service::runner`]; [`Kind::Precondition`] if no agent of it takes calls.
     pub async fn live_runner(&self, caller: &Caller, id: RunnerId) -> Result<Runner> {
-        let runner = self.runner_for(caller, id).await?;
+        let runner = self.store.runner(caller.organization, id).await?;
+        let runner = runner.ok_or_else(|| Error::not_found("runner"))?;
+        self.role_on(caller, &runner.facts()).await?;
         self.require_live(&runner)?;
         Ok(runner)
     }
