@@ -79,8 +79,10 @@ pub async fn fetch(session: &Session, dir: &AgentDir, keys: &KeyDir) -> Result<C
     let llm_integrations = answer
         .llm_integrations
         .into_iter()
-        .map(|one| Ok((OpenedLlm::open(&mut opener, &one)?, one)))
-        .map(|opened: Result<_>| opened.map(|(opened, one)| (one, opened)))
+        .map(|one| {
+            let opened = OpenedLlm::open(&mut opener, &one)?;
+            Ok((one, opened))
+        })
         .collect::<Result<_>>()?;
     Ok(Configuration {
         runner_id: session.runner_id,

@@ -108,7 +108,7 @@ async fn until(what: &str, server: &TestServer, sql: &'static str, expected: i64
 
 const REFRESHED: &str = "SELECT count(*) FROM audit_entry WHERE action = 'host_token.refresh'";
 const REFUSED: &str = "SELECT count(*) FROM audit_entry WHERE action = 'host_token.refuse'";
-const TRIES: &str = "SELECT coalesce(sum(attempts), 0) FROM host_token_refresh";
+const TRIES: &str = "SELECT coalesce(max(attempts), 0) FROM host_token_refresh";
 const PLANNED: &str = "SELECT count(*) FROM host_token_refresh";
 /// The lease is over, or the rest after a failure.
 const DUE_AGAIN: &str = "UPDATE host_token_refresh SET due_at = 1";

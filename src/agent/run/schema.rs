@@ -53,7 +53,11 @@ pub(super) async fn run(shared: Arc<Shared>, file: Option<PathBuf>) -> Result<()
                 }
             }
             Ok(_) => {}
-            Err(error) => shared.health.judge("schema", Some(error.to_string())),
+            Err(error) => {
+                shared.health.judge("schema", Some(error.to_string()));
+                // What comes next is told again, also if it is what was there before: then all is well.
+                told = None;
+            }
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }

@@ -162,8 +162,8 @@ async fn the_server_says_when_to_come_back() {
     let agent = machine.start(machine.options());
     machine.saved_revision(1).await;
     eventually("it listens", || machine.live.world().is_listened_to()).await;
-    machine.live.world().end_streams_for(Duration::from_secs(4));
     let ended = std::time::Instant::now();
+    machine.live.world().end_streams_for(Duration::from_secs(4));
     eventually("it is back", || {
         let world = machine.live.world();
         world.is_watched() || world.is_listened_to()
