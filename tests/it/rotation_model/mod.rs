@@ -20,6 +20,8 @@ const STEPS: usize = 40;
 const BATCH: u64 = 20;
 /// How many servers there are at once.
 const SERVERS: usize = 3;
+/// One history in so many begins without a key.
+const KEYLESS: u64 = 8;
 /// Steps that leave the server as it was.
 const IDLE: [&str; 2] = ["crash", "list"];
 
@@ -30,6 +32,9 @@ type Seen = BTreeMap<String, usize>;
 async fn history(server: &TestServer, seed: u64, seen: &mut Seen) {
     let mut case = Case::new(&server.admin(), seed).await;
     let mut steps = Vec::new();
+    if seed % KEYLESS != 0 {
+        case.register().await;
+    }
     for _ in 0..STEPS {
         let done = AssertUnwindSafe(async {
             let step = case.step().await;
