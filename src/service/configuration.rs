@@ -1,10 +1,11 @@
 //! What a runner's agents work from.
 use uuid::Uuid;
 
-use super::Service;
+use super::{Service, authentication::verify};
 use crate::{
-    domain::{access::Caller, integration::Integration, runner::Runner, secret::Kid},
+    domain::{access::Audience, integration::Integration, runner::Runner, secret::Kid, token::Credential},
     error::{Error, Result},
+    store::{Configured, OwnConfigurationQuery},
 };
 
 /// What an agent has already.
@@ -67,22 +68,34 @@ impl SecretState {
 }
 
 impl Service {
-    /// The calling runner's configuration.
+    /// The calling runner's configuration. The token is checked with the same query that reads it.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner.
-    pub async fn configuration(&self, caller: &Caller, known: &KnownConfiguration) -> Result<Configuration> {
-        let id = caller.runner()?;
-        let gone = || Error::not_found("runner");
+    /// As [`Service::authenticate`]; [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner.
+    pub async fn configuration(
+        &self,
+        credential: &Credential,
+        known: &KnownConfiguration,
+    ) -> Result<Configuration> {
         let epoch = self.epoch;
-        if known.epoch == epoch.to_string() {
-            let revision = self.store.revision(id).await?.ok_or_else(gone)?;
-            if revision == known.revision {
-                return Ok(Configuration { epoch, content: Content::Unchanged(revision) });
+        let known = (known.epoch == epoch.to_string()).then_some(known.revision);
+        let query = OwnConfigurationQuery { token: credential.id.clone(), known };
+        let found = self.store.own_configuration(query).await?;
+        let caller = match verify(found.token.as_ref(), credential, self.now()) {
+            Ok(caller) => {
+                self.touch(found.token.as_ref());
+                caller
             }
-        }
-        let found = self.store.configuration(caller.organization, id).await?.ok_or_else(gone)?;
-        let content = Content::Snapshot(Box::new(found.runner), found.integrations);
+            Err(_) => self.authenticate_preset(credential).await?,
+        };
+        caller.admit(Audience::Runners, true)?;
+        let Configured { runner, integrations } =
+            found.configured.ok_or_else(|| Error::not_found("runner"))?;
+        let content = if known == Some(runner.revision) {
+            Content::Unchanged(runner.revision)
+        } else {
+            Content::Snapshot(Box::new(runner), integrations)
+        };
         Ok(Configuration { epoch, content })
     }
 }

@@ -64,7 +64,7 @@ pub use self::{
     audit_chain::PendingEntry,
     bootstrap::FirstAdmin,
     change_log::Change,
-    configuration::Configured,
+    configuration::{Configured, OwnConfiguration, OwnConfigurationQuery},
     environment_classes::ClassScope,
     host_tokens::{NewHostTokenRow, Update as HostTokenUpdate},
     idempotency::Remembered,
@@ -129,6 +129,7 @@ pub struct Store {
     database: Database,
     tokens: Combiner<TokenId, Option<StoredToken>>,
     runner_pages: Combiner<RunnerPageQuery, RunnerPage>,
+    configurations: Combiner<OwnConfigurationQuery, OwnConfiguration>,
     signals: Arc<Signals>,
 }
 
@@ -165,6 +166,7 @@ impl Store {
         self.signals.close();
         self.tokens.close().await;
         self.runner_pages.close().await;
+        self.configurations.close().await;
         match &self.database {
             Database::Sqlite(lanes) => {
                 lanes.read.close().await;

@@ -32,6 +32,7 @@ mod idempotency;
 mod identity;
 mod integration_rules;
 mod integrations;
+mod journey;
 mod json;
 mod json_codec;
 mod key_policy;

@@ -34,7 +34,7 @@ pub(super) use self::{
     schema::schema,
     secret::{sealed_secret, secret_to_reseal},
     status::phase,
-    validate::{class_findings, findings, trial_call, tried},
+    validate::{class_findings, class_trial, findings, trial_call, tried},
     watch::watched,
 };
 use crate::{

@@ -7,7 +7,7 @@ use super::Api;
 use crate::{
     api::{
         convert,
-        request::{Reply, parts},
+        request::{Reply, deferred_parts, parts},
         streams::{Events, Source, events},
     },
     domain::{
@@ -48,9 +48,9 @@ impl RunnerAgentService for Api {
         &self,
         request: Request<GetConfigurationRequest>,
     ) -> Reply<GetConfigurationResponse> {
-        let (caller, request) = parts(request, Audience::Runners)?;
+        let (token, request) = deferred_parts(request)?;
         let known = KnownConfiguration { epoch: request.epoch, revision: request.known_revision };
-        let configuration = self.service.configuration(&caller, &known).await?;
+        let configuration = self.service.configuration(token.settle(), &known).await?;
         let epoch = configuration.epoch.to_string();
         Ok(Response::new(match configuration.content {
             Content::Unchanged(revision) => GetConfigurationResponse {

@@ -5,6 +5,7 @@ mod fake;
 mod faults;
 mod gitea;
 mod oauth;
+mod real;
 
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use sealink::{
 };
 
 pub(crate) use fake::{CLIENT_ID, CLIENT_SECRET, FakeForge, Fault, Kind, TOKEN};
+pub(crate) use real::{Browser, RealGitea, location};
 
 /// The repository of every forge here, and the first page of a list.
 pub(crate) const SLUG: Slug<'static> = Slug { owner: "octo", name: "hello" };
