@@ -29,10 +29,10 @@ const IDLE: [&str; 2] = ["crash", "list"];
 type Seen = BTreeMap<String, usize>;
 
 /// One history from its seed.
-async fn history(server: &TestServer, seed: u64, seen: &mut Seen) {
+async fn history(server: &TestServer, seed: u64, tally: &mut Seen) {
     let mut case = Case::new(&server.admin(), seed).await;
     let mut steps = Vec::new();
-    if seed % KEYLESS != 0 {
+    if !seed.is_multiple_of(KEYLESS) {
         case.register().await;
     }
     for _ in 0..STEPS {
@@ -54,10 +54,10 @@ async fn history(server: &TestServer, seed: u64, seen: &mut Seen) {
     case.compare().await;
     case.open_everything(server).await;
     for state in case.model.keys.iter().map(|(_, state)| format!("key {state}")) {
-        *seen.entry(state).or_default() += 1;
+        *tally.entry(state).or_default() += 1;
     }
     for outcome in &case.model.outcomes {
-        *seen.entry(format!("re-seal {outcome}")).or_default() += 1;
+        *tally.entry(format!("re-seal {outcome}")).or_default() += 1;
     }
 }
 
