@@ -7,4 +7,5 @@ mod follow;
 mod machine;
 mod oauth;
 pub(crate) mod real;
+mod report;
 mod server;

@@ -58,6 +58,7 @@ impl RealAgent {
             status_listen: None,
             allow_origins: vec![origin.to_owned()],
             ca_file: None,
+            schema: None,
             log: LogTail::default(),
         };
         let (stop, stopped) = oneshot::channel::<()>();
