@@ -7,6 +7,7 @@ pub mod environment_class;
 pub mod group;
 pub mod host;
 pub mod host_token;
+pub mod host_token_refresh;
 pub mod id;
 pub mod idempotency;
 pub mod integration;

@@ -1,9 +1,17 @@
 //! What a runner's agents work from.
 use uuid::Uuid;
 
-use super::{Service, authentication::verify};
+use super::{Service, Snapshot, authentication::verify};
 use crate::{
-    domain::{access::Audience, integration::Integration, runner::Runner, secret::Kid, token::Credential},
+    domain::{
+        access::Audience,
+        integration::Integration,
+        liveness::{SecretFault, SecretReport},
+        runner::Runner,
+        secret::Kid,
+        stored_secret::SecretEntry,
+        token::Credential,
+    },
     error::{Error, Result},
     store::{Configured, OwnConfigurationQuery},
 };
@@ -32,7 +40,7 @@ pub enum Content {
     /// The agent has this revision already.
     Unchanged(u64),
     /// Everything, at the runner's revision.
-    Snapshot(Box<Runner>, Vec<Integration>),
+    Snapshot(Box<Snapshot>),
 }
 
 /// Whether the runner can use a sealed secret.
@@ -46,6 +54,10 @@ pub enum SecretState {
     StaleKey,
     /// Wiped with its key; to be entered again.
     Missing,
+    /// An agent found it sealed for another place than the one it stands in.
+    Rejected,
+    /// An agent could not open it.
+    Undecryptable,
 }
 
 impl SecretState {
@@ -65,13 +77,25 @@ impl SecretState {
             Some(_) => Self::StaleKey,
         }
     }
+
+    /// The state of a secret of which the runner's agents have reported what is in `reports`. One that was entered
+    /// again since is another.
+    #[must_use]
+    pub fn of_entry(entry: &SecretEntry, runner: &Runner, reports: &[SecretReport]) -> Self {
+        match reports.iter().find(|report| report.is_about(entry)).and_then(|report| report.fault) {
+            Some(SecretFault::Rejected) => Self::Rejected,
+            Some(SecretFault::Undecryptable) => Self::Undecryptable,
+            None => Self::of_kid(entry.kid.as_ref(), runner),
+        }
+    }
 }
 
 impl Service {
     /// The calling runner's configuration. The token is checked with the same query that reads it.
     ///
     /// # Errors
-    /// As [`Service::authenticate`]; [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner.
+    /// As [`Service::authenticate`]; [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner;
+    /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) if it changes faster than it can be read.
     pub async fn configuration(
         &self,
         credential: &Credential,
@@ -89,12 +113,16 @@ impl Service {
             Err(_) => self.authenticate_preset(credential).await?,
         };
         caller.admit(Audience::Runners, true)?;
-        let Configured { runner, integrations } =
+        let Configured { runner, integrations, alone } =
             found.configured.ok_or_else(|| Error::not_found("runner"))?;
         let content = if known == Some(runner.revision) {
             Content::Unchanged(runner.revision)
+        } else if alone {
+            let (classes, llm_integrations) = (Vec::new(), Vec::new());
+            Content::Snapshot(Box::new(Snapshot { runner, integrations, classes, llm_integrations }))
         } else {
-            Content::Snapshot(Box::new(runner), integrations)
+            let whole = Snapshot::read_whole(&self.store, caller.organization, runner.id).await?;
+            Content::Snapshot(Box::new(whole))
         };
         Ok(Configuration { epoch, content })
     }

@@ -8,6 +8,7 @@ mod authentication;
 mod configuration;
 mod environment_classes;
 mod groups;
+mod host_token_refresh;
 mod host_tokens;
 mod idempotency;
 mod integrations;
@@ -38,6 +39,7 @@ use uuid::Uuid;
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
+    host_token_refresh::{Refresh, RefreshQuestion, Refreshed, Renewal},
     idempotency::{Ask, Attempt},
     jobs::Jobs,
     live::{Asked, LiveHost, Request, Requests},

@@ -32,6 +32,8 @@ pub struct Configured {
     pub runner: Runner,
     /// All its integrations, oldest first.
     pub integrations: Vec<Integration>,
+    /// Whether that is all: it has neither environment classes nor LLM integrations.
+    pub alone: bool,
 }
 
 /// Asks for the configuration of the runner that a token is of.
@@ -65,6 +67,14 @@ macro_rules! postgres_records {
     };
 }
 
+/// Whether a runner `r` has nothing else that its agents work from.
+macro_rules! alone {
+    () => {
+        "NOT EXISTS (SELECT 1 FROM environment_class e WHERE e.runner_id = r.id) \
+            AND NOT EXISTS (SELECT 1 FROM llm_integration l WHERE l.runner_id = r.id) AS alone"
+    };
+}
+
 /// A runner and its integrations; type-checked once for each database.
 macro_rules! configured {
     ($row:expr) => {{
@@ -72,7 +82,8 @@ macro_rules! configured {
         let mut integrations = record::decode_all(records.unwrap_or_default())?;
         // SQLite promises no order; in practice they come in order already.
         integrations.sort_unstable_by_key(|integration| integration.id);
-        Ok(Configured { runner: RunnerRow::from_row($row).map_err(failure)?.runner()?, integrations })
+        let alone = $row.try_get("alone").map_err(failure)?;
+        Ok(Configured { runner: RunnerRow::from_row($row).map_err(failure)?.runner()?, integrations, alone })
     }};
 }
 
@@ -99,6 +110,8 @@ pub(super) const SQLITE_OWN: &str = concat!(
     token_json!(),
     " AS token, ",
     runner_columns!(),
+    ", ",
+    alone!(),
     ", CASE WHEN r.revision <> (a.value ->> 1) THEN ",
     sqlite_records!(),
     " END AS records FROM json_each($1) a ",
@@ -169,6 +182,8 @@ impl Answer<OwnConfigurationQuery, OwnConfiguration> for PostgresConfigurations 
             token_columns!(),
             ", ",
             runner_columns!(),
+            ", ",
+            alone!(),
             ", CASE WHEN r.revision <> a.known THEN ",
             postgres_records!(),
             " END AS records FROM unnest($1::text[], $2::bigint[]) WITH ORDINALITY a (token_id, known, n) ",
@@ -223,6 +238,8 @@ impl Store {
                 concat!(
                     "SELECT ",
                     runner_columns!(),
+                    ", ",
+                    alone!(),
                     ", ",
                     $records,
                     " AS records FROM runner r ",

@@ -115,8 +115,8 @@ impl Store {
         found.map(Found::decode).transpose()
     }
 
-    /// Up to 25 runners of the organization, or those a member created or has a role on, that have an integration
-    /// for a host in lower case, oldest first; and whether their agents live at `now`.
+    /// Up to 25 runners of the organization, or those one member created or was given a role on, that have an
+    /// integration for a host in lower case, oldest first; and whether their agents live at `now`.
     pub async fn runners_at(
         &self,
         organization: OrganizationId,
@@ -125,9 +125,9 @@ impl Store {
         now: Instant,
     ) -> Result<Vec<(RunnerId, bool)>> {
         const SQL: &str = concat!(
-            "SELECT DISTINCT i.runner_id, coalesce(a.alive_at, 0) > $4 FROM scm_integration i \
-            LEFT JOIN runner_status a ON a.runner_id = i.runner_id WHERE i.organization_id = $2 \
-            AND ($1 IS NULL OR i.creator_id = $1 OR i.runner_id IN (",
+            "SELECT DISTINCT i.runner_id, coalesce(s.alive_at, 0) > $4 FROM scm_integration i \
+             LEFT JOIN runner_status s ON s.runner_id = i.runner_id WHERE i.organization_id = $2 \
+             AND ($1 IS NULL OR i.creator_id = $1 OR i.runner_id IN (",
             granted_runners!(),
             ")) AND (i.host_key = $3 OR i.host_key LIKE $3 || '/%') ORDER BY i.runner_id LIMIT 25"
         );

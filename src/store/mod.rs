@@ -16,6 +16,7 @@ mod granted;
 mod groups;
 mod host_credentials;
 mod host_token_pages;
+mod host_token_refresh;
 mod host_tokens;
 mod idempotency;
 mod integration_pages;
@@ -66,6 +67,7 @@ pub use self::{
     change_log::Change,
     configuration::{Configured, OwnConfiguration, OwnConfigurationQuery},
     environment_classes::ClassScope,
+    host_token_refresh::DueRefresh,
     host_tokens::{NewHostTokenRow, Update as HostTokenUpdate},
     idempotency::Remembered,
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},

@@ -5,8 +5,8 @@ use tempfile::TempDir;
 
 use super::{
     Location, Store, audit_chain, audit_log, configuration, environment_classes, groups, host_token_pages,
-    integration_pages, llm_pages, memberships, runner_keys, runner_pages, runner_policies, secret_pages,
-    service_accounts, token_lookup, tokens, users,
+    host_token_refresh, integration_pages, llm_pages, memberships, runner_keys, runner_pages,
+    runner_policies, secret_pages, service_accounts, token_lookup, tokens, users,
 };
 
 /// A query, and the index its outermost loop has to use.
@@ -36,6 +36,7 @@ const LISTS: &[(&str, &str)] = &[
     (host_token_pages::OF_ORGANIZATION, "host_token_page (organization_id=? AND id>?)"),
     (host_token_pages::OF_SUBJECT, "host_token_subject_page (organization_id=? AND subject_id=? AND id>?)"),
     (host_token_pages::OF_CREATOR, "host_token_creator_page (creator_id=? AND id>?)"),
+    (host_token_refresh::DUE, "host_token_refresh_due (due_at<?)"),
     (host_token_pages::OF_RUNNER, "host_token_runner_page (runner_id=? AND id>?)"),
 ];
 
@@ -130,6 +131,8 @@ async fn merged_lists_search_each_place() {
         (secret_pages::STALE, &places),
         (llm_pages::OF_ORGANIZATION, &["llm_integration_page (organization_id=? AND id>?)"]),
         (llm_pages::OF_CREATOR, &["llm_integration_creator_page (creator_id=? AND id>?)"]),
+        (llm_pages::GRANTED, &["llm_integration_runner_page (runner_id=? AND id>?)"]),
+        (host_token_pages::GRANTED, &["host_token_runner_page (runner_id=? AND id>?)"]),
         (llm_pages::OF_RUNNER, &["llm_integration_runner_page (runner_id=? AND id>?)"]),
     ] {
         let plan = plans.of(sql).await;

@@ -8,6 +8,7 @@ mod api;
 mod error;
 mod gitea;
 mod github;
+mod github_like;
 mod gitlab;
 pub mod oauth;
 

@@ -37,7 +37,7 @@ impl Service {
         Ok(LiveHost { integration: integration.ok_or_else(missing)?, runner: found.runner })
     }
 
-    /// The runners the caller may use that have an integration for the host of `url`, oldest first; of several
+    /// The runners that the caller may use and that have an integration for the host of `url`, oldest first; of several
     /// only the live ones.
     ///
     /// # Errors
@@ -51,7 +51,7 @@ impl Service {
         }
         let member = match caller.visible() {
             Visible::Organization => None,
-            Visible::CreatedBy(member) => Some(member),
+            Visible::CreatedBy(user) => Some(user),
             Visible::Only(_) => return Ok(Vec::new()),
         };
         let found = self.store.runners_at(caller.organization, member, &host, self.now()).await?;
