@@ -36,7 +36,7 @@ clients FILTER="":
 forge:
     .ci/install gitea
     tests/forge/gitea run cargo test --test it -- --ignored --exact \
-        forges::gitea::a_real_gitea_behaves_and_is_an_oauth_provider
+        forges::gitea::a_real_gitea_behaves_and_is_an_oauth_provider rest::real::a_real_gitea_behind_an_account
 
 # one long proof of tests/endure, COUNT times (default: its full count)
 endure NAME COUNT="":

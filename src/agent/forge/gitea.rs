@@ -9,7 +9,7 @@ use super::{
     Credential, Forge, ForgeError, Issue, Organization, Page, PullRequest, PullState, Repository, Resolved,
     Result, RevisionKind, Search, Slice, Slug, User,
     api::{self, Api},
-    kinds,
+    kinds, page_of,
 };
 use crate::agent::http::{Http, accept_json};
 
@@ -211,7 +211,7 @@ impl Forge for Gitea {
         let path = ["repos", "search"];
         let (found, answer): (WireFound, _) = self.api.get(Self::who(credential)?, &path, &query).await?;
         let names = found.data.into_iter().map(|found| found.full_name).collect();
-        Ok(api::page(names, &answer, None))
+        Ok(page_of(names, &answer, None))
     }
 
     async fn organizations(
@@ -225,7 +225,7 @@ impl Forge for Gitea {
         match self.api.get::<Vec<WireOrganization>>(Self::who(credential)?, &["user", "orgs"], &query).await {
             Ok((found, answer)) => {
                 let items = found.into_iter().map(|found| Organization { path: found.username }).collect();
-                Ok(api::page(items, &answer, None))
+                Ok(page_of(items, &answer, None))
             }
             Err(ForgeError::Forbidden) => Ok(Page { items: Vec::new(), more: false, total: Some(0) }),
             Err(error) => Err(error),

@@ -9,7 +9,7 @@ use super::{
     Credential, Forge, ForgeError, Issue, Organization, Page, PullRequest, PullState, Repository, Resolved,
     Result, RevisionKind, Search, Slice, Slug, User,
     api::{self, Api},
-    kinds,
+    kinds, page_of,
 };
 use crate::agent::http::Http;
 
@@ -200,7 +200,7 @@ impl Forge for GitHub {
             let query = [&paging[..], &[("sort", "pushed")]].concat();
             let (items, answer): (Vec<WireName>, _) = self.api.get(who, &["user", "repos"], &query).await?;
             let names = items.into_iter().map(|item| item.full_name).collect();
-            return Ok(api::page(names, &answer, None));
+            return Ok(page_of(names, &answer, None));
         }
         // In a phrase, what looks like a qualifier is text.
         let text = if search.native {
@@ -212,7 +212,7 @@ impl Forge for GitHub {
         let path = ["search", "repositories"];
         let (found, answer): (WireFound, _) = self.api.get(who, &path, &query).await?;
         let names = found.items.into_iter().map(|item| item.full_name).collect();
-        Ok(api::page(names, &answer, Some(found.total_count)))
+        Ok(page_of(names, &answer, Some(found.total_count)))
     }
 
     async fn organizations(
@@ -226,7 +226,7 @@ impl Forge for GitHub {
         match self.api.get::<Vec<WireUser>>(Self::who(credential)?, &["user", "orgs"], &query).await {
             Ok((found, answer)) => {
                 let items = found.into_iter().map(|found| Organization { path: found.login }).collect();
-                Ok(api::page(items, &answer, None))
+                Ok(page_of(items, &answer, None))
             }
             // Neither `read:org` nor `user` among its scopes.
             Err(ForgeError::Forbidden) => Ok(Page { items: Vec::new(), more: false, total: Some(0) }),
