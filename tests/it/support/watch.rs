@@ -3,13 +3,14 @@
 //! An [`Actor`](super::Actor) tells its server's watch every token it holds and is given, and every secret it sends; an
 //! agent its private keys. When the server ends, all of them are searched in every spelling: in the log at level trace,
 //! in the files of its data directory (database, write-ahead log), in the tables of its PostgreSQL database, and in
-//! every answer.
+//! every answer. What processes print and leave behind is watched by `found.rs`.
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     io::{self, Write},
+    net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     thread,
 };
 
@@ -71,6 +72,27 @@ impl Watch {
         Arc::new(Self { secrets: Mutex::default(), heard: Mutex::default(), log_from })
     }
 
+    /// The server listens there: what is said to it and heard from it without an [`Actor`](super::Actor) counts, too.
+    pub(crate) fn listens_at(self: &Arc<Self>, address: SocketAddr) {
+        lock(&SERVERS).insert(address, Arc::downgrade(self));
+    }
+
+    /// A request by hand, with the answer to it.
+    pub(crate) fn by_hand(to: SocketAddr, path: &str, sent: &[u8], answer: &[u8]) {
+        let Some(watch) = lock(&SERVERS).get(&to).and_then(Weak::upgrade) else { return };
+        serde_json::from_slice(sent).iter().for_each(|body| watch.sent(body));
+        if ISSUERS.iter().any(|issuer| path.contains(issuer)) {
+            watch.issued(path, answer);
+        } else {
+            watch.said(path, answer);
+        }
+    }
+
+    /// Text that is searched in the end.
+    pub(super) fn overheard(&self, who: &str, text: Vec<u8>) {
+        lock(&self.heard).push((who.to_owned(), text));
+    }
+
     /// From now on this must appear nowhere.
     pub(crate) fn keep_secret(&self, name: &str, secret: &[u8]) {
         let guess = secret.iter().all(|byte| *byte == secret[0]);
@@ -113,8 +135,7 @@ impl Watch {
                 body = String::from_utf8_lossy(&body).replace(token, "").into_bytes();
             }
         }
-        let text = [format!("{:?}", answer.headers).as_bytes(), &body].concat();
-        lock(&self.heard).push((method.to_owned(), text));
+        self.overheard(method, [format!("{:?}", answer.headers).as_bytes(), &body].concat());
     }
 
     /// Everything that was answered.
@@ -177,6 +198,9 @@ impl Drop for Watch {
         lock(log()).end(self.log_from);
     }
 }
+
+/// Whose watch listens where, in this process.
+static SERVERS: LazyLock<Mutex<HashMap<SocketAddr, Weak<Watch>>>> = LazyLock::new(Mutex::default);
 
 /// What the servers inside of this process log, as far back as one of their watches needs it.
 struct LogText {
