@@ -2,7 +2,7 @@
 //!
 //! The linker takes functions as they come, so those of one request lie scattered over the whole program, and the
 //! kernel maps sixteen pages around each. `order.txt` names those that a running server calls, without the hashes
-//! that change with every compiler; `benches/order/run` writes it. A linker that cannot do this is not asked to,
+//! that change with every compiler; `benches/load/order` writes it. A linker that cannot do this is not asked to,
 //! and a name that no longer exists is nobody's loss: the program is the same in another order.
 use std::{
     env,

@@ -34,13 +34,15 @@ use crate::{
 };
 
 /// What `Check` and `Watch` of the health service know.
-pub const SERVICES: [&str; 8] = [
+pub const SERVICES: [&str; 10] = [
+    "gitpod.v1.GroupService",
     "gitpod.v1.IdentityService",
     "gitpod.v1.RunnerConfigurationService",
     "gitpod.v1.RunnerService",
     "sealink.v1.AuditService",
     "sealink.v1.RunnerAgentService",
     "sealink.v1.RunnerKeyService",
+    "sealink.v1.ServiceAccountService",
     "sealink.v1.TokenService",
     "sealink.v1.UserService",
 ];

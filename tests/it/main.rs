@@ -27,6 +27,7 @@ mod forges;
 mod granted_lists;
 mod groups;
 mod harden;
+mod health;
 mod host_token_refresh;
 mod host_token_rights;
 mod host_tokens;

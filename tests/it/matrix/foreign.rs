@@ -1,11 +1,45 @@
 //! What the caller may not see is as if it were not there.
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{
+    methods,
     requests::request,
     scene::{Cast, Scene},
 };
 use crate::support::{Actor, TestServer, on_both_stores};
+
+/// What names nothing that could be another organization's: it is about the caller itself, or makes something new.
+const ABOUT_NOTHING: [&str; 22] = [
+    "RunnerConfigurationService/ListEnvironmentClasses",
+    "RunnerConfigurationService/ListHostAuthenticationTokens",
+    "RunnerConfigurationService/ListLLMIntegrations",
+    "RunnerService/CreateRunner",
+    "RunnerService/ListRunners",
+    "IdentityService/GetAuthenticatedIdentity",
+    "IdentityService/ExchangeToken",
+    "RunnerAgentService/GetConfiguration",
+    "RunnerAgentService/UpdateConfigurationSchema",
+    "RunnerAgentService/Heartbeat",
+    "RunnerAgentService/UpdateStatus",
+    "RunnerAgentService/WatchConfiguration",
+    "RunnerAgentService/WatchRequests",
+    "AuditService/ListAuditEntries",
+    "AuditService/GetAuditHead",
+    "AuditService/VerifyAuditLog",
+    "AuditService/ExportAuditLog",
+    "UserService/CreateUser",
+    "UserService/ListUsers",
+    "GroupService/ListGroups",
+    "ServiceAccountService/CreateServiceAccount",
+    "ServiceAccountService/ListServiceAccounts",
+];
+/// Answered to everybody, or to nobody.
+const FOR_ALL: [&str; 4] =
+    ["IdentityService/GetIDToken", "GatewayService/ListGateways", "Health/Check", "Health/Watch"];
+/// The answer to a question that an agent has taken.
+const SEND: &str = "RunnerAgentService/SendResponse";
 
 const NEVER: &str = "0198a7c0-0000-7000-8000-0000000000ff";
 
@@ -87,7 +121,9 @@ async fn a11_foreign_and_unknown_are_byte_identical(server: &TestServer) {
     let cast = Cast::new(server).await;
     let mut scene = cast.scene().await;
     let (stranger, other_runner) = (&cast.others["other_organization"], &cast.others["other_runner"]);
+    let mut asked: BTreeSet<_> = [SEND].into_iter().chain(ABOUT_NOTHING).chain(FOR_ALL).collect();
     for (method, member, real, never) in by_id(&scene) {
+        asked.insert(method);
         let (foreign, unknown) = (stranger.call(method, &real).await, stranger.call(method, &never).await);
         assert_eq!(foreign.visible(), unknown.visible(), "{method} by {member}");
         let (foreign, unknown) =
@@ -97,10 +133,15 @@ async fn a11_foreign_and_unknown_are_byte_identical(server: &TestServer) {
     let real = scene.response().await;
     let mut never = real.clone();
     never["requestId"] = json!(NEVER);
-    let method = "RunnerAgentService/SendResponse";
-    let (foreign, unknown) =
-        (other_runner.call(method, &real).await, other_runner.call(method, &never).await);
-    assert_eq!(foreign.visible(), unknown.visible(), "{method}");
+    let (foreign, unknown) = (other_runner.call(SEND, &real).await, other_runner.call(SEND, &never).await);
+    assert_eq!(foreign.visible(), unknown.visible(), "{SEND}");
+    let short = |service: &str| service.rsplit('.').next().unwrap_or_default().to_owned();
+    let methods = methods();
+    let all: BTreeSet<_> = methods
+        .iter()
+        .flat_map(|(service, rows)| rows.keys().map(move |method| format!("{}/{method}", short(service))))
+        .collect();
+    assert_eq!(asked.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), all, "every method is judged");
     // Deleted looks the same again, to everybody.
     for actor in [&cast.others["admin"], &scene.creator] {
         let id = actor.integrate_pat(&actor.create_runner().await.0, "gone.example.com").await;
