@@ -46,7 +46,7 @@ impl World {
         Self { admin, agent, token, subject }
     }
 
-    fn place<'a>(&'a self, field: Field) -> Place<'a> {
+    fn place(&self, field: Field) -> Place<'_> {
         let sub = Uuid::try_parse(&self.token).expect("a UUID");
         Place { runner: self.agent.runner_id(), sub, field, a: HOST, b: &self.subject, c: "OAUTH" }
     }
