@@ -10,8 +10,9 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::{
-    domain::{host::AllowedHosts, public_url::PublicUrl},
+    domain::{host::AllowedHosts, network::Network, public_url::PublicUrl},
     error::{Error, Kind, Result},
+    scm::{egress::Policy, http::Limits as ForgeLimits, provider::Forges},
     store::{DatabaseUrl, Location},
 };
 
@@ -133,6 +134,10 @@ pub enum LogFormat {
 pub struct Scm {
     /// Origins that integrations may name although a rule refuses them.
     pub allowed_origins: Vec<String>,
+    /// Private networks in which members' forges may be.
+    pub allowed_cidrs: Vec<String>,
+    /// Certificate authorities to trust at forges, besides the system's; empty for none.
+    pub ca_file: PathBuf,
 }
 
 impl Settings {
@@ -164,6 +169,7 @@ impl Settings {
     /// What the types do not say. The values are thrown away: whoever needs them reads them again.
     fn check(&self) -> Result<()> {
         AllowedHosts::parse(&self.scm.allowed_origins)?;
+        self.forges()?;
         self.location()?;
         if !self.server.public_url.is_empty() {
             PublicUrl::parse(&self.server.public_url)?;
@@ -180,6 +186,19 @@ impl Settings {
             "" => Ok(PublicUrl::of(address)),
             url => PublicUrl::parse(url),
         }
+    }
+
+    /// The way to members' forges.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for origins or networks that are none.
+    pub fn forges(&self) -> Result<Forges> {
+        let networks =
+            self.scm.allowed_cidrs.iter().map(|text| Network::parse(text)).collect::<Result<_>>()?;
+        let refused = |_| refuse("scm.allowed_origins: must be http(s)://host[:port]");
+        let policy = Policy::new(&self.scm.allowed_origins).map_err(refused)?.with_networks(networks);
+        let ca = Some(self.scm.ca_file.clone()).filter(|path| !path.as_os_str().is_empty());
+        Ok(Forges::new(policy, ca, ForgeLimits::for_members()))
     }
 
     /// Where the data is.

@@ -29,6 +29,7 @@
 //! | [`store`] | the database: SQLite or PostgreSQL, every query written once |
 //! | [`seal`] | sealing to runners' public keys, and in `seal::open` the agent's opposite |
 //! | [`at_rest`] | the keyring for the few secrets the server itself must use |
+//! | [`scm`] | forges over HTTP, and where connections may go |
 //! | [`api`] | handlers, authentication, health, browsers |
 //! | [`rpc`] | gRPC, gRPC-Web and Connect from one tonic service |
 //! | [`listener`] | the accept loop: one port, HTTP/1.1 and HTTP/2, slow and greedy clients |
@@ -55,6 +56,7 @@ pub mod listener;
 pub mod pb;
 pub mod private_file;
 pub mod rpc;
+pub mod scm;
 pub mod seal;
 pub mod server;
 pub mod service;

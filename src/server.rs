@@ -37,6 +37,7 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
     }
     cors(&settings.cors.allowed_origins)?;
     let allowed_hosts = AllowedHosts::parse(&settings.scm.allowed_origins)?;
+    let forges = settings.forges()?;
     let location = settings.location()?;
     let directory = DataDir::open(&settings.server.data_dir)?;
     // Before the schema is touched: with another root key this is not the server's database.
@@ -49,7 +50,7 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
     let store = Store::open_if(&location, fits).await?;
     let root_key = directory.root_key(Start::has_keyring(&store).await?)?;
     let public_url = settings.public_url(settings.server.listen)?;
-    let start = Start { store, clock: Clock::System, root_key, allowed_hosts, public_url };
+    let start = Start { store, clock: Clock::System, root_key, allowed_hosts, public_url, forges };
     let admin = match preset {
         Some(token) => Admin::Preset(token),
         None => Admin::Generated(&directory),

@@ -16,11 +16,9 @@ pub mod configuration;
 pub mod delivery;
 pub mod dir;
 pub mod doctor;
-pub mod egress;
 pub mod fetch;
 pub mod forge;
 pub mod health;
-pub mod http;
 pub mod keys;
 pub mod llm;
 pub mod log;
@@ -31,3 +29,5 @@ pub mod rotate;
 pub mod run;
 pub mod secrets;
 pub mod status_page;
+
+pub use crate::scm::{egress, http};

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use axum::body::Body;
+use axum::{body::Body, extract::MatchedPath};
 use futures_util::{
     FutureExt, TryFutureExt,
     future::{BoxFuture, Either},
@@ -64,9 +64,10 @@ where
         let started = Instant::now();
         let answer = span.in_scope(|| self.0.call(request)).inspect_ok(move |response| {
             let served = response.extensions().get::<Arc<Method>>().map(|method| method.uri.path());
+            let route = || response.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
             tracing::debug!(
                 http.method = %method,
-                http.path = served.or(probe).unwrap_or("unknown"),
+                http.path = served.or_else(route).or(probe).unwrap_or("unknown"),
                 http.status = response.status().as_u16(),
                 duration_us = started.elapsed().as_micros(),
                 "answered"

@@ -21,7 +21,8 @@ const EXPOSED: [&str; 9] = [
 ];
 
 /// What the protocols use; a preflight itself asks for no permission.
-const METHODS: [Method; 2] = [Method::GET, Method::POST];
+const METHODS: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
 /// How long a browser may remember the answer to a preflight.
 const MAX_AGE: Duration = Duration::from_hours(2);

@@ -18,6 +18,7 @@ use tower_http::{
     request_id::{MakeRequestId, PropagateRequestIdLayer, RequestId, SetRequestIdLayer},
     sensitive_headers::SetSensitiveRequestHeadersLayer,
 };
+use uuid::Uuid;
 
 use super::access_log::AccessLog;
 use crate::{clock::Clock, rpc::respond};
@@ -61,23 +62,28 @@ where
         .service(app)
 }
 
-/// Ids that are unique in this process's life and cheap to make: one random prefix and a counter.
+/// Ids that are unique in this process's life and cheap to make: the UUID of its start, whose last 48 bits count.
 #[derive(Clone, Debug)]
 struct Counter {
-    prefix: Arc<str>,
+    first: u128,
     next: Arc<AtomicU64>,
 }
 
+/// The bits that count.
+const COUNTED: u128 = (1 << 48) - 1;
+
 impl Counter {
     fn new() -> Self {
-        Self { prefix: Clock::System.new_id().simple().to_string().into(), next: Arc::default() }
+        Self { first: Clock::System.new_id().as_u128() & !COUNTED, next: Arc::default() }
     }
 }
 
 impl MakeRequestId for Counter {
     fn make_request_id<B>(&mut self, _: &Request<B>) -> Option<RequestId> {
-        let id = format!("{}-{:x}", self.prefix, self.next.fetch_add(1, Ordering::Relaxed));
-        HeaderValue::try_from(id).ok().map(RequestId::new)
+        let count = u128::from(self.next.fetch_add(1, Ordering::Relaxed)) & COUNTED;
+        let mut text = Uuid::encode_buffer();
+        let id = Uuid::from_u128(self.first | count).hyphenated().encode_lower(&mut text);
+        HeaderValue::try_from(&*id).ok().map(RequestId::new)
     }
 }
 

@@ -12,6 +12,7 @@ mod oauth;
 mod pages;
 pub mod reflection;
 mod request;
+mod rest;
 pub mod rules;
 mod status;
 mod streams;
@@ -61,7 +62,7 @@ pub struct Options {
 /// Everything that is served on the port.
 ///
 /// ```text
-/// layers -> /livez, /readyz, /runners/{id}/logs, /oauth/..
+/// layers -> /livez, /readyz, /runners/{id}/logs, /oauth/.., /v1/..
 ///        -> Bridge: framing, limits -> Authenticate -> tonic: decode -> Api
 /// ```
 ///
@@ -78,13 +79,14 @@ pub fn app(service: Arc<Service>, health: &Health, options: &Options) -> Result<
     methods = methods.allow(SendResponseRequest::PATH, ANSWER_BYTES);
     let calls = ServiceBuilder::new()
         // Framing and limits were checked, nothing is decoded yet: the place to ask who calls.
-        .layer(Authenticate::new(service))
+        .layer(Authenticate::new(Arc::clone(&service)))
         .layer(MapRequestLayer::new(|request: Request<Body>| request.map(tonic::body::Body::new)))
         .service(services.prepare());
     let router = Router::new()
         .merge(health.http())
         .merge(logs::routes(api.clone()))
         .merge(oauth::routes(api))
+        .merge(rest::routes(service, options.rpc.total))
         .fallback_service(Bridge::new(calls, methods, options.rpc));
     Ok(layers(router, cors(&options.origins)?))
 }

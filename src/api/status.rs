@@ -22,12 +22,7 @@ struct RetryInfo {
 /// caller of what is unexpected reads "internal".
 pub(super) fn status(error: &Error) -> Status {
     let code = error.kind().grpc();
-    match error.kind() {
-        Kind::Internal | Kind::DataLoss | Kind::Unavailable => log(error),
-        // A limit that the server ran into, such as a full disk, not one that it sets its callers.
-        Kind::Exhausted if std::error::Error::source(error).is_some() => log(error),
-        _ => {}
-    }
+    log_unexpected(error);
     let mut details = Vec::new();
     if !error.violations().is_empty() {
         details.push(any("buf.validate.Violations", &violations_detail(error.violations())));
@@ -55,6 +50,16 @@ pub(super) fn detailed(code: Code, message: String, name: &str, detail: &impl Me
     let details = vec![any(name, detail)];
     let encoded = RpcStatus { code: code.into(), message: message.clone(), details }.encode_to_vec();
     Status::with_details(code, message, Bytes::from(encoded))
+}
+
+/// Logs what an operator should know, once, inside the request's span.
+pub(super) fn log_unexpected(error: &Error) {
+    match error.kind() {
+        Kind::Internal | Kind::DataLoss | Kind::Unavailable => log(error),
+        // A limit that the server ran into, such as a full disk, not one that it sets its callers.
+        Kind::Exhausted if std::error::Error::source(error).is_some() => log(error),
+        _ => {}
+    }
 }
 
 fn log(error: &Error) {

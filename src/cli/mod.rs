@@ -8,6 +8,8 @@ use crate::{
     harden,
 };
 
+mod account;
+mod account_key;
 mod agent;
 mod audit;
 mod context;
@@ -78,6 +80,9 @@ enum Command {
     /// Sizes and shapes of environment that runners offer
     #[command(subcommand)]
     EnvironmentClass(environment_class::Command),
+    /// Your accounts at forges, and your SSH keys
+    #[command(subcommand)]
+    Account(account::Command),
     /// Users' credentials at forges
     #[command(subcommand)]
     HostToken(host_token::Command),
@@ -138,6 +143,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Runner(command) => ask(context, runner::run(context, command))?,
         Command::Integration(command) => ask(context, integration::run(context, command))?,
         Command::EnvironmentClass(command) => ask(context, environment_class::run(context, command))?,
+        Command::Account(command) => ask(context, account::run(context, command))?,
         Command::HostToken(command) => ask(context, host_token::run(context, command))?,
         Command::Llm(command) => ask(context, llm::run(context, command))?,
         Command::User(command) => ask(context, user::run(context, command))?,

@@ -57,6 +57,14 @@ impl Server {
         self.0.origin() == other.0.origin()
     }
 
+    /// The URL that paths of the REST API follow, which stands beside `/api` and not below it.
+    pub(super) fn rest(&self) -> Url {
+        let mut url = self.0.clone();
+        let base = self.0.path().trim_end_matches('/');
+        url.set_path(&format!("{}/v1", base.strip_suffix("/api").unwrap_or(base)));
+        url
+    }
+
     /// The URL of an RPC; `path` starts with a slash.
     pub(super) fn at(&self, path: &str) -> Url {
         let mut url = self.0.clone();
@@ -83,7 +91,10 @@ mod tests {
             ("http://127.0.0.1:7400/api", "http://127.0.0.1:7400/api/a.B/C"),
             ("https://sealink.example.com/api/", "https://sealink.example.com/api/a.B/C"),
         ] {
-            assert_eq!(Server::parse(given).unwrap().at("/a.B/C").as_str(), called);
+            let server = Server::parse(given).unwrap();
+            assert_eq!(server.at("/a.B/C").as_str(), called);
+            let root = called.split("/a.B").next().unwrap().trim_end_matches("/api");
+            assert_eq!(server.rest().as_str(), format!("{root}/v1"));
         }
     }
 

@@ -17,6 +17,7 @@ mod address;
 mod call;
 mod error;
 mod page;
+mod rest;
 mod stream;
 mod token;
 

@@ -66,4 +66,8 @@ id! {
     GroupId;
     /// A member's place in a group.
     MembershipId;
+    /// A member's public SSH key.
+    SshKeyId;
+    /// A member's account at a forge.
+    AccountId;
 }

@@ -38,6 +38,18 @@ impl PublicUrl {
         format!("{}{path}", self.0)
     }
 
+    /// The URL itself, without a slash at its end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name or address in it, without a port.
+    #[must_use]
+    pub fn host(&self) -> String {
+        Url::parse(&self.0).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default()
+    }
+
     /// Whether browsers reach it over TLS.
     #[must_use]
     pub fn is_secure(&self) -> bool {

@@ -47,6 +47,31 @@ pub struct User {
     pub created_at: Instant,
 }
 
+/// A person or a machine, as others name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its id.
+    pub id: UserId,
+    /// Unique in the organization.
+    pub name: String,
+    /// Where to reach it; a machine has an address that leads nowhere.
+    pub email: String,
+    /// The person's name; may be empty.
+    pub fullname: String,
+}
+
+impl Member {
+    /// A member as it is stored.
+    #[must_use]
+    pub fn new(id: UserId, kind: MemberKind, name: String, email: String, fullname: String) -> Self {
+        let email = match kind {
+            MemberKind::User => email,
+            MemberKind::ServiceAccount => format!("{name}@service.invalid"),
+        };
+        Self { id, name, email, fullname }
+    }
+}
+
 /// A user to be created, its fields checked.
 #[derive(Clone, Debug)]
 pub struct NewUser {

@@ -12,6 +12,8 @@ use super::envelope::{HEADER, seal, too_large};
 pub(super) const SUPPORTED: &str = "gzip,identity";
 /// Smaller messages cost more to compress than they save.
 const WORTH_IT: usize = 1024;
+/// Up to this limit a message is unpacked at once: what it makes us hold for nothing is not worth unpacking it twice.
+const UNCOUNTED: usize = 64 * 1024;
 
 /// Takes the request's encoding out of its headers: true for gzip, false for none.
 ///
@@ -58,11 +60,15 @@ fn lists_gzip(value: &HeaderValue) -> bool {
     })
 }
 
-/// Inflates one message into an envelope. Never holds more than `limit` bytes and one.
+/// Inflates one message into an envelope. Never holds more than `limit` bytes and one, and of a message beyond a
+/// `limit` that is large nothing at all.
 ///
 /// # Errors
 /// `RESOURCE_EXHAUSTED` beyond `limit`, `INVALID_ARGUMENT` for what is not gzip.
 pub(super) fn inflate(compressed: &[u8], limit: usize) -> Result<Bytes, Status> {
+    if limit > UNCOUNTED {
+        count(compressed, limit)?;
+    }
     // Never grown beyond: at the limit and one it is full, and growing would double it.
     let expected = compressed.len().saturating_mul(4).min(limit.saturating_add(1));
     let mut envelope = Vec::with_capacity(HEADER + expected);
@@ -76,6 +82,17 @@ pub(super) fn inflate(compressed: &[u8], limit: usize) -> Result<Bytes, Status> 
         return Err(too_large(limit));
     }
     Ok(seal(BytesMut::from(Bytes::from(envelope))))
+}
+
+/// Unpacks into nothing, to know the size first: every thread's allocator would keep the memory of a bomb for a while.
+fn count(compressed: &[u8], limit: usize) -> Result<(), Status> {
+    let ceiling = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+    let mut inflated = MultiGzDecoder::new(compressed).take(ceiling);
+    match std::io::copy(&mut inflated, &mut std::io::sink()) {
+        Ok(size) if size < ceiling => Ok(()),
+        Ok(_) => Err(too_large(limit)),
+        Err(_) => Err(Status::invalid_argument("invalid gzip data")),
+    }
 }
 
 /// Compresses a message that is large enough to be worth it.
@@ -112,6 +129,8 @@ mod tests {
         let bomb = encoder.finish().unwrap();
         assert_eq!(inflate(&bomb, 1024).unwrap_err().code(), tonic::Code::ResourceExhausted);
         assert_eq!(inflate(&bomb, 1 << 20).unwrap().len(), (1 << 20) + HEADER);
+        assert_eq!(inflate(&bomb, (1 << 20) - 1).unwrap_err().code(), tonic::Code::ResourceExhausted);
+        assert_eq!(inflate(&bomb[..500], 1 << 20).unwrap_err().code(), tonic::Code::InvalidArgument);
         assert_eq!(inflate(b"no gzip", 1024).unwrap_err().code(), tonic::Code::InvalidArgument);
     }
 }

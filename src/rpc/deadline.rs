@@ -38,10 +38,16 @@ impl Deadlines {
         let within =
             |limit: Duration| now.checked_add(limit).map(|own| client.map_or(own, |client| own.min(client)));
         Ok(match kind {
-            Kind::Unary => Self { message: within(config.total), answer: within(config.total) },
+            Kind::Unary => Self { message: within(arrival(config.total)), answer: within(config.total) },
             _ => Self { message: within(config.first_message), answer: client },
         })
     }
+}
+
+/// How much of a call's time its request may take to arrive: who sends it byte by byte is answered, and then read a
+/// little longer by the listener, within all of it.
+pub(crate) fn arrival(total: Duration) -> Duration {
+    total * 2 / 3
 }
 
 /// The answer when time is up.

@@ -44,7 +44,7 @@ pub struct Config {
     pub max_message: usize,
     /// How long a request body may stand still.
     pub body_idle: Duration,
-    /// How long a unary call may take in all, its body included.
+    /// How long a unary call may take in all, its body included; of which the body may take two thirds.
     pub total: Duration,
     /// How long any other call may take until its first request message is complete.
     pub first_message: Duration,

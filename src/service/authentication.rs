@@ -102,10 +102,21 @@ impl Service {
 
 /// Decides whether a stored token is the one that was sent, and still good.
 pub(super) fn verify(stored: Option<&StoredToken>, sent: &Credential, now: Instant) -> Result<Caller> {
+    let same = is_sent(stored, sent);
+    caller_of(stored.filter(|_| same).ok_or_else(Error::unauthenticated)?, now)
+}
+
+/// Whether a stored token is the one that was sent.
+pub(super) fn is_sent(stored: Option<&StoredToken>, sent: &Credential) -> bool {
     let hash = stored.map_or(&DUMMY, |token| &token.hash);
-    let same = bool::from(hash.ct_eq(&sent.hash));
-    let token = stored.filter(|token| same && is_live(token, now) && token.kind != TokenKind::Exchange);
-    let token = token.ok_or_else(Error::unauthenticated)?;
+    bool::from(hash.ct_eq(&sent.hash))
+}
+
+/// Whom a token acts as, if it is still good.
+pub(super) fn caller_of(token: &StoredToken, now: Instant) -> Result<Caller> {
+    if !is_live(token, now) || token.kind == TokenKind::Exchange {
+        return Err(Error::unauthenticated());
+    }
     let principal = match token.owner {
         // The owner's kind is the token's: no service account has any other, and nobody else has these.
         TokenOwner::Member { id, role, disabled: false } if token.kind == TokenKind::ServiceAccount => {
@@ -125,8 +136,7 @@ pub(super) fn verify(stored: Option<&StoredToken>, sent: &Credential, now: Insta
 }
 
 fn exchangeable(stored: Option<&StoredToken>, sent: &Credential, now: Instant) -> Option<RunnerId> {
-    let hash = stored.map_or(&DUMMY, |token| &token.hash);
-    let same = bool::from(hash.ct_eq(&sent.hash));
+    let same = is_sent(stored, sent);
     let token = stored.filter(|token| same && is_live(token, now) && token.kind == TokenKind::Exchange)?;
     match token.owner {
         TokenOwner::Runner(id) => Some(id),

@@ -2,6 +2,7 @@
 //!
 //! Names no wire type and no SQL. A caller is authenticated and its kind admitted before a method is called;
 //! what a method still decides is whether the thing named is the caller's to see and to change.
+mod accounts;
 mod audit_chain;
 mod audit_log;
 mod authentication;
@@ -27,11 +28,13 @@ mod schemas;
 mod sealing;
 mod secrets;
 mod service_accounts;
+mod ssh_keys;
 mod start;
 mod tokens;
 mod users;
 mod validation;
 mod watch;
+mod web_tokens;
 
 use std::{sync::Arc, time::Duration};
 
@@ -54,7 +57,10 @@ pub use self::{
     validation::TrialCall,
     watch::{Event, Gone, Object, Seen, Snapshot, Step, Watch},
 };
-use self::{idempotency::InFlight, live::Desk, page_tokens::PageTokens, sealing::KeyCache, watch::Hub};
+use self::{
+    idempotency::InFlight, live::Desk, page_tokens::PageTokens, sealing::KeyCache, watch::Hub,
+    web_tokens::WebTokens,
+};
 use crate::{
     at_rest::Keyring,
     clock::{Clock, Instant},
@@ -69,6 +75,7 @@ use crate::{
         token::{NewToken, TokenKind},
     },
     error::{Error, Result},
+    scm::provider::Forges,
     seal::random,
     store::Store,
 };
@@ -79,6 +86,7 @@ pub struct Service {
     clock: Clock,
     keyring: Keyring,
     pages: PageTokens,
+    web_tokens: WebTokens,
     keys: KeyCache,
     in_flight: InFlight,
     allowed_hosts: AllowedHosts,
@@ -88,6 +96,7 @@ pub struct Service {
     hub: Hub,
     desk: Desk,
     public_url: PublicUrl,
+    forges: Forges,
 }
 
 /// How long a stream is silent at most.
@@ -103,6 +112,12 @@ impl Service {
     #[must_use]
     pub fn reached_at(self, public_url: PublicUrl) -> Self {
         Self { public_url, ..self }
+    }
+
+    /// Where browsers, forges and clients reach the server.
+    #[must_use]
+    pub fn public_url(&self) -> &PublicUrl {
+        &self.public_url
     }
 
     /// The caller, about to make one change.

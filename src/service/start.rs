@@ -4,8 +4,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    InFlight, PageTokens, Service, live::Desk, new_token, runners::metrics_password_location,
-    sealing::KeyCache, watch::Hub,
+    InFlight, PageTokens, Service, accounts::open_token, live::Desk, new_token,
+    runners::metrics_password_location, sealing::KeyCache, watch::Hub, web_tokens::WebTokens,
 };
 use crate::{
     at_rest::{Keyring, KeyringRow, RootKey, SeedState},
@@ -19,6 +19,7 @@ use crate::{
         user::{NewUser, Role},
     },
     error::{Error, Kind, Result},
+    scm::provider::Forges,
     store::{FirstAdmin, NewTokenRow, Store, StoredSeed},
 };
 
@@ -37,6 +38,8 @@ pub struct Start {
     pub allowed_hosts: AllowedHosts,
     /// Where browsers and forges reach the server.
     pub public_url: PublicUrl,
+    /// The way to members' forges.
+    pub forges: Forges,
 }
 
 /// Where the administrator's token comes from.
@@ -87,14 +90,14 @@ impl Start {
     /// # Errors
     /// [`Kind::DataLoss`] if the root key is not the database's; nothing was written then.
     pub async fn service(self, admin: Admin<'_>) -> Result<Service> {
-        let Self { store, clock, root_key, allowed_hosts, public_url } = self;
+        let Self { store, clock, root_key, allowed_hosts, public_url, forges } = self;
         let keyring = open_keyring(&store, &clock, &root_key).await?;
         prove(&store, &keyring).await?;
         first_start(&store, &clock, &admin).await?;
         let organization = store.first_organization().await?;
         apply_preset(&store, &clock, organization, &admin).await?;
         let epoch = store.epoch().await?;
-        let pages = PageTokens::new(&keyring)?;
+        let (pages, web_tokens) = (PageTokens::new(&keyring)?, WebTokens::new(&keyring));
         let store = Arc::new(store);
         let process = clock.new_id();
         Ok(Service {
@@ -102,6 +105,7 @@ impl Start {
             clock,
             keyring,
             pages,
+            web_tokens,
             keys: KeyCache::default(),
             in_flight: InFlight::default(),
             allowed_hosts,
@@ -110,6 +114,7 @@ impl Start {
             hub: Hub::default(),
             desk: Desk::default(),
             public_url,
+            forges,
         })
     }
 }
@@ -145,6 +150,9 @@ async fn prove(store: &Store, keyring: &Keyring) -> Result<()> {
     for (runner, record) in store.any_metrics_password().await? {
         let id = runner.to_string();
         keyring.open(&metrics_password_location(&id), &record)?;
+    }
+    if let Some((account, record)) = store.any_account_token().await? {
+        open_token(keyring, &account, &record)?;
     }
     Ok(())
 }

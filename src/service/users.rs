@@ -4,7 +4,7 @@ use crate::{
     domain::{
         access::Caller,
         id::UserId,
-        user::{NewUser, User},
+        user::{Member, NewUser, User},
     },
     error::{Error, Kind, Result},
 };
@@ -31,6 +31,15 @@ impl Service {
         let request = self.pages.read(caller, list, ask, now)?;
         let page = self.store.users(caller.organization, request).await?;
         self.pages.write(caller, list, page, now)
+    }
+
+    /// The caller itself, a person or a machine.
+    ///
+    /// # Errors
+    /// [`Kind::Forbidden`] for a runner.
+    pub async fn myself(&self, caller: &Caller) -> Result<Member> {
+        let member = self.store.member(caller.organization, caller.user()?).await?;
+        member.ok_or_else(|| Error::not_found("user"))
     }
 
     /// Disables a person: every token of it stops working with the next request.

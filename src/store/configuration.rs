@@ -58,7 +58,7 @@ pub struct OwnConfiguration {
 macro_rules! sqlite_records {
     () => {
         "(SELECT CAST(group_concat(p.record, '') AS BLOB) FROM \
-            (SELECT i.record FROM scm_integration i WHERE i.runner_id = r.id ORDER BY i.id) p)"
+            (SELECT i.id, i.record FROM scm_integration i WHERE i.runner_id = r.id ORDER BY i.id) p)"
     };
 }
 macro_rules! postgres_records {
@@ -79,7 +79,9 @@ macro_rules! alone {
 macro_rules! configured {
     ($row:expr) => {{
         let records: Option<&[u8]> = $row.try_get("records").map_err(failure)?;
-        let integrations = record::decode_all(records.unwrap_or_default())?;
+        let mut integrations = record::decode_all(records.unwrap_or_default())?;
+        // SQLite promises no order; in practice they come in order already.
+        integrations.sort_unstable_by_key(|integration| integration.id);
         let alone = $row.try_get("alone").map_err(failure)?;
         Ok(Configured { runner: RunnerRow::from_row($row).map_err(failure)?.runner()?, integrations, alone })
     }};
@@ -103,7 +105,7 @@ macro_rules! in_order {
 }
 
 /// For SQLite: the questions as a JSON array of arrays; a known revision that there is none of is -1.
-const SQLITE_OWN: &str = concat!(
+pub(super) const SQLITE_OWN: &str = concat!(
     "SELECT a.key AS n, ",
     token_json!(),
     " AS token, ",

@@ -3,6 +3,7 @@
 //! Every method is one atomic step named after its use. A query is written once, in the dialect SQLite and
 //! PostgreSQL share; where they differ, both texts stand side by side in the file that needs them.
 //! Reads run on whichever pool is open (`on!`); writes are steps given to `Store::write`.
+mod accounts;
 mod audit_chain;
 mod audit_log;
 mod bootstrap;
@@ -27,6 +28,7 @@ mod live_calls;
 mod liveness;
 mod llm_integrations;
 mod llm_pages;
+mod members;
 mod memberships;
 mod migrate;
 mod notes;
@@ -47,6 +49,7 @@ mod secret_pages;
 mod service_accounts;
 mod signals;
 mod sqlite;
+mod ssh_keys;
 #[cfg(test)]
 mod steps;
 mod token_lookup;

@@ -4,9 +4,9 @@ use sqlx::{AssertSqlSafe, Row, SqlitePool, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 use super::{
-    Location, Store, audit_chain, audit_log, environment_classes, groups, host_token_pages,
-    host_token_refresh, integration_pages, llm_pages, memberships, runner_keys, runner_pages,
-    runner_policies, secret_pages, service_accounts, token_lookup, tokens, users,
+    Location, Store, accounts, audit_chain, audit_log, configuration, environment_classes, groups,
+    host_token_pages, host_token_refresh, integration_pages, llm_pages, memberships, runner_keys,
+    runner_pages, runner_policies, secret_pages, service_accounts, ssh_keys, token_lookup, tokens, users,
 };
 
 /// A query, and the index its outermost loop has to use.
@@ -31,6 +31,9 @@ const LISTS: &[(&str, &str)] = &[
     (runner_pages::GRANTED, "(id=?"),
     (groups::LIST, "member_group_page (organization_id=? AND id>?)"),
     (memberships::LIST, "group_membership_page (group_id=? AND id>?)"),
+    (accounts::LIST, "scm_account_member_page (member_id=?)"),
+    (accounts::NEWEST, "(member_id=?"),
+    (ssh_keys::LIST, "ssh_key_member_page (member_id=?)"),
     (service_accounts::LIST, "member_page (organization_id=? AND id>?)"),
     (environment_classes::OF_RUNNER, "environment_class_runner_page (runner_id=? AND id>?)"),
     (host_token_pages::OF_ORGANIZATION, "host_token_page (organization_id=? AND id>?)"),
@@ -94,6 +97,17 @@ async fn combined_reads_search_for_every_question() {
                 "SEARCH m USING",
                 "SEARCH r USING",
                 "SEARCH i USING INDEX scm_integration_runner_page (runner_id=? AND id>?)",
+            ],
+        ),
+        (
+            configuration::SQLITE_OWN,
+            &[
+                "SEARCH t USING",
+                "SEARCH m USING",
+                "SEARCH r USING",
+                "SEARCH k USING",
+                "SEARCH s USING",
+                "SEARCH i USING INDEX scm_integration_runner_page (runner_id=?)",
             ],
         ),
     ] {

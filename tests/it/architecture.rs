@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, path::Path};
 use crate::source::{condensed, sources};
 
 /// A layer and what it must not name: modules of the crate, or crates.
-const FORBIDDEN: [(&str, &[&str]); 21] = [
+const FORBIDDEN: [(&str, &[&str]); 22] = [
     (
         "agent",
         &[
@@ -15,7 +15,7 @@ const FORBIDDEN: [(&str, &[&str]); 21] = [
     (
         "client",
         &[
-            "agent", "api", "at_rest", "cli", "config", "domain", "listener", "rpc", "seal", "server",
+            "agent", "api", "at_rest", "cli", "config", "domain", "listener", "rpc", "scm", "seal", "server",
             "service", "store", "sqlx", "axum",
         ],
     ),
@@ -23,8 +23,8 @@ const FORBIDDEN: [(&str, &[&str]); 21] = [
     (
         "data_dir",
         &[
-            "agent", "api", "cli", "client", "config", "listener", "pb", "rpc", "server", "store", "sqlx",
-            "tonic", "axum",
+            "agent", "api", "cli", "client", "config", "listener", "pb", "rpc", "scm", "server", "store",
+            "sqlx", "tonic", "axum",
         ],
     ),
     (
@@ -37,11 +37,11 @@ const FORBIDDEN: [(&str, &[&str]); 21] = [
     (
         "telemetry",
         &[
-            "agent", "api", "at_rest", "cli", "client", "domain", "listener", "pb", "rpc", "seal", "server",
-            "service", "store", "sqlx", "tonic", "axum", "reqwest",
+            "agent", "api", "at_rest", "cli", "client", "domain", "listener", "pb", "rpc", "scm", "seal",
+            "server", "service", "store", "sqlx", "tonic", "axum", "reqwest",
         ],
     ),
-    ("api", &["agent", "at_rest", "cli", "client", "config", "server", "store", "sqlx", "reqwest"]),
+    ("api", &["agent", "at_rest", "cli", "client", "config", "scm", "server", "store", "sqlx", "reqwest"]),
     (
         "service",
         &[
@@ -52,29 +52,36 @@ const FORBIDDEN: [(&str, &[&str]); 21] = [
     (
         "store",
         &[
+            "agent", "api", "at_rest", "cli", "client", "config", "listener", "pb", "rpc", "scm", "seal",
+            "server", "service", "wkt", "tonic", "axum", "reqwest",
+        ],
+    ),
+    (
+        "scm",
+        &[
             "agent", "api", "at_rest", "cli", "client", "config", "listener", "pb", "rpc", "seal", "server",
-            "service", "wkt", "tonic", "axum", "reqwest",
+            "service", "store", "wkt", "sqlx", "tonic", "axum",
         ],
     ),
     (
         "seal",
         &[
-            "agent", "api", "at_rest", "cli", "client", "config", "listener", "pb", "rpc", "server",
+            "agent", "api", "at_rest", "cli", "client", "config", "listener", "pb", "rpc", "scm", "server",
             "service", "store", "wkt", "sqlx", "tonic", "axum", "reqwest",
         ],
     ),
     (
         "at_rest",
         &[
-            "agent", "api", "cli", "client", "config", "listener", "pb", "rpc", "server", "service", "store",
-            "wkt", "sqlx", "tonic", "axum", "reqwest",
+            "agent", "api", "cli", "client", "config", "listener", "pb", "rpc", "scm", "server", "service",
+            "store", "wkt", "sqlx", "tonic", "axum", "reqwest",
         ],
     ),
     (
         "domain",
         &[
-            "agent", "api", "at_rest", "cli", "client", "config", "listener", "pb", "rpc", "seal", "server",
-            "service", "store", "wkt", "prost", "tonic", "axum", "reqwest", "tokio",
+            "agent", "api", "at_rest", "cli", "client", "config", "listener", "pb", "rpc", "scm", "seal",
+            "server", "service", "store", "wkt", "prost", "tonic", "axum", "reqwest", "tokio",
         ],
     ),
     ("rpc", &[NOTHING_OF_OURS, "sqlx", "reqwest"]),

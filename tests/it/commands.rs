@@ -1,10 +1,10 @@
 //! Every command against a running server.
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
     process::{Child, Stdio},
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use serde_json::Value;
@@ -16,25 +16,40 @@ pub(crate) struct Site {
     pub(crate) shell: Shell,
     url: String,
     server: Child,
+    log: Option<JoinHandle<Vec<u8>>>,
 }
 
 impl Site {
     pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with these settings, as the environment spells them.
+    pub(crate) fn start_with(settings: &[(&str, &str)]) -> Self {
         let shell = Shell::new();
         let mut server = shell
             .command("serve --listen 127.0.0.1:0")
+            .env("SEALINK_LOG", "trace")
+            .envs(settings.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary runs");
-        let mut lines = BufReader::new(server.stderr.take().expect("piped")).lines();
-        let url = lines
-            .by_ref()
-            .map(|line| line.expect("text"))
-            .find_map(|line| line.split_once("listening on ").map(|(_, url)| url.trim().to_owned()))
-            .expect("the server says where it listens");
+        let mut log = BufReader::new(server.stderr.take().expect("piped"));
+        let url = loop {
+            let mut line = String::new();
+            assert!(log.read_line(&mut line).expect("text") > 0, "the server does not say where it listens");
+            shell.watch.said("the server's log", line.as_bytes());
+            if let Some((_, url)) = line.split_once("listening on ") {
+                break url.trim().to_owned();
+            }
+        };
         // Whatever else it logs must not block it.
-        thread::spawn(move || lines.for_each(drop));
-        Self { shell, url, server }
+        let log = thread::spawn(move || {
+            let mut rest = Vec::new();
+            log.read_to_end(&mut rest).expect("readable");
+            rest
+        });
+        Self { shell, url, server, log: Some(log) }
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -58,7 +73,11 @@ impl Site {
         serde_json::from_str(&self.ok(&format!("{line} --json"))).expect("JSON")
     }
 
+    /// A file; what says of itself that it is one is a secret.
     pub(crate) fn write(&self, name: &str, content: &str) {
+        if content.contains("canary") {
+            self.shell.watch.keep_secret(name, content.trim().as_bytes());
+        }
         fs::write(self.shell.path().join(name), content).expect("writable");
     }
 
@@ -73,9 +92,9 @@ impl Site {
         runner
     }
 
-    /// An integration with the secret `canary-1`; answers its id.
+    /// An integration with the secret `canary-secret-1`; answers its id.
     fn integration(&self, runner: &str) -> String {
-        self.write("secret", "canary-1\n");
+        self.write("secret", "canary-secret-1\n");
         self.ok(&format!(
             "integration create --runner {runner} --scm github --host github.com --client-id c-1 \
              --client-secret-file secret"
@@ -96,6 +115,9 @@ impl Drop for Site {
         // It may have ended already.
         let _ = self.server.kill();
         let _ = self.server.wait();
+        if let Some(Ok(log)) = self.log.take().map(JoinHandle::join) {
+            self.shell.watch.said("the server's log", &log);
+        }
     }
 }
 
@@ -170,14 +192,18 @@ fn a_secret_goes_in_by_the_command_line_and_out_by_the_agent() {
     assert!(shown.contains("c-1") && shown.contains("sealed, "), "{shown}");
     assert!(site.ok(&format!("integration list --runner {runner}")).contains("github.com"));
     let (ended, integration) = site.opened();
-    assert_eq!((ended.code, integration["clientSecret"].as_str()), (0, Some("canary-1")), "{integration}");
+    assert_eq!(
+        (ended.code, integration["clientSecret"].as_str()),
+        (0, Some("canary-secret-1")),
+        "{integration}"
+    );
 
     site.run(&format!("integration update {id} --client-id c-2"))
         .failed(1, &["--client-secret-file must be set"]);
-    site.write("secret", "canary-2");
+    site.write("secret", "canary-secret-2");
     site.ok(&format!("integration update {id} --client-id c-2 --client-secret-file secret --pat"));
     let integration = site.opened().1;
-    assert_eq!(integration["clientSecret"], "canary-2");
+    assert_eq!(integration["clientSecret"], "canary-secret-2");
     assert_eq!((integration["clientId"].as_str(), integration["pat"].as_bool()), (Some("c-2"), Some(true)));
 
     site.ok(&format!("integration update {id} --no-oauth"));
@@ -214,12 +240,12 @@ fn a_later_key_waits_for_approval_and_a_revoked_one_wipes() {
 
     let revoke = ["runner", "key", "revoke", first["kid"].as_str().unwrap(), "--reason", "disk lost"];
     let revoked = site.shell.command("").args(revoke).args(["--server", &site.url]).output().unwrap();
-    let said = String::from_utf8(revoked.stderr).unwrap();
-    assert!(revoked.status.success() && said.contains("1 sealed secret wiped"), "{said}");
+    let Ended { code, stderr: said, .. } = site.shell.ended("runner key revoke", revoked);
+    assert!(code == 0 && said.contains("1 sealed secret wiped"), "{said}");
     assert_eq!(site.opened().1["secretState"], "MISSING");
-    site.write("secret", "canary-3");
+    site.write("secret", "canary-secret-3");
     site.ok(&format!("integration update {id} --client-secret-file secret"));
-    assert_eq!(site.opened().1["clientSecret"], "canary-3");
+    assert_eq!(site.opened().1["clientSecret"], "canary-secret-3");
 }
 
 #[test]
@@ -235,7 +261,7 @@ fn an_agent_rotates_its_own_key() {
     let states: Vec<_> = keys.as_array().unwrap().iter().map(|key| key["state"].as_str().unwrap()).collect();
     assert_eq!(states, ["KEY_STATE_ACTIVE", "KEY_STATE_RETIRING"]);
     // The old private key is still there for what was sealed with it.
-    assert_eq!(site.opened().1["clientSecret"], "canary-1");
+    assert_eq!(site.opened().1["clientSecret"], "canary-secret-1");
 }
 
 #[test]

@@ -29,7 +29,7 @@ async fn the_allowed_origin_may_call_and_read() {
     assert_eq!(answer.status, 200);
     assert_eq!(answer.headers["access-control-allow-origin"], "https://console.example.com");
     assert_eq!(answer.headers["access-control-allow-headers"], headers);
-    assert_eq!(answer.headers["access-control-allow-methods"], "GET,POST");
+    assert_eq!(answer.headers["access-control-allow-methods"], "GET,HEAD,POST,PUT,PATCH,DELETE");
     for (content_type, body) in
         [("application/json", b"{}".to_vec()), ("application/grpc-web", envelope(0, b""))]
     {

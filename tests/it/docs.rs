@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::forges::RealGitea;
+use crate::{forges::RealGitea, support::Watch};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sealink");
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -111,6 +111,9 @@ fn run(document: &str, forge: Option<&RealGitea>) {
     let in_time = ended(&mut shell);
     let output = fs::read_to_string(directory.path().join("output")).expect("the output");
     let log = fs::read_to_string(directory.path().join("server.log")).unwrap_or_default();
+    let watch = Watch::new();
+    watch.said("the transcript", output.as_bytes());
+    watch.end_in(directory.path());
     assert!(in_time, "{document} was not done in {DEADLINE:?}:\n{output}\nserver:\n{log}");
     compare(document, &steps, &output, &log);
 }

@@ -54,6 +54,7 @@ mod pagination;
 mod process;
 mod redaction;
 mod reseal;
+mod rest;
 mod rotate;
 mod rotation_model;
 mod rules;

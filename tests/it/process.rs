@@ -57,6 +57,7 @@ impl Process {
             .expect("the built binary");
         let mut process = Self { address: ([127, 0, 0, 1], 0).into(), watch: Watch::new(), child, directory };
         process.address = process.wait_until_ready();
+        process.watch.listens_at(process.address);
         process
     }
 

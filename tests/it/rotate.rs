@@ -17,7 +17,7 @@ impl Plant {
         let site = Site::start();
         let runner = site.ok("runner create build-1 --exchange-token-file once");
         site.ok("agent register --exchange-token-file once");
-        site.write("secret", "canary-1\n");
+        site.write("secret", "canary-secret-1\n");
         let integration = site.ok(&format!(
             "integration create --runner {runner} --scm github --host github.com --client-id c-1 \
              --client-secret-file secret"
@@ -65,7 +65,7 @@ impl Plant {
             "{secrets:?}"
         );
         let fetched = self.site.json("agent fetch --reveal");
-        assert_eq!(fetched["integrations"][0]["clientSecret"], "canary-1");
+        assert_eq!(fetched["integrations"][0]["clientSecret"], "canary-secret-1");
     }
 }
 
@@ -167,7 +167,7 @@ fn without_the_old_key_the_new_one_waits_and_what_cannot_be_opened_is_named() {
     let stuck = plant.site.run("agent rotate --bits 2048");
     assert_eq!(stuck.code, 1, "{stuck:?}");
     assert!(stuck.stderr.contains("3 secrets could not be re-sealed"), "{stuck:?}");
-    plant.site.write("again", "canary-2\n");
+    plant.site.write("again", "canary-secret-2\n");
     plant.site.ok(&format!("integration update {} --client-secret-file again", plant.integration));
-    assert_eq!(plant.site.json("agent fetch --reveal")["integrations"][0]["clientSecret"], "canary-2");
+    assert_eq!(plant.site.json("agent fetch --reveal")["integrations"][0]["clientSecret"], "canary-secret-2");
 }

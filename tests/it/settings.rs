@@ -3,6 +3,8 @@ use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt, path::Path, proces
 
 use tempfile::TempDir;
 
+use crate::support::Watch;
+
 /// Serves with these in the environment and on the command line: exit code, and what it says last.
 fn serve(data_dir: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealink"));
@@ -10,9 +12,22 @@ fn serve(data_dir: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> (
     for name in ["SEALINK_DATABASE_URL", "SEALINK_CONFIG", "SEALINK_ADMIN_TOKEN", "SEALINK_LISTEN"] {
         command.env_remove(name);
     }
+    let watch = Watch::new();
+    environment.iter().filter_map(|(_, value)| password(value)).for_each(|password| {
+        watch.keep_secret("the database's password", password.as_bytes());
+    });
     let output = command.envs(environment.iter().copied()).output().expect("the built binary");
+    watch.said("stdout", &output.stdout);
+    watch.said("stderr", &output.stderr);
+    watch.end_in(data_dir.parent().expect("a directory around it"));
     let said = String::from_utf8(output.stderr).expect("text");
     (output.status.code(), said.trim_end().to_owned())
+}
+
+/// The password in the URL of a database.
+fn password(url: &str) -> Option<&str> {
+    let (_, found) = url.split_once("password=").or_else(|| url.split_once("sealink:"))?;
+    found.split('@').next()
 }
 
 #[test]
@@ -63,15 +78,18 @@ fn an_address_in_use_leaves_no_data_behind() {
 fn a_password_is_no_argument() {
     let directory = TempDir::new().expect("a directory");
     let data = directory.path().join("data");
-    for url in ["postgres://sealink:PASSWORD@127.0.0.1:1/db", "postgres://127.0.0.1:1/db?password=PASSWORD"] {
+    for url in [
+        "postgres://sealink:canary-password-4711@127.0.0.1:1/db",
+        "postgres://127.0.0.1:1/db?password=canary-password-4711",
+    ] {
         let (code, said) = serve(&data, &[], &["--database-url", url]);
         assert_eq!(code, Some(64), "{said}");
-        assert!(said.contains("SEALINK_DATABASE_URL") && !said.contains("PASSWORD"), "{said}");
+        assert!(said.contains("SEALINK_DATABASE_URL") && !said.contains("canary-password-4711"), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         // In the environment it is taken, and the server is not there.
         let (code, said) = serve(&data, &[("SEALINK_DATABASE_URL", url)], &[]);
         assert!(
-            code != Some(64) && said.contains("cannot be reached") && !said.contains("PASSWORD"),
+            code != Some(64) && said.contains("cannot be reached") && !said.contains("canary-password-4711"),
             "{said}"
         );
     }

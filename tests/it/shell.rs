@@ -2,18 +2,27 @@
 use std::{
     path::Path,
     process::{Command, Output, Stdio},
+    sync::Arc,
 };
 
 use tempfile::TempDir;
 
-/// A directory of its own, and an environment without any of ours.
+use crate::support::Watch;
+
+/// A directory of its own, and an environment without any of ours. When it is dropped, the tokens and keys in its
+/// files are looked for in all that was printed.
 pub(crate) struct Shell {
     dir: TempDir,
+    pub(crate) watch: Arc<Watch>,
 }
+
+/// Commands that hand a token to whoever runs them, and the option that shows what was sealed to the runner.
+const ISSUERS: [&str; 4] = ["runner create", "runner token", "token create", "runner logs"];
+const REVEAL: &str = "--reveal";
 
 impl Shell {
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self { dir: tempfile::tempdir().unwrap(), watch: Watch::new() }
     }
 
     pub(crate) fn command(&self, line: &str) -> Command {
@@ -28,15 +37,32 @@ impl Shell {
     }
 
     pub(crate) fn run(&self, line: &str) -> Ended {
-        Ended::of(self.command(line).output().unwrap())
+        self.ended(line, self.command(line).output().unwrap())
     }
 
     pub(crate) fn run_with_token(&self, line: &str) -> Ended {
-        Ended::of(self.command(line).env("SEALINK_TOKEN", "sealink_pat_canary").output().unwrap())
+        self.ended(line, self.command(line).env("SEALINK_TOKEN", "sealink_pat_canary").output().unwrap())
+    }
+
+    /// What a command printed and how it ended.
+    pub(crate) fn ended(&self, line: &str, output: Output) -> Ended {
+        self.watch.said(line, &output.stderr);
+        if ISSUERS.iter().any(|issuer| line.contains(issuer)) {
+            self.watch.issued(line, &output.stdout);
+        } else if !line.contains(REVEAL) {
+            self.watch.said(line, &output.stdout);
+        }
+        Ended::of(output)
     }
 
     pub(crate) fn path(&self) -> &Path {
         self.dir.path()
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        self.watch.end_in(self.dir.path());
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     Search, Slice, Slug, User,
     api::{self, Api},
     github_like::{self, WireName, WireUser},
-    kinds,
+    kinds, page_of,
 };
 use crate::agent::http::{Http, accept_json};
 
@@ -153,7 +153,7 @@ impl Forge for Gitea {
         ];
         let path = ["repos", "search"];
         let (found, answer): (WireFound, _) = self.api.get(Self::who(credential)?, &path, &query).await?;
-        Ok(api::page(github_like::names(found.data), &answer, None))
+        Ok(page_of(github_like::names(found.data), &answer, None))
     }
 
     async fn organizations(
@@ -168,7 +168,7 @@ impl Forge for Gitea {
             self.api.get::<Vec<WireOrganization>>(Self::who(credential)?, &["user", "orgs"], &query).await;
         github_like::allowed(found.map(|(found, answer)| {
             let items = found.into_iter().map(|found| Organization { path: found.username }).collect();
-            api::page(items, &answer, None)
+            page_of(items, &answer, None)
         }))
     }
 }

@@ -10,7 +10,7 @@ use super::{
     Search, Slice, Slug, User,
     api::{self, Api},
     github_like::{self, WireName, WireUser},
-    kinds,
+    kinds, page_of,
 };
 use crate::agent::http::Http;
 
@@ -143,7 +143,7 @@ impl Forge for GitHub {
         if search.text.is_empty() {
             let query = [&paging[..], &[("sort", "pushed")]].concat();
             let (items, answer): (Vec<WireName>, _) = self.api.get(who, &["user", "repos"], &query).await?;
-            return Ok(api::page(github_like::names(items), &answer, None));
+            return Ok(page_of(github_like::names(items), &answer, None));
         }
         // In a phrase, what looks like a qualifier is text.
         let text = if search.native {
@@ -154,7 +154,7 @@ impl Forge for GitHub {
         let query = [&paging[..], &[("q", text.as_str())]].concat();
         let path = ["search", "repositories"];
         let (found, answer): (WireFound, _) = self.api.get(who, &path, &query).await?;
-        Ok(api::page(github_like::names(found.items), &answer, Some(found.total_count)))
+        Ok(page_of(github_like::names(found.items), &answer, Some(found.total_count)))
     }
 
     async fn organizations(
@@ -169,7 +169,7 @@ impl Forge for GitHub {
         // Forbidden: neither `read:org` nor `user` among its scopes.
         github_like::allowed(found.map(|(found, answer)| {
             let items = found.into_iter().map(|found| Organization { path: found.login }).collect();
-            api::page(items, &answer, None)
+            page_of(items, &answer, None)
         }))
     }
 }

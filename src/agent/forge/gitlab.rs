@@ -9,7 +9,7 @@ use super::{
     Credential, Forge, ForgeError, Issue, Organization, Page, PullRequest, PullState, Repository, Resolved,
     Result, RevisionKind, Search, Slice, Slug, User,
     api::{self, Api},
-    kinds,
+    kinds, page_of,
 };
 use crate::agent::http::{Http, accept_json};
 
@@ -193,7 +193,7 @@ impl Forge for GitLab {
         let who = Self::who(credential)?;
         let (found, answer): (Vec<WireProject>, _) = self.api.get(who, &["projects"], &query).await?;
         let names = found.into_iter().map(|found| found.path_with_namespace).collect();
-        Ok(api::page(names, &answer, None))
+        Ok(page_of(names, &answer, None))
     }
 
     async fn organizations(
@@ -212,7 +212,7 @@ impl Forge for GitLab {
         match self.api.get::<Vec<WireGroup>>(Self::who(credential)?, &["groups"], &wanted).await {
             Ok((found, answer)) => {
                 let items = found.into_iter().map(|found| Organization { path: found.full_path }).collect();
-                Ok(api::page(items, &answer, None))
+                Ok(page_of(items, &answer, None))
             }
             Err(ForgeError::Forbidden) => Ok(Page { items: Vec::new(), more: false, total: Some(0) }),
             Err(error) => Err(error),

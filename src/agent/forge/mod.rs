@@ -4,8 +4,6 @@
 //! open(http, site) -> dyn Forge -> github | gitlab | gitea -> api -> http -> the forge
 //!                                                              oauth -+
 //! ```
-mod api;
-mod error;
 mod gitea;
 mod github;
 mod github_like;
@@ -16,13 +14,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use error::{ForgeError, Result};
+pub use crate::scm::{ForgeError, Result};
 
-use super::http::Http;
 use crate::domain::{
     context_url::{RevisionKind, Site},
     scm::Scm,
     secret::Secret,
+};
+use crate::scm::{
+    api,
+    http::{Answer, Http},
 };
 
 /// A person's credential: how it came to be decides the header it goes into.
@@ -233,6 +234,12 @@ pub fn open(http: &Arc<Http>, site: &Site) -> Result<Option<Box<dyn Forge>>> {
         Scm::Gitea | Scm::Forgejo => Some(Box::new(gitea::Gitea::new(http, authority)?)),
         Scm::Bitbucket | Scm::AzureEntra | Scm::AzureServer => None,
     })
+}
+
+/// Makes a page of what came back. `more` and `total` are said in headers, by each forge in its own.
+fn page_of<T>(items: Vec<T>, answer: &Answer, total: Option<u64>) -> Page<T> {
+    let named = ["x-total", "x-total-count"].iter().find_map(|name| answer.header(name)?.parse().ok());
+    Page { items, more: answer.says_more(), total: total.or(named) }
 }
 
 /// The revision of the first kind that exists; the order of [`Forge::resolve`].

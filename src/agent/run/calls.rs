@@ -109,7 +109,7 @@ impl Answering {
                 Err(error) if error.code() == Some(Code::Unavailable) => {
                     tokio::time::sleep(error.retry_after().unwrap_or(SEND_AGAIN).min(USUAL)).await;
                 }
-                // It arrived, somebody else was first, or nobody waits any more.
+                // Refused: somebody else was first, or nobody waits any more.
                 Ok(_) | Err(ClientError::Refused(_)) => return,
                 Err(error) => tracing::info!(%error, "an answer did not arrive; sending it again"),
             }

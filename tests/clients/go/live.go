@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"slices"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -128,8 +127,7 @@ func (w *walk) ask() error {
 	if err != nil {
 		return fmt.Errorf("organizations: %w", err)
 	}
-	names := func(one *v1.ListSCMOrganizationsResponse_Organization) bool { return one.GetName() == "octo-org" }
-	if found := organizations.Msg.GetOrganizations(); len(found) != 1 || !slices.ContainsFunc(found, names) {
+	if found := organizations.Msg.GetOrganizations(); len(found) != 1 || found[0].GetName() != "octo-org" {
 		return fmt.Errorf("organizations: %v", found)
 	}
 	return nil

@@ -54,7 +54,8 @@ class LiveRest:
         return [repository.name for repository in found]
 
     def organizations(self, runner, host):
-        return [one.name for one in self.runners.list_scm_organizations(runner_id=runner, scm_host=host)]
+        found = self.runners.list_scm_organizations(runner_id=runner, scm_host=host).organizations
+        return [one.name for one in found]
 
     def validate(self, runner, host, client_id, secret):
         integration = {

@@ -14,7 +14,11 @@ use sealink::{agent::http::Limits, domain::scm::Scm};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use super::{Subject, open, secret};
+use super::{
+    Subject,
+    lists::{self, NEXT_TOKEN, OTHER_TOKEN},
+    open, secret,
+};
 
 /// The token of `octo`.
 pub(crate) const TOKEN: &str = "sealink-canary-token";
@@ -271,24 +275,33 @@ fn api(kind: Kind, heard: &Heard) -> Response<Body> {
         let status = if kind == Kind::GitLab { 401 } else { 200 };
         return json_reply(status, &json!({ "version": "development" }));
     }
-    let known = [format!("Bearer {TOKEN}"), format!("token {TOKEN}")]
-        .contains(&heard.header("authorization").to_owned())
-        || heard.header("private-token") == TOKEN;
-    if !known {
+    let who = format!("{}{}", heard.header("authorization"), heard.header("private-token"));
+    let token = who.trim_start_matches("Bearer ").trim_start_matches("token ");
+    if ![TOKEN, NEXT_TOKEN, OTHER_TOKEN].contains(&token) {
         return json_reply(401, &json!({ "message": "Bad credentials" }));
     }
     let query: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
-    let found = match kind {
-        Kind::GitHub => super::fake::github(path, &query),
-        Kind::GitLab => super::fake::gitlab(path, &query),
-        Kind::Gitea => super::fake::gitea(path, &query),
-    };
+    if let Some((page, more)) = lists::many(path, &query) {
+        let mut reply = json_reply(200, &page);
+        if more && kind == Kind::GitLab {
+            reply.headers_mut().insert("x-next-page", "2".parse().expect("a header"));
+        } else if more {
+            let link = "<https://evil.example/?page=2>; rel=\"next\"";
+            reply.headers_mut().insert("link", link.parse().expect("a header"));
+        }
+        return reply;
+    }
+    let found = lists::list(kind, path, &query, token).or_else(|| match kind {
+        Kind::GitHub => github(path, &query),
+        Kind::GitLab => gitlab(path, &query),
+        Kind::Gitea => gitea(path, &query),
+    });
     found.map_or_else(|| json_reply(404, &json!({ "message": "Not Found" })), |body| json_reply(200, &body))
 }
 
-type Query = [(String, String)];
+pub(super) type Query = [(String, String)];
 
-fn param<'a>(query: &'a Query, name: &str) -> &'a str {
+pub(super) fn param<'a>(query: &'a Query, name: &str) -> &'a str {
     query.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
 }
 
@@ -297,6 +310,28 @@ fn search(query: &Query, text: &str) -> Vec<&'static str> {
     let text = text.split('"').nth(1).unwrap_or(text);
     let names = ["octo/hello", "octo/empty", "fan/hello"];
     names.into_iter().filter(|name| name.contains(text) && matches!(param(query, "page"), "" | "1")).collect()
+}
+
+/// A repository as GitHub and Gitea show it.
+fn name(full: &str) -> Value {
+    let name = full.rsplit('/').next().unwrap_or_default();
+    json!({
+        "id": 7, "name": name, "full_name": full, "html_url": format!("https://forge.example/{full}"),
+        "description": "", "fork": full.starts_with("fan/"),
+    })
+}
+
+/// The same as GitLab does.
+pub(super) fn project(full: &str) -> Value {
+    let path = full.rsplit('/').next().unwrap_or_default();
+    let mut project = json!({
+        "id": 7, "path": path, "path_with_namespace": full, "web_url": format!("https://forge.example/{full}"),
+        "description": null, "default_branch": "main",
+    });
+    if full.starts_with("fan/") {
+        project["forked_from_project"] = json!({ "id": 7, "path_with_namespace": "octo/hello" });
+    }
+    project
 }
 
 fn organizations(query: &Query, member: &str) -> Value {
@@ -309,7 +344,6 @@ fn organizations(query: &Query, member: &str) -> Value {
 }
 
 fn github(path: &str, query: &Query) -> Option<Value> {
-    let name = |name: &str| json!({ "full_name": name, "html_url": "https://evil.example/", "fork": false });
     let side = |branch: &str, sha: &str, repo: Value| json!({ "label": "x", "ref": branch, "sha": sha, "repo": repo });
     let pull = |number: u64, state: &str, merged: Value, repo: Value| {
         json!({
@@ -319,7 +353,6 @@ fn github(path: &str, query: &Query) -> Option<Value> {
         })
     };
     Some(match path {
-        "user" => json!({ "login": "octo", "id": 1, "email": null, "avatar_url": "https://evil.example/x" }),
         "repos/octo/hello" => {
             json!({ "full_name": "octo/hello", "default_branch": "main", "permissions": { "admin": true } })
         }
@@ -360,13 +393,14 @@ fn gitlab(path: &str, query: &Query) -> Option<Value> {
             "target_project_id": 7,
         })
     };
-    let project = |name: &str| json!({ "id": 7, "path_with_namespace": name, "default_branch": "main" });
     Some(match path {
-        "user" => json!({ "username": "octo", "id": 1 }),
         "projects/octo%2Fhello" => project("octo/hello"),
         "projects/octo%2Fempty" => json!({ "path_with_namespace": "octo/empty", "default_branch": null }),
         "projects/fan%2Fhello" => {
-            json!({ "path_with_namespace": "fan/hello", "forked_from_project": project("octo/hello") })
+            json!({
+                "id": 8, "path": "hello", "path_with_namespace": "fan/hello", "web_url": "https://forge.example/fan/hello",
+                "forked_from_project": project("octo/hello"),
+            })
         }
         "projects/8" => project("fan/hello"),
         "projects/octo%2Fhello/repository/branches/main" => json!({ "commit": { "id": MAIN } }),
@@ -388,7 +422,6 @@ fn gitlab(path: &str, query: &Query) -> Option<Value> {
 }
 
 fn gitea(path: &str, query: &Query) -> Option<Value> {
-    let name = |name: &str| json!({ "full_name": name });
     let pull = |number: u64, state: &str, merged: bool, repo: Value| {
         json!({
             "number": number, "title": "A change", "state": state, "merged": merged, "user": { "login": "octo" },
@@ -398,7 +431,6 @@ fn gitea(path: &str, query: &Query) -> Option<Value> {
     };
     let repository = |name: &str, empty: bool| json!({ "full_name": name, "empty": empty, "default_branch": "main", "parent": null });
     Some(match path {
-        "user" => json!({ "login": "octo", "id": 1 }),
         "repos/octo/hello" => repository("octo/hello", false),
         "repos/octo/empty" => repository("octo/empty", true),
         "repos/fan/hello" => {

@@ -4,6 +4,7 @@
 mod fake;
 mod faults;
 mod gitea;
+mod lists;
 mod oauth;
 mod real;
 
@@ -23,6 +24,7 @@ use sealink::{
 };
 
 pub(crate) use fake::{CLIENT_ID, CLIENT_SECRET, FakeForge, Fault, Kind, TOKEN};
+pub(crate) use lists::{NEXT_TOKEN, OTHER_TOKEN};
 pub(crate) use real::{Browser, RealGitea, location};
 
 /// The repository of every forge here, and the first page of a list.
@@ -124,7 +126,7 @@ async fn github_behaves() {
     behaves(&fake.subject(Scm::GitHub)).await;
     for request in fake.requests() {
         assert!(request.target.starts_with("/api/v3/"), "{request:?}");
-        assert!(request.header("user-agent").starts_with("sealink-agent/"), "{request:?}");
+        assert!(request.header("user-agent").starts_with("sealink/"), "{request:?}");
         assert_eq!(request.header("x-github-api-version"), "2022-11-28");
         assert_eq!(request.header("accept"), "application/vnd.github+json");
         let who = request.header("authorization");

@@ -27,7 +27,7 @@ impl RealGitea {
 
     /// As a new user with a name that is not taken.
     pub(crate) async fn as_new_user(&self, name: &str) -> Self {
-        let password = format!("canary-{}-4711", uuid::Uuid::now_v7().simple());
+        let password = format!("canary-{}-4711", crate::support::new_id().simple());
         let body = json!({
             "username": name, "password": password, "email": format!("{name}@example.com"),
             "must_change_password": false,

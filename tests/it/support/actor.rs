@@ -68,6 +68,11 @@ impl Actor {
         }
     }
 
+    /// A request to be sent, with no token.
+    pub(crate) fn request(&self, method: http::Method, path_and_query: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("http://{}{path_and_query}", self.address))
+    }
+
     /// `Service/Method`, by Connect with JSON; the method may carry a query.
     pub(crate) async fn call(&self, method: &str, body: &Value) -> Answer {
         self.watch.sent(body);
@@ -86,7 +91,7 @@ impl Actor {
     pub(crate) async fn stream(&self, method: &str, body: &Value) -> EventStream {
         let body = crate::transport::envelope(0, body.to_string().as_bytes());
         let sent = self.post(&path_of(method)).header(CONTENT_TYPE, "application/connect+json").body(body);
-        EventStream::new(sent.send().await.expect("an answer"))
+        EventStream::new(sent.send().await.expect("an answer"), &self.watch)
     }
 
     /// What was answered to this caller and to everybody else of its server.

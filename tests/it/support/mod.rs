@@ -10,6 +10,8 @@ mod agent;
 mod answer;
 mod canary;
 mod database;
+mod found;
+mod rest;
 mod scripted;
 mod server;
 mod stream;

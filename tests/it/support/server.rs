@@ -67,6 +67,7 @@ impl TestServer {
         fs::copy(self.directory.path().join("data/root.key"), data.join("root.key")).expect("the root key");
         let Served { address, stop, done } = serve(&directory, &self.settings).await;
         let admin = Actor::new(self.http.clone(), address, Some(self.admin.clone()), &self.watch);
+        self.watch.listens_at(address);
         Replica { admin, stop, done, _directory: directory }
     }
 
@@ -76,6 +77,7 @@ impl TestServer {
         self.done.take().expect("running").await.expect("no panic");
         let Served { address, stop, done } = serve(&self.directory, &self.settings).await;
         (self.address, self.stop, self.done) = (address, Some(stop), Some(done));
+        self.watch.listens_at(address);
     }
 
     fn new(
@@ -90,6 +92,7 @@ impl TestServer {
         watch.keep_secret("the root key", root.trim().as_bytes());
         let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().expect("a client");
         let Served { address, stop, done } = served;
+        watch.listens_at(address);
         Self {
             address,
             http,

@@ -1,8 +1,10 @@
 //! A server stream as it comes.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::time::timeout;
+
+use super::Watch;
 
 /// How long a test waits for the next message.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -11,17 +13,19 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct EventStream {
     response: reqwest::Response,
     buffer: Vec<u8>,
+    watch: Arc<Watch>,
 }
 
 impl EventStream {
-    pub(crate) fn new(response: reqwest::Response) -> Self {
-        Self { response, buffer: Vec::new() }
+    pub(crate) fn new(response: reqwest::Response, watch: &Arc<Watch>) -> Self {
+        Self { response, buffer: Vec::new(), watch: Arc::clone(watch) }
     }
 
     /// The next message, or how the stream ended.
     pub(crate) async fn step(&mut self) -> Result<Value, Value> {
         loop {
             if let Some((flag, message)) = self.envelope() {
+                self.watch.said("a stream", &message);
                 let message = serde_json::from_slice(&message).expect("JSON");
                 return if flag == 0 { Ok(message) } else { Err(message) };
             }

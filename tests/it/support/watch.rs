@@ -3,13 +3,14 @@
 //! An [`Actor`](super::Actor) tells its server's watch every token it holds and is given, and every secret it sends; an
 //! agent its private keys. When the server ends, all of them are searched in every spelling: in the log at level trace,
 //! in the files of its data directory (database, write-ahead log), in the tables of its PostgreSQL database, and in
-//! every answer.
+//! every answer. What processes print and leave behind is watched by `found.rs`.
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     io::{self, Write},
+    net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     thread,
 };
 
@@ -67,7 +68,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Watch {
     /// Begins to log everything, once for all servers of this process.
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { secrets: Mutex::default(), heard: Mutex::default(), log_from: lock(log()).len() })
+        let log_from = lock(log()).begin();
+        Arc::new(Self { secrets: Mutex::default(), heard: Mutex::default(), log_from })
+    }
+
+    /// The server listens there: what is said to it and heard from it without an [`Actor`](super::Actor) counts, too.
+    pub(crate) fn listens_at(self: &Arc<Self>, address: SocketAddr) {
+        lock(&SERVERS).insert(address, Arc::downgrade(self));
+    }
+
+    /// A request by hand, with the answer to it.
+    pub(crate) fn by_hand(to: SocketAddr, path: &str, sent: &[u8], answer: &[u8]) {
+        let Some(watch) = lock(&SERVERS).get(&to).and_then(Weak::upgrade) else { return };
+        serde_json::from_slice(sent).iter().for_each(|body| watch.sent(body));
+        if ISSUERS.iter().any(|issuer| path.contains(issuer)) {
+            watch.issued(path, answer);
+        } else {
+            watch.said(path, answer);
+        }
+    }
+
+    /// Text that is searched in the end.
+    pub(super) fn overheard(&self, who: &str, text: Vec<u8>) {
+        lock(&self.heard).push((who.to_owned(), text));
     }
 
     /// From now on this must appear nowhere.
@@ -112,8 +135,7 @@ impl Watch {
                 body = String::from_utf8_lossy(&body).replace(token, "").into_bytes();
             }
         }
-        let text = [format!("{:?}", answer.headers).as_bytes(), &body].concat();
-        lock(&self.heard).push((method.to_owned(), text));
+        self.overheard(method, [format!("{:?}", answer.headers).as_bytes(), &body].concat());
     }
 
     /// Everything that was answered.
@@ -123,7 +145,7 @@ impl Watch {
 
     /// Which secrets are where: in `files`, in what was answered, or in the log of this process.
     pub(crate) fn leaks(&self, files: &[(String, Vec<u8>)]) -> BTreeSet<String> {
-        let said = lock(log())[self.log_from..].to_vec();
+        let said = lock(log()).since(self.log_from).to_vec();
         let heard = lock(&self.heard);
         let answers = heard.iter().map(|(method, text)| (method.as_str(), text.as_slice()));
         let files = files.iter().filter(|(name, _)| !OWN_FILES.contains(&name.as_str()));
@@ -171,10 +193,51 @@ pub(crate) fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-static SAID: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+impl Drop for Watch {
+    fn drop(&mut self) {
+        lock(log()).end(self.log_from);
+    }
+}
 
-/// What the servers inside of this process log, at level trace.
-fn log() -> &'static Mutex<Vec<u8>> {
+/// Whose watch listens where, in this process.
+static SERVERS: LazyLock<Mutex<HashMap<SocketAddr, Weak<Watch>>>> = LazyLock::new(Mutex::default);
+
+/// What the servers inside of this process log, as far back as one of their watches needs it.
+struct LogText {
+    text: Vec<u8>,
+    /// How much was before `text`.
+    forgotten: usize,
+    /// Where each watch began.
+    watches: Vec<usize>,
+}
+
+impl LogText {
+    /// Where a new watch begins.
+    fn begin(&mut self) -> usize {
+        let from = self.forgotten + self.text.len();
+        self.watches.push(from);
+        from
+    }
+
+    fn since(&self, from: usize) -> &[u8] {
+        &self.text[from - self.forgotten..]
+    }
+
+    /// Forgets what the watch that began there was the last to need.
+    fn end(&mut self, from: usize) {
+        if let Some(at) = self.watches.iter().position(|began| *began == from) {
+            self.watches.swap_remove(at);
+        }
+        let needed = self.watches.iter().min().map_or(self.text.len(), |began| began - self.forgotten);
+        self.text.drain(..needed);
+        self.forgotten += needed;
+    }
+}
+
+static SAID: Mutex<LogText> = Mutex::new(LogText { text: Vec::new(), forgotten: 0, watches: Vec::new() });
+
+/// At level trace.
+fn log() -> &'static Mutex<LogText> {
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
         let everything = Log { level: "trace".to_owned(), format: LogFormat::Json };
@@ -188,7 +251,7 @@ struct Said;
 
 impl Write for Said {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        lock(&SAID).write(bytes)
+        lock(&SAID).text.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

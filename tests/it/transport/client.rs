@@ -11,6 +11,8 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tonic::Code;
 
+use crate::support::Watch;
+
 /// One request to be.
 #[derive(Clone)]
 pub(crate) struct Call {
@@ -68,7 +70,8 @@ impl Call {
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let request = request.body(Full::new(self.body)).expect("a valid request");
+        let path = request.uri_ref().expect("a valid URI").path().to_owned();
+        let request = request.body(Full::new(self.body.clone())).expect("a valid request");
         let stream = TokioIo::new(TcpStream::connect(to).await.expect("connect"));
         let response = if self.http2 {
             let (mut sender, connection) =
@@ -83,7 +86,10 @@ impl Call {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a whole body");
         let trailers = body.trailers().cloned().unwrap_or_default();
-        Answer { status: parts.status, headers: parts.headers, trailers, body: body.to_bytes() }
+        let body = body.to_bytes();
+        let answer = [format!("{:?}{trailers:?}", parts.headers).as_bytes(), &body].concat();
+        Watch::by_hand(to, &path, &self.body, &answer);
+        Answer { status: parts.status, headers: parts.headers, trailers, body }
     }
 }
 

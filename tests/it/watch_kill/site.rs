@@ -69,6 +69,11 @@ impl Site {
         Server::spawn(command, data_dir)
     }
 
+    /// Puts something into the database on SQLite that the servers know nothing of.
+    pub(super) async fn plant(&self, sql: &str) {
+        Database::sqlite(&self.places[0].0.join("sealink.db")).await.run(sql, "").await;
+    }
+
     /// SIGKILL.
     pub(super) fn kill(&mut self, at: usize) {
         self.servers[at].kill();

@@ -1,8 +1,9 @@
-//! Where the agent may connect to: the forges of its integrations, over https, at addresses where forges are.
+//! Where Sealink may connect to: forges, over https, at addresses where forges are.
 //!
-//! Private networks are where self-hosted forges live, so they are allowed. This machine, neighbours without a
-//! router, multicast and metadata services never are. An origin that the operator names exactly
-//! (`--allow-origin http://127.0.0.1:3000`) is spared the rules about https and this machine, nothing else.
+//! Private networks are where self-hosted forges live: the agent, whose hosts an administrator names, may go there; the
+//! server, where every member names hosts, only where its operator says so. This machine, neighbours without a router,
+//! multicast and metadata services never are allowed. An origin that the operator names exactly
+//! (`http://127.0.0.1:3000`) is spared the rules about https and this machine, nothing else.
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -13,7 +14,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 use crate::{
-    domain::host::is_local_address,
+    domain::{host::is_local_address, network::Network},
     error::{Error, Result},
 };
 
@@ -60,10 +61,34 @@ impl fmt::Debug for Origin {
     }
 }
 
-/// Which origins the operator allows beyond the rules.
-#[derive(Debug, Default)]
+/// Which origins and networks the operator allows.
+#[derive(Clone, Debug, Default)]
 pub struct Policy {
     allowed: Vec<Url>,
+    networks: Networks,
+}
+
+/// In which networks forges may be.
+#[derive(Clone, Debug, Default)]
+enum Networks {
+    /// In all, also in private ones.
+    #[default]
+    All,
+    /// In the public one, and in these.
+    Public(Arc<[Network]>),
+}
+
+impl Networks {
+    /// Whether a forge may be there; this machine never counts.
+    fn hold(&self, address: IpAddr) -> bool {
+        let private = || match self {
+            Self::All => false,
+            Self::Public(networks) => {
+                Network::is_private(address) && !networks.iter().any(|network| network.holds(address))
+            }
+        };
+        !is_local_address(address) && !private()
+    }
 }
 
 impl Policy {
@@ -83,7 +108,56 @@ impl Policy {
             (matches!(url.scheme(), "http" | "https") && url.has_host() && bare && plain).then_some(url)
         };
         let allowed = origins.iter().map(|text| read(text).ok_or_else(refuse)).collect::<Result<_>>()?;
-        Ok(Self { allowed })
+        Ok(Self { allowed, networks: Networks::All })
+    }
+
+    /// The same, but of private networks only these.
+    #[must_use]
+    pub fn with_networks(self, networks: Vec<Network>) -> Self {
+        Self { networks: Networks::Public(networks.into()), ..self }
+    }
+
+    /// An origin that somebody typed: `https`, at a name or an address in an allowed network, or exactly one that the
+    /// operator allows.
+    ///
+    /// # Errors
+    /// The sentence of a refusal.
+    pub fn of_origin(&self, text: &str) -> std::result::Result<Origin, &'static str> {
+        let url = Url::parse(text).map_err(|_| "must be the address of a forge")?;
+        if self.allowed.iter().any(|one| one.origin() == url.origin()) {
+            return Ok(Origin { url, allowed: true });
+        }
+        if url.scheme() != "https" {
+            return Err(
+                "must begin with https://, unless the operator allows this address in scm.allowed_origins",
+            );
+        }
+        let listed = |address: IpAddr| match &self.networks {
+            Networks::All => !is_local_address(address),
+            Networks::Public(networks) => {
+                !is_local_address(address) && networks.iter().any(|network| network.holds(address))
+            }
+        };
+        let fine = match url.host() {
+            Some(Host::Ipv4(address)) => listed(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => listed(IpAddr::V6(address)),
+            Some(Host::Domain(name)) => {
+                name != "localhost" && !name.ends_with(".localhost") && !name.ends_with('.')
+            }
+            None => false,
+        };
+        if !fine || url.port() == Some(22) {
+            return Err(
+                "must have a name, or an address in a network that the operator allows in scm.allowed_cidrs",
+            );
+        }
+        Ok(Origin { url, allowed: false })
+    }
+
+    /// The resolver of connections; `loopback` for those to origins that the operator named.
+    #[must_use]
+    pub fn resolver(&self, loopback: bool) -> Arc<CheckedResolver> {
+        Arc::new(CheckedResolver { loopback, networks: self.networks.clone() })
     }
 
     /// Whether any allowed origin speaks TLS.
@@ -124,15 +198,17 @@ impl Policy {
 }
 
 /// Resolves names, and gives no address out unless all addresses of the name may be connected to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CheckedResolver {
-    /// Whether this machine's own addresses may be connected to.
-    pub loopback: bool,
+    /// Whether this machine's own addresses may be connected to, and private ones.
+    loopback: bool,
+    networks: Networks,
 }
 
 impl CheckedResolver {
-    fn may_connect(self, address: IpAddr) -> bool {
-        !is_local_address(address) || (self.loopback && is_loopback(address))
+    fn may_connect(&self, address: IpAddr) -> bool {
+        let named = self.loopback && (is_loopback(address) || Network::is_private(address));
+        named || self.networks.hold(address)
     }
 }
 
@@ -145,7 +221,7 @@ fn is_loopback(address: IpAddr) -> bool {
     }
 }
 
-/// A name that leads where the agent must not go.
+/// A name that leads where nobody must go.
 #[derive(Debug)]
 pub struct ForbiddenAddress;
 
@@ -159,7 +235,7 @@ impl std::error::Error for ForbiddenAddress {}
 
 impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let checked = *self;
+        let checked = self.clone();
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
             if !found.iter().all(|address| checked.may_connect(address.ip())) {
@@ -168,12 +244,6 @@ impl Resolve for CheckedResolver {
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
-}
-
-/// The resolver as reqwest takes it.
-#[must_use]
-pub fn resolver(loopback: bool) -> Arc<CheckedResolver> {
-    Arc::new(CheckedResolver { loopback })
 }
 
 #[cfg(test)]
@@ -260,13 +330,94 @@ mod tests {
     #[tokio::test]
     async fn a_name_is_given_out_only_if_all_its_addresses_may_be_connected_to() {
         let name = || "localhost".parse::<Name>().unwrap();
-        let refused = CheckedResolver { loopback: false }.resolve(name()).await.err().unwrap();
+        let (strict, lenient) = (Policy::default().resolver(false), Policy::default().resolver(true));
+        let refused = strict.resolve(name()).await.err().unwrap();
         assert!(refused.is::<ForbiddenAddress>(), "{refused}");
-        assert!(CheckedResolver { loopback: true }.resolve(name()).await.unwrap().count() > 0);
-        let lenient = CheckedResolver { loopback: true };
+        assert!(lenient.resolve(name()).await.unwrap().count() > 0);
         for never in ["169.254.169.254", "100.100.100.200", "::ffff:169.254.169.254", "fe80::1", "0.0.0.0"] {
             assert!(!lenient.may_connect(never.parse().unwrap()), "{never}");
         }
-        assert!(CheckedResolver { loopback: false }.may_connect("10.0.0.1".parse().unwrap()));
+        assert!(strict.may_connect("10.0.0.1".parse().unwrap()));
+    }
+
+    /// A47 and the corpus of addresses that lead inside, in every spelling that a URL has for them.
+    #[test]
+    fn a47_members_name_public_hosts_and_what_the_operator_allows() {
+        let networks = vec![Network::parse("10.1.0.0/16").unwrap(), Network::parse("fd00::/8").unwrap()];
+        let policy = policy(&["http://127.0.0.1:3000"]).with_networks(networks);
+        for fine in [
+            "https://github.com",
+            "https://git.example.com:8443",
+            "https://10.1.2.3",
+            "https://[fd00::1]",
+            "http://127.0.0.1:3000",
+        ] {
+            assert_eq!(policy.of_origin(fine).unwrap().as_text(), fine);
+        }
+        for host in [
+            "localhost",
+            "a.localhost",
+            "127.0.0.1",
+            "127.1",
+            "0x7f000001",
+            "2130706433",
+            "0177.0.0.1",
+            "0",
+            "0.0.0.0",
+            "[::1]",
+            "[::]",
+            "[::ffff:127.0.0.1]",
+            "[::ffff:a9fe:a9fe]",
+            "[64:ff9b::7f00:1]",
+            "[64:ff9b::a9fe:a9fe]",
+            "[2002:7f00:1::]",
+            "169.254.169.254",
+            "169.254.1.1",
+            "[fe80::1]",
+            "100.100.100.200",
+            "168.63.129.16",
+            "[fd00:ec2::254]",
+            "224.0.0.1",
+            "[ff02::1]",
+            "255.255.255.255",
+            "10.2.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "100.64.0.1",
+            "[fc00::1]",
+            "8.8.8.8",
+            "[2001:db8::1]",
+            "github.com.",
+            "github.com:22",
+        ] {
+            assert!(policy.of_origin(&format!("https://{host}")).is_err(), "{host}");
+        }
+        for text in ["http://github.com", "http://127.0.0.1:3001", "ftp://github.com", "github.com", ""] {
+            assert!(policy.of_origin(text).is_err(), "{text}");
+        }
+        // A name may lead to what an address may not say, and is checked once it is resolved.
+        let (strict, named) = (policy.resolver(false), policy.resolver(true));
+        for (address, public, of_named) in [
+            ("140.82.121.3", true, true),
+            ("10.1.9.9", true, true),
+            ("fd12::1", true, true),
+            ("10.2.0.1", false, true),
+            ("192.168.0.1", false, true),
+            ("100.64.0.1", false, true),
+            ("::ffff:10.2.0.1", false, true),
+            ("127.0.0.1", false, true),
+            ("::1", false, true),
+            ("169.254.169.254", false, false),
+            ("100.100.100.200", false, false),
+            ("fd00:ec2::254", false, false),
+            ("64:ff9b::a9fe:a9fe", false, false),
+        ] {
+            let address: IpAddr = address.parse().unwrap();
+            assert_eq!(
+                (strict.may_connect(address), named.may_connect(address)),
+                (public, of_named),
+                "{address}"
+            );
+        }
     }
 }

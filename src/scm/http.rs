@@ -1,4 +1,4 @@
-//! The agent's only sockets to forges: one client, one set of limits.
+//! The only sockets to forges: one client, one set of limits.
 //!
 //! TLS is always verified, against the system's roots and `--ca-file`. No proxy variables: behind a proxy, the
 //! check of addresses would check the proxy's.
@@ -14,8 +14,8 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
-    egress::{ForbiddenAddress, Origin, Policy, resolver},
-    forge::ForgeError,
+    ForgeError,
+    egress::{ForbiddenAddress, Origin, Policy},
 };
 use crate::error::{Error, Kind, Result};
 
@@ -35,6 +35,14 @@ pub struct Limits {
     pub connect: Duration,
     /// Until the whole answer is here.
     pub total: Duration,
+}
+
+impl Limits {
+    /// Those of the server's questions for its members, who wait longer than a live call.
+    #[must_use]
+    pub const fn for_members() -> Self {
+        Self { connect: CONNECT_TIMEOUT, total: Duration::from_secs(10) }
+    }
 }
 
 impl Default for Limits {
@@ -85,23 +93,29 @@ impl Http {
     pub fn new(policy: Policy, ca: Option<&Path>, limits: Limits) -> Result<Arc<Self>> {
         let roots = ca.map(read_ca).transpose()?.unwrap_or_default();
         let unusable = |source| Error::new(Kind::Precondition, "cannot set up TLS").caused_by(source);
-        let checked = builder(false, limits).https_only(true).tls_certs_merge(roots.clone()).build();
+        let checked = builder(&policy, false, limits).https_only(true).tls_certs_merge(roots.clone()).build();
         let checked = match (checked, ca) {
             (Err(_), Some(path)) => return Err(no_certificate(path)),
             (built, _) => built.ok(),
         };
         // Spares a machine that only asks in the clear the need of any root.
-        let allowed = builder(true, limits);
+        let allowed = builder(&policy, true, limits);
         let tls = policy.allows_tls();
         let allowed = if tls { allowed.tls_certs_merge(roots) } else { allowed.tls_certs_only([]) };
         let allowed = allowed.build().map_err(unusable)?;
         Ok(Arc::new(Self { allowed, checked, policy, limits }))
     }
 
+    /// Where this client may connect to.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// The origin of an integration's host.
     ///
     /// # Errors
-    /// [`ForgeError::Refused`] if the agent does not connect to it.
+    /// [`ForgeError::Refused`] if it is not connected to.
     pub fn origin(&self, host: &str) -> Result<Origin, ForgeError> {
         self.policy.origin(host).map_err(ForgeError::Refused)
     }
@@ -160,6 +174,13 @@ impl Answer {
         self.headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
     }
 
+    /// Whether there is another page, by `link` or as GitLab says it.
+    #[must_use]
+    pub fn says_more(&self) -> bool {
+        let link = self.header("link").is_some_and(|link| link.contains("rel=\"next\""));
+        link || self.header("x-next-page").is_some_and(|page| !page.is_empty())
+    }
+
     /// The text of a header.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -173,15 +194,15 @@ pub fn accept_json() -> (HeaderName, HeaderValue) {
     (ACCEPT, HeaderValue::from_static("application/json"))
 }
 
-fn builder(loopback: bool, limits: Limits) -> ClientBuilder {
+fn builder(policy: &Policy, loopback: bool, limits: Limits) -> ClientBuilder {
     Client::builder()
-        .user_agent(concat!("sealink-agent/", env!("CARGO_PKG_VERSION")))
+        .user_agent(concat!("sealink/", env!("CARGO_PKG_VERSION")))
         .redirect(redirect::Policy::none())
         .no_proxy()
         .connect_timeout(limits.connect)
         .timeout(limits.total)
         .pool_max_idle_per_host(4)
-        .dns_resolver(resolver(loopback))
+        .dns_resolver(policy.resolver(loopback))
 }
 
 fn read_ca(path: &Path) -> Result<Vec<Certificate>> {
@@ -221,7 +242,7 @@ fn failure(error: &reqwest::Error) -> ForgeError {
     while let Some(inner) = cause {
         if inner.is::<ForbiddenAddress>() {
             return ForgeError::Refused(
-                "the forge's name leads to an address that the agent does not connect to",
+                "the forge's name leads to an address that is not connected to from here",
             );
         }
         cause = inner.source();

@@ -1,53 +1,112 @@
 //! What the three APIs have in common: paths, JSON, statuses, pages.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header::AUTHORIZATION};
 use serde::de::DeserializeOwned;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::{ForgeError, Page, Result};
-use crate::agent::{
+use super::{
+    ForgeError, Result,
     egress::Origin,
     http::{Answer, Http, Question},
 };
+use crate::domain::forge::Listed;
 
 /// The base of one forge's API, and what every question to it carries.
-pub(super) struct Api {
+pub(crate) struct Api {
     http: Arc<Http>,
     origin: Origin,
-    base: &'static [&'static str],
+    base: Vec<String>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// How often a question is repeated that could not be answered for the moment.
+    retries: u32,
 }
+
+/// How a forge cuts its lists.
+#[derive(Clone, Copy)]
+pub(crate) struct Paging {
+    /// The parameter that says how long a page is.
+    pub(crate) size_name: &'static str,
+    /// The longest there is.
+    pub(crate) size: usize,
+}
+
+/// The pause before the first repetition; the second is after twice as long.
+const PAUSE: Duration = Duration::from_millis(250);
+/// A forge that asks for a longer one is not asked again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 impl Api {
     /// The API below `base` at the origin of `host`.
-    pub(super) fn new(
+    pub(crate) fn new(
         http: Arc<Http>,
         host: &str,
         base: &'static [&'static str],
         headers: Vec<(HeaderName, HeaderValue)>,
     ) -> Result<Self> {
         let origin = http.origin(host)?;
-        Ok(Self { http, origin, base, headers })
+        let base = base.iter().map(|part| (*part).to_owned()).collect();
+        Ok(Self { http, origin, base, headers, retries: 0 })
+    }
+
+    /// The API below `base` at `origin`.
+    pub(crate) fn at(http: Arc<Http>, origin: Origin, base: Vec<String>) -> Self {
+        Self { http, origin, base, headers: Vec::new(), retries: 0 }
+    }
+
+    /// The same, whose every question carries these.
+    pub(crate) fn with_headers(self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// The same, which asks again so often if the forge fails for the moment.
+    pub(crate) fn with_retries(self, retries: u32) -> Self {
+        Self { retries, ..self }
+    }
+
+    /// Reads a list page by page, but no more than `most`.
+    pub(crate) async fn all<T: DeserializeOwned>(
+        &self,
+        who: (HeaderName, HeaderValue),
+        path: &[&str],
+        query: &[(&str, &str)],
+        paging: Paging,
+        most: usize,
+    ) -> Result<Listed<T>> {
+        let size = paging.size.to_string();
+        let mut items = Vec::new();
+        for page in 1..=most.div_ceil(paging.size).max(1) {
+            let page = page.to_string();
+            let parameters = [("page", page.as_str()), (paging.size_name, size.as_str())];
+            let query = [query, &parameters].concat();
+            let (more, answer): (Vec<T>, _) = self.get(Some(who.clone()), path, &query).await?;
+            items.extend(more);
+            if !answer.says_more() {
+                let truncated = items.len() > most;
+                items.truncate(most);
+                return Ok(Listed { items, truncated });
+            }
+        }
+        items.truncate(most);
+        Ok(Listed { items, truncated: true })
     }
 
     /// Asks for `path` below the base and reads the answer as JSON, whatever its members.
-    pub(super) async fn get<T: DeserializeOwned>(
+    pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         who: Option<(HeaderName, HeaderValue)>,
         path: &[&str],
         query: &[(&str, &str)],
     ) -> Result<(T, Answer)> {
-        let answer = self.ask(who, path, query).await?;
-        check(&answer)?;
+        let answer = self.patiently(who, path, query).await?;
         // No cause: serde's texts quote what they read.
         let value = serde_json::from_slice(&answer.body).map_err(|_| not_json(&answer))?;
         Ok((value, answer))
     }
 
     /// As [`get`](Self::get), but what is not found is `None`.
-    pub(super) async fn find<T: DeserializeOwned>(
+    pub(crate) async fn find<T: DeserializeOwned>(
         &self,
         who: Option<(HeaderName, HeaderValue)>,
         path: &[&str],
@@ -60,7 +119,7 @@ impl Api {
     }
 
     /// Whether JSON comes back from `path`, also with a refusal.
-    pub(super) async fn probe(&self, path: &[&str]) -> Result<()> {
+    pub(crate) async fn probe(&self, path: &[&str]) -> Result<()> {
         let answer = self.ask(None, path, &[]).await?;
         match check(&answer) {
             Ok(())
@@ -71,6 +130,32 @@ impl Api {
             }
             Err(ForgeError::NotFound) => Err(ForgeError::Foreign("it has no such API")),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Asks, and asks again if that may help.
+    async fn patiently(
+        &self,
+        who: Option<(HeaderName, HeaderValue)>,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Answer> {
+        let mut attempt = 0;
+        loop {
+            let answer = self.ask(who.clone(), path, query).await;
+            let answer = answer.and_then(|answer| check(&answer).map(|()| answer));
+            let pause = match &answer {
+                Err(ForgeError::Failing(502..=504) | ForgeError::Unreachable("no connection")) => {
+                    PAUSE * 2_u32.pow(attempt)
+                }
+                Err(ForgeError::RateLimited(Some(pause))) => *pause,
+                _ => return answer,
+            };
+            if attempt == self.retries || pause > LONGEST_PAUSE {
+                return answer;
+            }
+            tokio::time::sleep(pause).await;
+            attempt += 1;
         }
     }
 
@@ -90,12 +175,13 @@ impl Api {
     }
 
     fn url(&self, path: &[&str]) -> Url {
-        self.origin.at(&[self.base, path].concat())
+        let base = self.base.iter().map(String::as_str);
+        self.origin.at(&base.chain(path.iter().copied()).collect::<Vec<_>>())
     }
 }
 
 /// A credential as a header of this name: `prefix`, then the secret.
-pub(super) fn header(name: HeaderName, prefix: &str, secret: &str) -> Result<(HeaderName, HeaderValue)> {
+pub(crate) fn header(name: HeaderName, prefix: &str, secret: &str) -> Result<(HeaderName, HeaderValue)> {
     let text = Zeroizing::new(format!("{prefix}{secret}"));
     // A token with other letters is none that a forge gave out.
     let mut value = HeaderValue::from_str(&text).map_err(|_| ForgeError::Unauthenticated)?;
@@ -104,16 +190,8 @@ pub(super) fn header(name: HeaderName, prefix: &str, secret: &str) -> Result<(He
 }
 
 /// `Authorization: Bearer ..`
-pub(super) fn bearer(secret: &str) -> Result<(HeaderName, HeaderValue)> {
+pub(crate) fn bearer(secret: &str) -> Result<(HeaderName, HeaderValue)> {
     header(AUTHORIZATION, "Bearer ", secret)
-}
-
-/// Makes a page of what came back. `more` and `total` are said in headers, by each forge in its own.
-pub(super) fn page<T>(items: Vec<T>, answer: &Answer, total: Option<u64>) -> Page<T> {
-    let link = answer.header("link").is_some_and(|link| link.contains("rel=\"next\""));
-    let next = answer.header("x-next-page").is_some_and(|page| !page.is_empty());
-    let named = ["x-total", "x-total-count"].iter().find_map(|name| answer.header(name)?.parse().ok());
-    Page { items, more: link || next, total: total.or(named) }
 }
 
 /// What a status means. A rate limit may hide behind 403.

@@ -21,7 +21,7 @@ pub enum ForgeError {
     Failing(u16),
     /// Something answers, but not the API of this forge.
     Foreign(&'static str),
-    /// The agent does not connect to this address.
+    /// This address is not connected to.
     Refused(&'static str),
 }
 

@@ -1,0 +1,118 @@
+//! `/scm_integrations`: the caller's accounts at forges. `{id}` is an account's id or its type's name.
+use axum::{
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, Response, StatusCode},
+};
+
+use super::{
+    Answer, Rest,
+    auth::{Reader, Writer},
+    body::Fields,
+    error::{Problem, json},
+    wire::Owner,
+    wire_accounts::{Integration, Integrations, NewIntegrationBody, OneIntegration, TokenBody},
+};
+use crate::domain::{
+    account::{NewAccount, replacement},
+    secret::Plaintext,
+};
+
+/// All accounts of the caller.
+#[utoipa::path(
+    get, path = "/v1/scm_integrations", tag = "accounts", security(("bearer" = [])),
+    responses(
+        (status = 200, body = Integrations), (status = 401, body = Problem), (status = 403, body = Problem),
+    ),
+)]
+pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> Answer {
+    let owner = Owner::from(&rest.service.myself(&caller).await?);
+    let accounts = rest.service.accounts(&caller).await?;
+    let scm_integrations = accounts.into_iter().map(|account| Integration::new(account, &owner)).collect();
+    Ok(json(StatusCode::OK, &Integrations { scm_integrations }))
+}
+
+/// One account of the caller, by its id, or the newest of a type, by that type's name.
+#[utoipa::path(
+    get, path = "/v1/scm_integrations/{id}", tag = "accounts", security(("bearer" = [])),
+    params(("id" = String, Path)),
+    responses(
+        (status = 200, body = OneIntegration), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem),
+    ),
+)]
+pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Path(id): Path<String>) -> Answer {
+    let account = rest.service.account(&caller, &id).await?;
+    let owner = Owner::from(&rest.service.myself(&caller).await?);
+    Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(account, &owner) }))
+}
+
+/// Links an account, once the forge has said whose the token is.
+#[utoipa::path(
+    post, path = "/v1/scm_integrations", tag = "accounts", security(("bearer" = [])),
+    request_body = NewIntegrationBody,
+    responses(
+        (status = 201, body = OneIntegration), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+    ),
+)]
+pub(super) async fn create(
+    State(rest): State<Rest>,
+    Writer(caller): Writer,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let mut fields = Fields::read(&headers, body, "scm_integration", false).await?;
+    let token = fields.text("access_token").map(Plaintext::new);
+    let (scm_type, url) = (fields.text("scm_type"), fields.text("url"));
+    fields.check()?;
+    let new = NewAccount::parse(scm_type.as_deref(), url.as_deref(), token)?;
+    let account = rest.service.create_account(&caller, new).await?;
+    let owner = Owner::from(&rest.service.myself(&caller).await?);
+    Ok(json(StatusCode::CREATED, &OneIntegration { scm_integration: Integration::new(account, &owner) }))
+}
+
+/// Replaces the token of an account by another of the same person.
+#[utoipa::path(
+    patch, path = "/v1/scm_integrations/{id}", tag = "accounts", security(("bearer" = [])),
+    params(("id" = String, Path)), request_body = TokenBody,
+    responses(
+        (status = 200, body = OneIntegration), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 422, body = Problem), (status = 503, body = Problem),
+    ),
+)]
+pub(super) async fn replace_token(
+    State(rest): State<Rest>,
+    Writer(caller): Writer,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let mut fields = Fields::read(&headers, body, "scm_integration", false).await?;
+    let token = fields.text("access_token").map(Plaintext::new);
+    fields.check()?;
+    let account = rest.service.replace_account_token(&caller, &id, replacement(token)?).await?;
+    let owner = Owner::from(&rest.service.myself(&caller).await?);
+    Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(account, &owner) }))
+}
+
+/// Unlinks an account.
+#[utoipa::path(
+    delete, path = "/v1/scm_integrations/{id}", tag = "accounts", security(("bearer" = [])),
+    params(("id" = String, Path)),
+    responses(
+        (status = 204), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem),
+    ),
+)]
+pub(super) async fn delete(
+    State(rest): State<Rest>,
+    Writer(caller): Writer,
+    Path(id): Path<String>,
+) -> Answer {
+    rest.service.delete_account(&caller, &id).await?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}

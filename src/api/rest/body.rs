@@ -1,0 +1,103 @@
+//! Request bodies: JSON, whatever `content-type` says of it, because official clients say anything.
+use std::time::Duration;
+
+use axum::{
+    body::Body,
+    http::{HeaderMap, StatusCode, header},
+};
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt;
+use serde_json::{Map, Value};
+use tokio::time::{Instant, timeout_at};
+
+use super::error::Refusal;
+use crate::error::{Error, Violation};
+
+/// Bytes of a body.
+const LONGEST: usize = 1 << 20;
+/// How long nothing may arrive, and how long all of it may take.
+const IDLE: Duration = Duration::from_secs(5);
+const TOTAL: Duration = Duration::from_secs(6);
+/// What is said of a member that must be there.
+pub(super) const MISSING: &str = "missing field";
+
+/// The members of a body's root object. Those that nobody asks for are ignored.
+pub(super) struct Fields {
+    members: Map<String, Value>,
+    wrong: Vec<Violation>,
+}
+
+impl Fields {
+    /// Reads `{"root": {..}}`, and with `bare` also the inner object alone.
+    ///
+    /// # Errors
+    /// 400 for what is no JSON, 422 on `root` for other JSON; 408, 413 and 415 for bodies that cannot be read.
+    pub(super) async fn read(
+        headers: &HeaderMap,
+        body: Body,
+        root: &'static str,
+        bare: bool,
+    ) -> Result<Self, Refusal> {
+        let bytes = collect(headers, body).await?;
+        // Syntax errors name what was expected and where, never what was found.
+        let value: Value =
+            serde_json::from_slice(&bytes).map_err(|error| Refusal::Syntax(error.to_string()))?;
+        let missing = || Refusal::Error(Error::invalid(root, "sealink.root", MISSING));
+        let Value::Object(mut outer) = value else { return Err(missing()) };
+        match outer.remove(root) {
+            Some(Value::Object(members)) => Ok(Self { members, wrong: Vec::new() }),
+            None if bare => Ok(Self { members: outer, wrong: Vec::new() }),
+            _ => Err(missing()),
+        }
+    }
+
+    /// A text; absent and `null` are the same.
+    pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        match self.members.remove(name) {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text),
+            Some(_) => {
+                self.blame(name, "must be a string");
+                None
+            }
+        }
+    }
+
+    fn blame(&mut self, name: &str, message: &'static str) {
+        self.wrong.push(Violation {
+            field: name.to_owned(),
+            rule: "sealink.type".into(),
+            message: message.into(),
+        });
+    }
+
+    /// Nothing that was asked for had the wrong type.
+    ///
+    /// # Errors
+    /// 422 on every field that had.
+    pub(super) fn check(self) -> Result<(), Refusal> {
+        if self.wrong.is_empty() { Ok(()) } else { Err(Error::violations_of(self.wrong).into()) }
+    }
+}
+
+async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Refusal> {
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        return Err(Refusal::Transport(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bodies must not be compressed"));
+    }
+    let end = Instant::now() + TOTAL;
+    let mut all = BytesMut::new();
+    loop {
+        let slow = Refusal::Transport(StatusCode::REQUEST_TIMEOUT, "the request body does not arrive");
+        let frame = timeout_at(end.min(Instant::now() + IDLE), body.frame()).await.map_err(|_| slow)?;
+        let Some(frame) = frame else { return Ok(all.freeze()) };
+        let broken = Refusal::Transport(StatusCode::BAD_REQUEST, "the request body broke off");
+        let data = frame.map_err(|_| broken)?.into_data().unwrap_or_default();
+        if all.len() + data.len() > LONGEST {
+            return Err(Refusal::Transport(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the request body is larger than 1 MiB",
+            ));
+        }
+        all.extend_from_slice(&data);
+    }
+}

@@ -1,0 +1,91 @@
+//! `/keys`: the caller's public SSH keys.
+use axum::{
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderMap, Response, StatusCode},
+};
+
+use super::{
+    Answer, Rest,
+    auth::{Reader, Writer},
+    body::Fields,
+    error::{Problem, json},
+    wire::{Key, Keys, NewKeyBody, OneKey, Owner},
+};
+use crate::{
+    domain::{id::SshKeyId, ssh_key::NewSshKey},
+    error::Error,
+};
+
+/// All keys of the caller, imported or not.
+#[utoipa::path(
+    get, path = "/v1/keys", tag = "keys", security(("bearer" = [])),
+    responses((status = 200, body = Keys), (status = 401, body = Problem), (status = 403, body = Problem)),
+)]
+pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> Answer {
+    let owner = Owner::from(&rest.service.myself(&caller).await?);
+    let keys = rest.service.ssh_keys(&caller).await?;
+    let keys = keys.into_iter().map(|key| Key::new(key, &owner)).collect();
+    Ok(json(StatusCode::OK, &Keys { keys }))
+}
+
+/// One key of the caller.
+#[utoipa::path(
+    get, path = "/v1/keys/{id}", tag = "keys", security(("bearer" = [])), params(("id" = String, Path)),
+    responses(
+        (status = 200, body = OneKey), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem),
+    ),
+)]
+pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Path(id): Path<String>) -> Answer {
+    let key = rest.service.ssh_key(&caller, key_id(&id)?).await?;
+    let owner = Owner::from(&rest.service.myself(&caller).await?);
+    Ok(json(StatusCode::OK, &OneKey { key: Key::new(key, &owner) }))
+}
+
+/// Stores a key.
+#[utoipa::path(
+    post, path = "/v1/keys", tag = "keys", security(("bearer" = [])), request_body = NewKeyBody,
+    responses(
+        (status = 201, body = OneKey), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 422, body = Problem),
+    ),
+)]
+pub(super) async fn create(
+    State(rest): State<Rest>,
+    Writer(caller): Writer,
+    headers: HeaderMap,
+    body: Body,
+) -> Answer {
+    let mut fields = Fields::read(&headers, body, "key", true).await?;
+    let (name, content) = (fields.text("name"), fields.text("content"));
+    fields.check()?;
+    let new = NewSshKey::parse(name.as_deref(), content.as_deref())?;
+    let key = rest.service.create_ssh_key(&caller, new).await?;
+    let owner = Owner::from(&rest.service.myself(&caller).await?);
+    Ok(json(StatusCode::CREATED, &OneKey { key: Key::new(key, &owner) }))
+}
+
+/// Deletes a key of the caller.
+#[utoipa::path(
+    delete, path = "/v1/keys/{id}", tag = "keys", security(("bearer" = [])), params(("id" = String, Path)),
+    responses(
+        (status = 204), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem),
+    ),
+)]
+pub(super) async fn delete(
+    State(rest): State<Rest>,
+    Writer(caller): Writer,
+    Path(id): Path<String>,
+) -> Answer {
+    rest.service.delete_ssh_key(&caller, key_id(&id)?).await?;
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}
+
+/// What is no id names nothing.
+fn key_id(text: &str) -> Result<SshKeyId, Error> {
+    SshKeyId::parse("id", text).map_err(|_| Error::not_found("key"))
+}

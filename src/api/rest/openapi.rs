@@ -1,0 +1,58 @@
+//! `/openapi.json`: the REST API's description (OpenAPI 3.1), made of the handlers' own.
+use axum::{Router, body::Body, http::Response, routing::get};
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        OpenApi as Description,
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
+};
+
+use super::{Rest, accounts, error::json, forge, keys, users};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Sealink", description = "Users' accounts at forges, and their SSH keys."),
+    paths(
+        users::exchange,
+        users::myself,
+        users::regions,
+        keys::list,
+        keys::show,
+        keys::create,
+        keys::delete,
+        accounts::list,
+        accounts::show,
+        accounts::create,
+        accounts::replace_token,
+        accounts::delete,
+        forge::import_keys,
+        forge::search_repos,
+        forge::orgs,
+        forge::search_pull_requests,
+        forge::branches,
+    ),
+    modifiers(&Schemes),
+)]
+struct Document;
+
+/// How callers say who they are.
+struct Schemes;
+
+impl Modify for Schemes {
+    fn modify(&self, document: &mut Description) {
+        let components = document.components.get_or_insert_default();
+        for (name, scheme) in [("bearer", HttpAuthScheme::Bearer), ("api_token", HttpAuthScheme::Basic)] {
+            components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+        }
+    }
+}
+
+/// The route; no token is needed.
+pub(super) fn routes() -> Router<Rest> {
+    Router::new().route("/openapi.json", get(describe))
+}
+
+async fn describe() -> Response<Body> {
+    json(axum::http::StatusCode::OK, &Document::openapi())
+}

@@ -1,0 +1,90 @@
+//! Calls of the REST API: users' accounts at forges and their SSH keys have no other.
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{
+    Method, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
+use serde::Deserialize;
+use serde_json::Value;
+use tonic::Code;
+use zeroize::Zeroizing;
+
+use super::{Client, ClientError, Refusal};
+
+/// How long one call may take: more than the server allows itself to ask a forge.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An error as the REST API puts it.
+#[derive(Deserialize)]
+struct Wire {
+    error: String,
+    resource: Option<String>,
+}
+
+impl Client {
+    /// Makes one call below `/v1`; `null` if the answer has no body. Segments of the path are encoded.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn rest(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Result<Value, ClientError> {
+        let mut url = self.server.rest();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend(path);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = self.http.request(method, url).timeout(TIMEOUT);
+        if let Some(body) = body {
+            let text = Bytes::from_owner(Zeroizing::new(body.to_string().into_bytes()));
+            request = request.header(CONTENT_TYPE, "application/json").body(text);
+        }
+        if let Some(authorization) = &self.authorization {
+            request = request.header(AUTHORIZATION, authorization);
+        }
+        let answer = request.send().await.map_err(|source| self.failed(&source))?;
+        let status = answer.status();
+        let body = self.read(answer).await?;
+        if status == StatusCode::NO_CONTENT {
+            return Ok(Value::Null);
+        }
+        let value: Value = serde_json::from_slice(&body).map_err(|_| self.foreign(status))?;
+        if status.is_success() { Ok(value) } else { Err(self.refusal(status, value)) }
+    }
+
+    fn refusal(&self, status: StatusCode, body: Value) -> ClientError {
+        let Ok(Wire { error, resource }) = serde_json::from_value(body) else { return self.foreign(status) };
+        let message = match resource {
+            Some(resource) => format!("{resource} {error}"),
+            None => error,
+        };
+        ClientError::Refused(Refusal {
+            code: code(status),
+            message,
+            violations: Vec::new(),
+            retry_after: None,
+            futile: status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS,
+        })
+    }
+}
+
+fn code(status: StatusCode) -> Code {
+    match status {
+        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
+        StatusCode::FORBIDDEN => Code::PermissionDenied,
+        StatusCode::NOT_FOUND => Code::NotFound,
+        StatusCode::CONFLICT => Code::Aborted,
+        StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
+        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
+        status if status.is_client_error() => Code::InvalidArgument,
+        _ => Code::Internal,
+    }
+}

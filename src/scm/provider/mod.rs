@@ -1,0 +1,144 @@
+//! Forges as the server asks them for a member: whom a token belongs to, keys, repositories, pull requests.
+//!
+//! ```text
+//! Forges::provider(type, url) -> dyn Provider -> github | gitlab | gitea -> api -> http -> the forge
+//! ```
+mod gitea;
+mod github;
+mod gitlab;
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
+
+use async_trait::async_trait;
+use url::Url;
+
+use super::{
+    Result,
+    api::Api,
+    egress::Policy,
+    http::{Http, Limits},
+};
+use crate::{
+    domain::{
+        account::{ForgeUrl, ScmType},
+        forge::{ForgeKey, FoundPull, FoundRepository, Listed, Organization, Profile},
+        scm_query::{PullQuery, RepositoryName, RepositoryQuery},
+        secret::Secret,
+    },
+    error,
+};
+
+/// How many keys, organizations or branches are read.
+const MOST: usize = 1_000;
+/// How many repositories a search answers.
+const MOST_FOUND: usize = 100;
+/// How many pages of pull requests a search reads.
+const MOST_PAGES: usize = 10;
+/// How often a question is repeated that a forge could not answer for the moment.
+const RETRIES: u32 = 2;
+
+/// One forge, asked with a member's access token.
+///
+/// Every method may ask several questions; each is repeated at most twice if the forge fails for the moment, and ends
+/// within the limits of [`Http`]. How long all of it may take is the caller's to say. A token the forge does not take is
+/// [`ForgeError::Unauthenticated`](super::ForgeError::Unauthenticated) everywhere. What a token may not see is
+/// [`ForgeError::NotFound`](super::ForgeError::NotFound), as forges do not tell it from what never was; where people
+/// are told to make tokens without that right, it is left out instead. Names are encoded here.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Whom the token belongs to.
+    async fn profile(&self, token: &Secret) -> Result<Profile>;
+
+    /// The public SSH keys of `login`, whose token it is.
+    async fn ssh_keys(&self, token: &Secret, login: &str) -> Result<Listed<ForgeKey>>;
+
+    /// The first 100 repositories that match.
+    async fn search_repositories(
+        &self,
+        token: &Secret,
+        query: &RepositoryQuery,
+    ) -> Result<Vec<FoundRepository>>;
+
+    /// Organizations of the token's owner; none if the token may not list them.
+    async fn organizations(&self, token: &Secret) -> Result<Listed<Organization>>;
+
+    /// Those of the newest 1,000 pull requests of a repository that match.
+    async fn search_pulls(&self, token: &Secret, query: &PullQuery) -> Result<Vec<FoundPull>>;
+
+    /// The names of a repository's branches.
+    async fn branches(&self, token: &Secret, repository: &RepositoryName) -> Result<Listed<String>>;
+}
+
+/// The way to every forge.
+#[derive(Debug)]
+pub struct Forges {
+    policy: Policy,
+    ca: Option<PathBuf>,
+    limits: Limits,
+    /// Made when it is first needed: the roots it trusts take megabytes.
+    http: OnceLock<Arc<Http>>,
+}
+
+impl Forges {
+    /// Connects where `policy` lets it; `ca` is a file of roots to trust besides the system's.
+    #[must_use]
+    pub fn new(policy: Policy, ca: Option<PathBuf>, limits: Limits) -> Self {
+        Self { policy, ca, limits, http: OnceLock::new() }
+    }
+
+    fn http(&self) -> error::Result<Arc<Http>> {
+        if let Some(http) = self.http.get() {
+            return Ok(Arc::clone(http));
+        }
+        let http = Http::new(self.policy.clone(), self.ca.as_deref(), self.limits)?;
+        Ok(Arc::clone(self.http.get_or_init(|| http)))
+    }
+
+    /// The client for a forge; `Err` within `Ok` for one that may not be connected to.
+    ///
+    /// # Errors
+    /// As [`Http::new`].
+    pub fn provider(&self, scm_type: ScmType, url: &ForgeUrl) -> error::Result<Result<Box<dyn Provider>>> {
+        let http = self.http()?;
+        Ok(open(&http, scm_type, url))
+    }
+}
+
+fn open(http: &Arc<Http>, scm_type: ScmType, url: &ForgeUrl) -> Result<Box<dyn Provider>> {
+    let at = |origin: &str, version: &[&str]| {
+        let origin = http.policy().of_origin(origin).map_err(super::ForgeError::Refused)?;
+        let below = url.base_path().split('/').filter(|part| !part.is_empty());
+        let base = below.chain(version.iter().copied()).map(str::to_owned).collect();
+        Ok(Api::at(Arc::clone(http), origin, base).with_retries(RETRIES))
+    };
+    Ok(match scm_type {
+        ScmType::GitHub => Box::new(github::GitHub::new(at("https://api.github.com", &[])?)),
+        ScmType::GitHubEnterprise => Box::new(github::GitHub::new(at(url.origin(), &["api", "v3"])?)),
+        ScmType::GitLab | ScmType::GitLabSelfHosted => {
+            Box::new(gitlab::GitLab::new(at(url.origin(), &["api", "v4"])?, site(url)))
+        }
+        ScmType::Gitea | ScmType::Forgejo => {
+            Box::new(gitea::Gitea::new(at(url.origin(), &["api", "v1"])?, site(url)))
+        }
+    })
+}
+
+/// Where people find the forge.
+fn site(url: &ForgeUrl) -> String {
+    format!("{}{}", url.origin(), url.base_path())
+}
+
+/// A URL of the forge that is shown to people, if it is one.
+fn link(text: Option<String>) -> Option<String> {
+    let text = text.filter(|text| text.len() <= 2_048)?;
+    Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    Some(text)
+}
+
+/// Text that is not empty.
+fn some(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.is_empty())
+}

@@ -1,0 +1,266 @@
+//! A member's own accounts at forges. Nobody reaches another's, not even an administrator.
+use std::time::Duration;
+
+use super::Service;
+use crate::{
+    at_rest::{Keyring, Location},
+    domain::{
+        access::Caller,
+        account::{Account, NewAccount, ScmType},
+        forge::{FoundPull, FoundRepository, Listed, Organization},
+        id::{AccountId, SshKeyId},
+        scm_query::{PullQuery, RepositoryName, RepositoryQuery},
+        secret::Secret,
+        ssh_key::{NewSshKey, SshKey, SshPublicKey},
+    },
+    error::{Error, Kind, Result},
+    scm::{ForgeError, provider::Provider},
+};
+
+const COLUMN: &str = "scm_account.access_token";
+/// When to ask again a forge that does not say.
+const LATER: Duration = Duration::from_secs(30);
+
+/// An account and the way to its forge.
+struct Opened {
+    account: Account,
+    provider: Box<dyn Provider>,
+    token: Secret,
+}
+
+impl Service {
+    /// All accounts of the caller, oldest first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn accounts(&self, caller: &Caller) -> Result<Vec<Account>> {
+        self.store.accounts(caller.user()?).await
+    }
+
+    /// An account of the caller: by its id, or the newest of a type, by that type's name.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], also for another's.
+    pub async fn account(&self, caller: &Caller, id_or_type: &str) -> Result<Account> {
+        let (organization, member) = (caller.organization, caller.user()?);
+        let found = match ScmType::from_id(id_or_type) {
+            Some(scm_type) => self.store.newest_account(organization, member, scm_type).await?,
+            None => match AccountId::parse("id", id_or_type) {
+                Ok(id) => self.store.account(organization, member, id).await?,
+                Err(_) => None,
+            },
+        };
+        found.ok_or_else(missing)
+    }
+
+    /// Links an account, once the forge has said whose the token is.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] on `access_token` if the forge does not take it, on `url` if no forge answers there or it may
+    /// not be connected to; [`Kind::AlreadyExists`] on `url`; [`Kind::Unavailable`] if the forge limits its rate.
+    pub async fn create_account(&self, caller: &Caller, new: NewAccount) -> Result<Account> {
+        let NewAccount { scm_type, url, token } = new;
+        let member = caller.user()?;
+        let provider = self.forges.provider(scm_type, &url)?.map_err(refused_link)?;
+        let profile = provider.profile(&token).await.map_err(refused_link)?;
+        let id = AccountId(self.clock.new_id());
+        let account = Account { id, member, scm_type, url, profile, created_at: self.now(), version: 1 };
+        let record = self.seal_token(&account, &token)?;
+        self.store.create_account(self.actor(caller), account.clone(), record).await?;
+        Ok(account)
+    }
+
+    /// Replaces the token of an account by another of the same person.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; [`Kind::Invalid`] on `access_token` if it is somebody else's; else as
+    /// [`create_account`](Self::create_account).
+    pub async fn replace_account_token(
+        &self,
+        caller: &Caller,
+        id_or_type: &str,
+        token: Secret,
+    ) -> Result<Account> {
+        let mut account = self.account(caller, id_or_type).await?;
+        let provider = self.forges.provider(account.scm_type, &account.url)?.map_err(refused_link)?;
+        let profile = provider.profile(&token).await.map_err(refused_link)?;
+        if profile.uid != account.profile.uid {
+            let message = "belongs to another account of the forge";
+            return Err(Error::invalid("access_token", "sealink.same_person", message));
+        }
+        account.profile = profile;
+        let record = self.seal_token(&account, &token)?;
+        self.store.replace_account_token(self.actor(caller), account.clone(), record).await?;
+        Ok(Account { version: account.version + 1, ..account })
+    }
+
+    /// Unlinks an account and wipes its token.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], also for another's.
+    pub async fn delete_account(&self, caller: &Caller, id_or_type: &str) -> Result<()> {
+        let account = self.account(caller, id_or_type).await?;
+        let deleted = self.store.delete_account(self.actor(caller), account.member, account.id).await?;
+        if deleted { Ok(()) } else { Err(missing()) }
+    }
+
+    /// Stores the account's public SSH keys that the caller has not yet; only these, and whether there are more at the
+    /// forge than were read. Keys that cannot be read are left out.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; those of the forge.
+    pub async fn import_keys(&self, caller: &Caller, id_or_type: &str) -> Result<Listed<SshKey>> {
+        let Opened { account, provider, token } = self.open_account(caller, id_or_type).await?;
+        let found = provider.ssh_keys(&token, &account.profile.username).await;
+        let found = found.map_err(|error| refused(error, "user"))?;
+        let mut imported = Vec::new();
+        for key in found.items {
+            let Ok(public) = SshPublicKey::parse(&key.content) else { continue };
+            let plain = key.title.chars().filter(|letter| !letter.is_control()).take(200);
+            let name = format!("{}-{}", account.scm_type.id(), plain.collect::<String>());
+            let new = NewSshKey { name, key: public };
+            let id = SshKeyId(self.clock.new_id());
+            match self.store.create_ssh_key(self.actor(caller), account.member, id, new).await {
+                Ok(key) => imported.push(key),
+                Err(error) if error.kind() == Kind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Listed { items: imported, truncated: found.truncated })
+    }
+
+    /// Repositories that the account sees.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; those of the forge.
+    pub async fn search_repositories(
+        &self,
+        caller: &Caller,
+        id_or_type: &str,
+        query: &RepositoryQuery,
+    ) -> Result<Vec<FoundRepository>> {
+        let opened = self.open_account(caller, id_or_type).await?;
+        let found = opened.provider.search_repositories(&opened.token, query).await;
+        found.map_err(|error| refused(error, "repository"))
+    }
+
+    /// Organizations of the account.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`]; those of the forge.
+    pub async fn organizations(&self, caller: &Caller, id_or_type: &str) -> Result<Listed<Organization>> {
+        let opened = self.open_account(caller, id_or_type).await?;
+        let found = opened.provider.organizations(&opened.token).await;
+        found.map_err(|error| refused(error, "organization"))
+    }
+
+    /// Pull requests of a repository that the account sees.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], also for the repository; those of the forge.
+    pub async fn search_pulls(
+        &self,
+        caller: &Caller,
+        id_or_type: &str,
+        query: &PullQuery,
+    ) -> Result<Vec<FoundPull>> {
+        let opened = self.open_account(caller, id_or_type).await?;
+        let found = opened.provider.search_pulls(&opened.token, query).await;
+        found.map_err(|error| refused(error, "repository"))
+    }
+
+    /// Branches of a repository that the account sees.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], also for the repository; those of the forge.
+    pub async fn branches(
+        &self,
+        caller: &Caller,
+        id_or_type: &str,
+        repository: &RepositoryName,
+    ) -> Result<Listed<String>> {
+        let opened = self.open_account(caller, id_or_type).await?;
+        let found = opened.provider.branches(&opened.token, repository).await;
+        found.map_err(|error| refused(error, "repository"))
+    }
+
+    async fn open_account(&self, caller: &Caller, id_or_type: &str) -> Result<Opened> {
+        let account = self.account(caller, id_or_type).await?;
+        let record = self.store.account_token(account.id).await?.ok_or_else(missing)?;
+        let token = open_token(&self.keyring, &account, &record)?;
+        let provider = self.forges.provider(account.scm_type, &account.url)?;
+        let provider = provider.map_err(|error| refused(error, "repository"))?;
+        Ok(Opened { account, provider, token })
+    }
+
+    fn seal_token(&self, account: &Account, token: &Secret) -> Result<Vec<u8>> {
+        at(account, |location| self.keyring.seal(location, token.expose().as_bytes()))
+    }
+}
+
+/// Opens the token of an account, where it stands.
+///
+/// # Errors
+/// [`Kind::DataLoss`] if the record or the row was changed.
+pub(super) fn open_token(keyring: &Keyring, account: &Account, record: &[u8]) -> Result<Secret> {
+    let plain = at(account, |location| keyring.open(location, record))?;
+    let text = std::str::from_utf8(&plain).map_err(|_| Error::new(Kind::DataLoss, "a token is damaged"))?;
+    Secret::parse("access_token", text.to_owned())
+}
+
+fn at<T>(account: &Account, run: impl FnOnce(&Location<'_>) -> Result<T>) -> Result<T> {
+    let (owner, row) = (account.member.to_string(), account.id.to_string());
+    run(&Location {
+        table_and_column: COLUMN,
+        owner_id: &owner,
+        row_id: &row,
+        url_origin: account.url.origin(),
+    })
+}
+
+fn missing() -> Error {
+    Error::not_found("SCM integration")
+}
+
+/// Why an account cannot be linked, or its token replaced.
+fn refused_link(error: ForgeError) -> Error {
+    const RULE: &str = "sealink.forge";
+    match error {
+        ForgeError::Unauthenticated | ForgeError::Forbidden => {
+            Error::invalid("access_token", RULE, "is not accepted by the forge")
+        }
+        ForgeError::RateLimited(delay) => limited(delay),
+        ForgeError::Refused(why) => Error::invalid("url", RULE, why),
+        ForgeError::Unreachable(_) | ForgeError::Silent | ForgeError::Failing(_) => {
+            Error::invalid("url", RULE, "does not answer")
+        }
+        ForgeError::NotFound | ForgeError::Foreign(_) => {
+            Error::invalid("url", RULE, "is not the address of a forge of this type")
+        }
+    }
+}
+
+fn limited(delay: Option<Duration>) -> Error {
+    Error::new(Kind::Unavailable, "the forge limits the rate of requests").retry_after(delay.unwrap_or(LATER))
+}
+
+/// Why a linked account's forge does not answer; a forge's 401 is never ours.
+fn refused(error: ForgeError, what: &'static str) -> Error {
+    match error {
+        ForgeError::Unauthenticated => {
+            Error::new(Kind::Forbidden, "the forge does not accept the access token any more")
+                .blaming("access_token", "scm_token_rejected")
+        }
+        ForgeError::Forbidden => {
+            Error::new(Kind::Forbidden, "the forge refuses this to the access token: a scope may be missing")
+                .blaming("access_token", "scm_forbidden")
+        }
+        ForgeError::NotFound => Error::not_found(what),
+        ForgeError::RateLimited(delay) => limited(delay),
+        ForgeError::Unreachable(_)
+        | ForgeError::Silent
+        | ForgeError::Failing(_)
+        | ForgeError::Foreign(_)
+        | ForgeError::Refused(_) => Error::new(Kind::Unavailable, error.to_string()).retry_after(LATER),
+    }
+}

@@ -1,0 +1,10 @@
+//! The REST API: users, keys, accounts at forges.
+mod accounts;
+mod command;
+mod contract;
+mod forge;
+mod keys;
+mod matrix;
+mod real;
+mod site;
+mod tokens;
