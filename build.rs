@@ -1,5 +1,5 @@
 //! Compiles `proto/` without protoc: message types, tonic services, canonical JSON, the descriptors, and what
-//! `build/` derives from them.
+//! `build/` derives from them; and the order of functions in the binary.
 use std::{env, error::Error, fs, path::Path};
 
 use prost_reflect::DescriptorPool;
@@ -10,6 +10,8 @@ mod json;
 mod methods;
 #[path = "build/names.rs"]
 mod names;
+#[path = "build/order.rs"]
+mod order;
 #[path = "build/redact.rs"]
 mod redact;
 #[path = "build/rules.rs"]
@@ -73,5 +75,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("redact.rs"), redact::generate(&pool)?)?;
     fs::write(out.join("rules.rs"), rules::generate(&pool)?)?;
     fs::write(out.join("methods.rs"), methods::generate(&pool)?)?;
-    Ok(())
+    order::apply(out)
 }

@@ -32,11 +32,10 @@ clients FILTER="":
     cargo build
     tests/clients/run target/debug/sealink "{{ FILTER }}"
 
-# the agent's forge clients against a real Gitea
+# forge clients, OAuth and docs/oauth.md against a real Gitea and in a real browser
 forge:
-    .ci/install gitea
-    tests/forge/gitea run cargo test --test it -- --ignored --exact \
-        forges::gitea::a_real_gitea_behaves_and_is_an_oauth_provider rest::real::a_real_gitea_behind_an_account
+    .ci/install gitea chromium
+    tests/forge/gitea run tests/browser/run .ci/forge
 
 # one long proof of tests/endure, COUNT times (default: its full count)
 endure NAME COUNT="":
@@ -51,6 +50,10 @@ audit:
 # load on a release build: rates, latencies, memory; `just load --help`
 load *ARGS:
     benches/load/run {{ ARGS }}
+
+# what live agents cost a release build: watchers, configurations, calls; `just agents --help`
+agents *ARGS:
+    benches/agents/run {{ ARGS }}
 
 # format Rust and protobuf
 fmt:

@@ -86,7 +86,7 @@ pub async fn run(
         connections_per_ip: settings.limits.connections_per_ip,
         ..listener::Limits::default()
     };
-    let jobs = service.start_jobs();
+    let jobs = service.start_jobs(api::REFRESH_QUESTION);
     health.set(Readiness::Ready);
     let probe = tokio::spawn(watch_database(Arc::clone(&service), health.clone()));
     let stopping = async {

@@ -15,11 +15,14 @@ struct Range {
     length: usize,
 }
 
+/// When what only the start needs has been called.
+const STARTED: Duration = Duration::from_secs(2);
 /// How often a running server trims itself. What its requests need is back after a few hundred soft faults.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// Trims the process now and every minute. Best effort: a failure ends it.
+/// Trims the process once it has started and every minute. Best effort: a failure ends it.
 pub async fn keep_trim() {
+    tokio::time::sleep(STARTED).await;
     while let Ok(()) = trim() {
         tokio::time::sleep(PAUSE).await;
     }

@@ -1,8 +1,9 @@
 //! The floor under any answer: plain axum with serde, and plain tonic, that list the same integrations from
 //! memory, without authentication, database, limits or any other protocol.
 //!
-//! `bare FILE` reads a List answer in JSON, serves it on two free ports of loopback and prints both addresses.
-use std::{env, fs, process::ExitCode, sync::Arc};
+//! `bare LIST CONFIGURATION` reads an answer of `ListSCMIntegrations` and one of `GetConfiguration` in JSON, serves the
+//! first on two free ports of loopback, the second on the latter, and prints both addresses.
+use std::{env, fs, marker::PhantomData, process::ExitCode, sync::Arc};
 
 use axum::{
     Router,
@@ -17,12 +18,17 @@ use hyper_util::{
     server::conn::auto,
     service::TowerToHyperService,
 };
-use sealink::pb::gitpod::v1::{ListScmIntegrationsRequest, ListScmIntegrationsResponse};
+use prost::Message;
+use sealink::pb::{
+    gitpod::v1::{ListScmIntegrationsRequest, ListScmIntegrationsResponse},
+    sealink::v1::{GetConfigurationRequest, GetConfigurationResponse},
+};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tonic_prost::ProstCodec;
 
-const PATH: &str = "/gitpod.v1.RunnerConfigurationService/ListSCMIntegrations";
+const LIST: &str = "/gitpod.v1.RunnerConfigurationService/ListSCMIntegrations";
+const CONFIGURATION: &str = "/sealink.v1.RunnerAgentService/GetConfiguration";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -77,21 +83,35 @@ async fn json(State(answer): State<Arc<Answer>>, body: Bytes) -> impl IntoRespon
 }
 
 /// One unary method, as tonic's generated servers call it.
-#[derive(Clone)]
-struct List(Arc<ListScmIntegrationsResponse>);
+struct Fixed<Q, A>(Arc<A>, PhantomData<fn(Q)>);
 
-impl tonic::server::UnaryService<ListScmIntegrationsRequest> for List {
-    type Response = ListScmIntegrationsResponse;
-    type Future = std::future::Ready<Result<tonic::Response<Self::Response>, tonic::Status>>;
-
-    fn call(&mut self, _: tonic::Request<ListScmIntegrationsRequest>) -> Self::Future {
-        std::future::ready(Ok(tonic::Response::new(ListScmIntegrationsResponse::clone(&self.0))))
+impl<Q, A> Fixed<Q, A> {
+    fn new(answer: A) -> Self {
+        Self(Arc::new(answer), PhantomData)
     }
 }
 
-async fn grpc(State(list): State<List>, request: axum::extract::Request) -> impl IntoResponse {
-    let codec = ProstCodec::<ListScmIntegrationsResponse, ListScmIntegrationsRequest>::default();
-    tonic::server::Grpc::new(codec).unary(list, request).await
+impl<Q, A> Clone for Fixed<Q, A> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0), PhantomData)
+    }
+}
+
+impl<Q, A: Clone> tonic::server::UnaryService<Q> for Fixed<Q, A> {
+    type Response = A;
+    type Future = std::future::Ready<Result<tonic::Response<A>, tonic::Status>>;
+
+    fn call(&mut self, _: tonic::Request<Q>) -> Self::Future {
+        std::future::ready(Ok(tonic::Response::new(A::clone(&self.0))))
+    }
+}
+
+async fn grpc<Q, A>(State(fixed): State<Fixed<Q, A>>, request: axum::extract::Request) -> impl IntoResponse
+where
+    Q: Message + Default + 'static,
+    A: Message + Clone + 'static,
+{
+    tonic::server::Grpc::new(ProstCodec::<A, Q>::default()).unary(fixed, request).await
 }
 
 async fn accept(listener: TcpListener, router: Router) -> Result<(), Failure> {
@@ -106,25 +126,33 @@ async fn accept(listener: TcpListener, router: Router) -> Result<(), Failure> {
     }
 }
 
-async fn serve(text: &str) -> Result<(), Failure> {
-    let answer = Arc::new(serde_json::from_str::<Answer>(text)?);
-    let list = List(Arc::new(serde_json::from_str(text)?));
+async fn serve(list: &str, configuration: &str) -> Result<(), Failure> {
+    let answer = Arc::new(serde_json::from_str::<Answer>(list)?);
+    let list =
+        Fixed::<ListScmIntegrationsRequest, ListScmIntegrationsResponse>::new(serde_json::from_str(list)?);
+    let configuration =
+        Fixed::<GetConfigurationRequest, GetConfigurationResponse>::new(serde_json::from_str(configuration)?);
     let bind = async || TcpListener::bind("127.0.0.1:0").await;
     let (first, second) = (bind().await?, bind().await?);
     println!("{} {}", first.local_addr()?, second.local_addr()?);
-    let plain = Router::new().route(PATH, post(json)).with_state(answer);
-    let tonic = Router::new().route(PATH, post(grpc)).with_state(list);
+    let plain = Router::new().route(LIST, post(json)).with_state(answer);
+    let lists = Router::new().route(LIST, post(grpc)).with_state(list);
+    let tonic = Router::new().route(CONFIGURATION, post(grpc)).with_state(configuration).merge(lists);
     tokio::try_join!(accept(first, plain), accept(second, tonic))?;
     Ok(())
 }
 
 fn main() -> Result<ExitCode, Failure> {
-    let Some(file) = env::args().nth(1).filter(|argument| !argument.starts_with("--")) else {
-        eprintln!("bare FILE: a part of benches/load/run");
+    let files: Vec<_> = env::args().skip(1).collect();
+    let [list, configuration] = &files[..] else {
+        eprintln!("bare LIST CONFIGURATION: a part of benches/load/run");
         return Ok(ExitCode::SUCCESS);
     };
-    let text = fs::read_to_string(file)?;
+    let (list, configuration) = (fs::read_to_string(list)?, fs::read_to_string(configuration)?);
     // One core, as for the server that is measured.
-    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve(&text))?;
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?
+        .block_on(serve(&list, &configuration))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -42,15 +42,20 @@ def json_load(url, token, method, bodies, connections, seconds):
     return Run(int(result[1]) / float(result[2]), float(result[3]), float(result[4]))
 
 
-def grpc_load(url, token, runner, connections, streams, seconds, scratch):
-    """List requests over h2c; an answer that is no list is an error."""
-    request = scratch / "request.bin"
+def list_load(url, token, runner, connections, streams, seconds, scratch):
+    """List requests over h2c."""
     message = b"\x12\x26\x0a\x24" + runner.encode()
+    return grpc_load(url + SERVICE + "ListSCMIntegrations", token, message, connections, streams, seconds, scratch)
+
+
+def grpc_load(url, token, message, connections, streams, seconds, scratch):
+    """The same request again and again over h2c; an answer of less than 1,000 bytes is an error."""
+    request = scratch / "request.bin"
     request.write_bytes(b"\x00" + len(message).to_bytes(4, "big") + message)
     headers = ["content-type: application/grpc", "te: trailers", f"authorization: Bearer {token}"]
     options = [option for header in headers for option in ("-H", header)]
     shape = [f"-c{connections}", f"-m{streams}", "-D", seconds, "-d", request]
-    text = generate(["h2load", *shape, *options, url + SERVICE + "ListSCMIntegrations"])
+    text = generate(["h2load", *shape, *options, url])
     rate = re.search(r"finished in .*?, ([\d.]+) req/s", text)
     done = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", text)
     data = re.search(r"\((\d+)\) data", text)

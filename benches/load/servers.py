@@ -1,4 +1,4 @@
-"""The servers that are compared, each alone on core 0."""
+"""The servers that are compared, each alone on core 0 unless it is told otherwise."""
 
 import json
 import os
@@ -14,7 +14,6 @@ from pathlib import Path
 
 from generators import SERVICE
 
-CORE = ["taskset", "-c", "0"]
 READY_SECONDS = 30
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -22,13 +21,13 @@ TICKS = os.sysconf("SC_CLK_TCK")
 class Server:
     """A process with an address and a token."""
 
-    def __init__(self, name, command, token, listening, output, environment=None):
+    def __init__(self, name, command, token, listening, output, environment=None, cores="0"):
         self.name = name
         self.token = token
         self.log = output
         with open(output, "wb") as log:
             self.process = subprocess.Popen(
-                [*CORE, *map(str, command)],
+                ["taskset", "-c", cores, *map(str, command)],
                 env=os.environ | (environment or {}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -45,9 +44,11 @@ class Server:
             time.sleep(0.02)
         sys.exit(f"{self.name} did not start:\n{self.log.read_text(encoding='utf-8')}")
 
-    def call(self, method, request):
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
-        asked = urllib.request.Request(self.url + SERVICE + method, json.dumps(request).encode(), headers)
+    def call(self, method, request, token=None):
+        """Calls a method of the service that is measured, or one with its whole path; as JSON."""
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token or self.token}"}
+        path = method if method.startswith("/") else SERVICE + method
+        asked = urllib.request.Request(self.url + path, json.dumps(request).encode(), headers)
         with urllib.request.urlopen(asked, timeout=10) as answer:
             return answer.read()
 
@@ -71,7 +72,7 @@ class Server:
 class Sealink(Server):
     """The release binary on a data directory of its own, with limits and log as they are by default."""
 
-    def __init__(self, binary, directory):
+    def __init__(self, binary, directory, cores="0"):
         token = secrets.token_hex(32)
         self.binary = binary
         self.directory = directory
@@ -83,6 +84,7 @@ class Sealink(Server):
             r"listening on http://(\S+)\n",
             directory / "log",
             {"SEALINK_ADMIN_TOKEN": token},
+            cores,
         )
 
     def command(self, *arguments, **options):
@@ -134,11 +136,13 @@ class Peer(Server):
 
 
 class Bare(Server):
-    """Handlers that answer `listing`, a List answer, from memory: JSON at `url`, gRPC at `grpc_url`."""
+    """Handlers that answer `listing`, a List answer, from memory: JSON at `url`, gRPC at `grpc_url`; there also
+    `configuration`, a GetConfiguration answer."""
 
-    def __init__(self, binary, directory, listing):
+    def __init__(self, binary, directory, listing, configuration=b"{}"):
         directory.mkdir()
-        file = directory / "listing.json"
-        file.write_bytes(listing)
-        super().__init__("bare", [binary, file], "none", r"(\S+) (\S+)\n", directory / "log")
+        files = [directory / "listing.json", directory / "configuration.json"]
+        for file, answer in zip(files, (listing, configuration), strict=True):
+            file.write_bytes(answer)
+        super().__init__("bare", [binary, *files], "none", r"(\S+) (\S+)\n", directory / "log")
         self.grpc_url = self.others[0]

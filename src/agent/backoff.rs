@@ -2,7 +2,7 @@
 //! back together.
 use std::time::Duration;
 
-use crate::seal::random;
+use crate::{client::ClientError, seal::random};
 
 const SHORTEST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
@@ -33,6 +33,22 @@ impl Backoff {
         tokio::time::sleep(self.delay()).await;
     }
 
+    /// Waits after `error`: longer by what the server asks for, and longest where it says that trying again is in
+    /// vain.
+    pub async fn wait_after(&mut self, error: &ClientError) {
+        tokio::time::sleep(self.delay_after(error.retry_after(), error.is_futile())).await;
+    }
+
+    fn delay_after(&mut self, asked: Option<Duration>, futile: bool) -> Duration {
+        let delay = self.delay();
+        match asked {
+            // Who was told the same must not come back at the same moment either.
+            Some(asked) => asked.min(LONGEST) + delay.saturating_sub(SHORTEST),
+            None if futile => LONGEST,
+            None => delay,
+        }
+    }
+
     /// The wait for `random` from 0 to 1.
     fn bound(self, random: f64) -> Duration {
         let ceiling =
@@ -44,6 +60,19 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_server_is_heeded() {
+        let seconds = Duration::from_secs;
+        let asked: Vec<_> =
+            (0..20).map(|_| Backoff::default().delay_after(Some(seconds(5)), false)).collect();
+        assert!(asked.iter().all(|delay| (seconds(5)..=Duration::from_millis(5_500)).contains(delay)));
+        assert!(asked.iter().any(|delay| *delay != asked[0]), "they are random");
+        let hour = Backoff::default().delay_after(Some(seconds(3_600)), false);
+        assert!((LONGEST..LONGEST + seconds(1)).contains(&hour), "nobody is sent away for long");
+        assert_eq!(Backoff::default().delay_after(None, true), LONGEST);
+        assert!(Backoff::default().delay_after(None, false) <= seconds(1));
+    }
 
     #[test]
     fn waits_grow_from_half_a_second_to_thirty() {

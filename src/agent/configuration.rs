@@ -1,14 +1,15 @@
 //! What an agent works from: the runner's objects at one revision, ciphertext as received.
 use std::{collections::BTreeMap, sync::Arc};
 
+use super::llm;
 use crate::{
     clock::Instant,
     domain::id::RunnerId,
     error::{Error, Kind, Result},
     pb::sealink::v1::{
-        ConfigurationObject, ConfigurationSnapshot, ConfiguredIntegration, ConfiguredSpec, DeletedObject,
-        WatchConfigurationResponse, configuration_object::Object, deleted_object,
-        watch_configuration_response::Event,
+        ConfigurationObject, ConfigurationSnapshot, ConfiguredIntegration, ConfiguredLlmIntegration,
+        ConfiguredSpec, DeletedObject, WatchConfigurationResponse, configuration_object::Object,
+        deleted_object, watch_configuration_response::Event,
     },
 };
 
@@ -31,6 +32,15 @@ impl Key {
     pub fn integration_id(&self) -> &str {
         match self {
             Self::Integration(id) => id,
+            _ => "",
+        }
+    }
+
+    /// The id of an LLM integration; "" for everything else.
+    #[must_use]
+    pub fn llm_integration_id(&self) -> &str {
+        match self {
+            Self::Llm(id) => id,
             _ => "",
         }
     }
@@ -103,6 +113,20 @@ impl Configuration {
     #[must_use]
     pub fn integration(&self, id: &str) -> Option<&ConfiguredIntegration> {
         self.integrations().find(|found| found.id == id)
+    }
+
+    /// The LLM integrations, by id.
+    pub fn llm_integrations(&self) -> impl Iterator<Item = &ConfiguredLlmIntegration> {
+        self.objects.values().filter_map(|object| match object.object.as_ref()? {
+            Object::LlmIntegration(found) => Some(found),
+            _ => None,
+        })
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn llm_integration(&self, id: &str) -> Option<&ConfiguredLlmIntegration> {
+        self.llm_integrations().find(|found| llm::plain(found).id == id)
     }
 
     /// The runner's own settings.

@@ -273,13 +273,10 @@ fn opened(report: &mut Report, fetched: crate::error::Result<Configuration>) {
         Err(error) if error.kind() == Kind::Precondition => return,
         Err(error) => return report.fail("secrets", &error, "try again"),
     };
-    let names = fetched.integrations.iter().map(|one| (one.integration.host.clone(), one.secret.as_deref()));
-    let all = names.chain([("the runner's Honeycomb key".to_owned(), fetched.honeycomb_api_key.as_deref())]);
     let mut bad = Vec::new();
-    for (name, outcome) in all {
-        let Some(outcome) = outcome else { continue };
+    for (name, outcome) in fetched.secrets() {
         *report.secrets.entry(outcome.name()).or_default() += 1;
-        if !matches!(outcome, Outcome::Ok(_)) {
+        if !matches!(*outcome, Outcome::Ok(_)) {
             let reason = outcome.reason();
             let (says, cure) = reason.rsplit_once("; ").unwrap_or((reason, "enter the secret again"));
             bad.push((format!("{name}: {}: {says}", outcome.name()), cure.to_owned()));

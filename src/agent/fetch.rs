@@ -4,13 +4,17 @@ use std::sync::Arc;
 use super::{
     dir::AgentDir,
     keys::KeyDir,
+    llm::OpenedLlm,
     opener::{Opener, Outcome},
     register::{Session, refused},
+    secrets,
 };
 use crate::{
     domain::{id::RunnerId, secret::Kid},
     error::{Error, Kind, Result},
-    pb::sealink::v1::{ConfiguredIntegration, GetConfigurationRequest, KeyState, ListKeysRequest},
+    pb::sealink::v1::{
+        ConfiguredIntegration, ConfiguredLlmIntegration, GetConfigurationRequest, KeyState, ListKeysRequest,
+    },
 };
 
 /// The runner's configuration at one revision.
@@ -24,8 +28,24 @@ pub struct Configuration {
     pub revision: u64,
     /// Every integration of the runner.
     pub integrations: Vec<Opened>,
+    /// Every LLM integration of the runner, and what became of its secrets.
+    pub llm_integrations: Vec<(ConfiguredLlmIntegration, OpenedLlm)>,
     /// The Honeycomb key of the runner's own configuration, if one is set.
     pub honeycomb_api_key: Option<Arc<Outcome>>,
+}
+
+impl Configuration {
+    /// Every sealed secret: what people know it by, and what became of it.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(String, Arc<Outcome>)> {
+        let client_secrets = self.integrations.iter().filter_map(|one| {
+            one.secret.as_ref().map(|outcome| (one.integration.host.clone(), Arc::clone(outcome)))
+        });
+        let llm = self.llm_integrations.iter().flat_map(|(one, opened)| secrets::of_llm(one, opened));
+        let honeycomb = self.honeycomb_api_key.iter();
+        let honeycomb = honeycomb.map(|found| ("the runner's Honeycomb key".to_owned(), Arc::clone(found)));
+        client_secrets.chain(llm.map(|found| (found.title, found.outcome))).chain(honeycomb).collect()
+    }
 }
 
 /// One integration and what became of its secret.
@@ -56,11 +76,20 @@ pub async fn fetch(session: &Session, dir: &AgentDir, keys: &KeyDir) -> Result<C
         .into_iter()
         .map(|integration| Ok(Opened { secret: opener.client_secret(&integration)?, integration }))
         .collect::<Result<_>>()?;
+    let llm_integrations = answer
+        .llm_integrations
+        .into_iter()
+        .map(|one| {
+            let opened = OpenedLlm::open(&mut opener, &one)?;
+            Ok((one, opened))
+        })
+        .collect::<Result<_>>()?;
     Ok(Configuration {
         runner_id: session.runner_id,
         epoch: answer.epoch,
         revision: answer.revision,
         integrations,
+        llm_integrations,
         honeycomb_api_key,
     })
 }

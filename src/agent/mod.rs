@@ -20,12 +20,14 @@ pub mod fetch;
 pub mod forge;
 pub mod health;
 pub mod keys;
+pub mod llm;
 pub mod log;
 pub mod opener;
 pub mod register;
 pub mod reseal;
 pub mod rotate;
 pub mod run;
+pub mod secrets;
 pub mod status_page;
 
 pub use crate::scm::{egress, http};

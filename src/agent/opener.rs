@@ -7,6 +7,7 @@ use super::{
     attempts::{Attempts, MAX_FAILURES},
     dir::AgentDir,
     keys::{KeyDir, Keys},
+    secrets,
 };
 use crate::{
     clock::Clock,
@@ -15,7 +16,10 @@ use crate::{
         secret::{Kid, Sealed, Secret},
     },
     error::Result,
-    pb::{gitpod::v1::RunnerSpec, sealink::v1::ConfiguredIntegration},
+    pb::{
+        gitpod::v1::RunnerSpec,
+        sealink::v1::{ConfiguredIntegration, SecretReport},
+    },
     seal::{
         Field, Place, PublicKey,
         open::{self, OpenError, Reason},
@@ -24,6 +28,8 @@ use crate::{
 
 /// How many opened secrets are kept in memory.
 const MAX_KEPT: usize = 4_096;
+/// How many unusable credentials are remembered.
+const MAX_FAULTS: usize = 1_000;
 
 /// What became of one sealed secret.
 #[derive(Debug)]
@@ -81,6 +87,8 @@ pub struct Opener {
     attempts: Attempts,
     clock: Clock,
     opened: HashMap<[u8; 32], Arc<Outcome>>,
+    /// People's credentials that could not be used when a call last needed them.
+    faults: Vec<SecretReport>,
 }
 
 impl Opener {
@@ -97,7 +105,14 @@ impl Opener {
             attempts: Attempts::load(dir),
             clock: Clock::System,
             opened: HashMap::new(),
+            faults: Vec::new(),
         })
+    }
+
+    /// Whose secrets it opens.
+    #[must_use]
+    pub fn runner(&self) -> RunnerId {
+        self.runner
     }
 
     /// The public half of a key of the directory, which is read again if it was not there before.
@@ -162,6 +177,7 @@ impl Opener {
         }
         let (outcome, lasts) = self.try_open(bytes, kid, place)?;
         let outcome = Arc::new(outcome);
+        self.note_credential(place, kid, &outcome);
         if lasts {
             if self.opened.len() >= MAX_KEPT {
                 self.forget_all();
@@ -169,6 +185,31 @@ impl Opener {
             self.opened.insert(which, Arc::clone(&outcome));
         }
         Ok(outcome)
+    }
+
+    /// Credentials come with calls and are not in the configuration: what became of them is remembered here.
+    fn note_credential(&mut self, place: &Place<'_>, kid: &str, outcome: &Outcome) {
+        if !matches!(place.field, Field::HostTokenValue | Field::HostTokenRefresh) {
+            return;
+        }
+        let (object_id, field) = (place.sub.to_string(), place.field.wire_name());
+        self.faults.retain(|known| known.object_id != object_id || known.field != field);
+        if let Some(state) = secrets::state(outcome).filter(|_| self.faults.len() < MAX_FAULTS) {
+            let (field, kid) = (field.to_owned(), kid.to_owned());
+            let state = state.into();
+            self.faults.push(SecretReport { object_id, field, kid, state, ..SecretReport::default() });
+        }
+    }
+
+    /// People's credentials that could not be used when a call last needed them.
+    #[must_use]
+    pub fn credential_faults(&self) -> &[SecretReport] {
+        &self.faults
+    }
+
+    /// Forgets them: some credential is gone, and which it was only the server knows.
+    pub fn forget_faults(&mut self) {
+        self.faults.clear();
     }
 
     /// Lets go of every opened secret.

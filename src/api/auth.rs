@@ -18,14 +18,17 @@ use super::{grpc::not_yet, idempotency, rules::Rpc, status::status};
 use crate::{
     domain::{access::Caller, token::Credential},
     error::{Error, Result},
-    pb::gitpod::v1::{ExchangeTokenRequest, GetIdTokenRequest, ListScmIntegrationsRequest},
+    pb::{
+        gitpod::v1::{ExchangeTokenRequest, GetIdTokenRequest, ListScmIntegrationsRequest},
+        sealink::v1::GetConfigurationRequest,
+    },
     service::Service,
 };
 
 /// Services that need no token: health, and reflection where it is switched on.
 const OPEN_SERVICES: [&str; 2] = ["/grpc.health.", "/grpc.reflection."];
 /// Methods that check the token themselves, in the same query that reads their answer.
-const DEFERRED: [&str; 1] = [ListScmIntegrationsRequest::PATH];
+const DEFERRED: [&str; 2] = [ListScmIntegrationsRequest::PATH, GetConfigurationRequest::PATH];
 /// Methods that are not served yet. They say so before tonic decodes, whatever the body holds.
 const UNSERVED: [&str; 1] = [GetIdTokenRequest::PATH];
 

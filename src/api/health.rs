@@ -3,7 +3,7 @@ use std::{collections::HashSet, pin::Pin, sync::Arc};
 
 use axum::{Router, http::StatusCode, routing::get};
 use futures_util::{Stream, stream};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tonic::{Request, Response, Status};
 
 use crate::pb::grpc::health::v1::{
@@ -11,6 +11,9 @@ use crate::pb::grpc::health::v1::{
     health_check_response::ServingStatus,
     health_server::{self, HealthServer},
 };
+
+/// How many may `Watch` at once.
+const WATCHES: usize = 4_096;
 
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,13 +31,16 @@ pub enum Readiness {
 pub struct Health {
     state: watch::Sender<Readiness>,
     services: Arc<HashSet<String>>,
+    /// Of `Watch`: apart from those of agents, since anybody may take one.
+    places: Arc<Semaphore>,
 }
 
 impl Health {
     /// Not ready yet. `services` are the full names that `Check` and `Watch` know besides the empty one.
     pub fn new(services: impl IntoIterator<Item = impl Into<String>>) -> Self {
         let (state, _) = watch::channel(Readiness::NotReady);
-        Self { state, services: Arc::new(services.into_iter().map(Into::into).collect()) }
+        let services = Arc::new(services.into_iter().map(Into::into).collect());
+        Self { state, services, places: Arc::new(Semaphore::new(WATCHES)) }
     }
 
     /// Changes the state; [`Readiness::Stopping`] is final.
@@ -119,21 +125,25 @@ impl health_server::Health for Health {
 
     /// An unknown service is no error here: it might be known later, says the health protocol.
     async fn watch(&self, request: Request<HealthCheckRequest>) -> Result<Response<Changes>, Status> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| Status::resource_exhausted("too many open streams"))?;
         let known = self.knows(&request.get_ref().service);
         let message = move |readiness| {
             if known { serving(readiness) } else { answer(ServingStatus::ServiceUnknown) }
         };
-        Ok(Response::new(Box::pin(changes(self.state.subscribe(), message))))
+        Ok(Response::new(Box::pin(changes(self.state.subscribe(), message, place))))
     }
 }
 
-/// The present message and then every one that differs from the last; ends with the process.
+/// The present message and then every one that differs from the last; ends with the process, and keeps its place
+/// until then.
 fn changes(
     mut state: watch::Receiver<Readiness>,
     message: impl Fn(Readiness) -> HealthCheckResponse + Send + 'static,
+    place: OwnedSemaphorePermit,
 ) -> impl Stream<Item = Result<HealthCheckResponse, Status>> + Send {
     state.mark_changed();
-    stream::unfold((state, message, None), |(mut state, message, mut last)| async move {
+    stream::unfold((state, message, None, place), |(mut state, message, mut last, place)| async move {
         loop {
             if last.is_some() && *state.borrow() == Readiness::Stopping {
                 return None;
@@ -142,7 +152,7 @@ fn changes(
             let next = message(*state.borrow_and_update());
             if last.as_ref() != Some(&next) {
                 last = Some(next);
-                return Some((Ok(next), (state, message, last)));
+                return Some((Ok(next), (state, message, last, place)));
             }
         }
     })

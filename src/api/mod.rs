@@ -23,6 +23,7 @@ use axum::{Router, body::Body};
 use http::Request;
 use tower::{ServiceBuilder, util::MapRequestLayer};
 
+pub(crate) use self::convert::REFRESH_QUESTION;
 use self::{auth::Authenticate, cors::cors, grpc::Api, health::Health, layers::layers, rules::Rpc};
 use crate::{
     error::{Error, Result},

@@ -38,8 +38,8 @@ where
     Ok((caller, checked(request)?))
 }
 
-/// The unchecked token and the checked message of a request to a method for everyone that has no side
-/// effects: any valid token may call it.
+/// The unchecked token and the checked message of a request to a method without side effects, whose use case checks
+/// the token and whom it is for.
 pub(super) fn deferred_parts<R: Rpc>(request: Request<R>) -> Result<(Arc<Deferred>, R), Status> {
     let deferred = request.extensions().get::<Arc<Deferred>>().cloned();
     let deferred = deferred.ok_or_else(Error::unauthenticated)?;

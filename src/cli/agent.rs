@@ -21,6 +21,7 @@ use crate::{
         keys::KeyDir,
         opener::Outcome,
         register::{self, Registered},
+        secrets,
     },
     client::Token,
     domain::secret::Kid,
@@ -234,9 +235,8 @@ async fn fetch(context: &Context, place: &Place, reveal: bool) -> Result<()> {
     } else {
         table(&configuration, reveal)?;
     }
-    let outcomes = configuration.integrations.iter().filter_map(|opened| opened.secret.as_deref());
-    let all: Vec<_> = outcomes.chain(configuration.honeycomb_api_key.as_deref()).collect();
-    let bad = all.iter().filter(|outcome| !matches!(outcome, Outcome::Ok(_))).count();
+    let all = configuration.secrets();
+    let bad = all.iter().filter(|(_, outcome)| !matches!(**outcome, Outcome::Ok(_))).count();
     if bad == 0 {
         return Ok(());
     }
@@ -262,12 +262,30 @@ fn table(configuration: &Configuration, reveal: bool) -> Result<()> {
     };
     let header = ["ID", "SCM", "HOST", "CLIENT ID", "PAT", "STATE", if reveal { "SECRET" } else { "REASON" }];
     output::table(&configuration.integrations, header, row, "the runner has no integrations")?;
+    llm_table(configuration, reveal)?;
     if let Some(outcome) = configuration.honeycomb_api_key.as_deref() {
         let text = format!("{} {}", outcome.name(), secret(Some(outcome), reveal));
         output::fields(&[("honeycomb api key", text)])?;
     }
     output::note(&format!("revision {}", configuration.revision));
     Ok(())
+}
+
+/// One row for each secret of an LLM integration.
+fn llm_table(configuration: &Configuration, reveal: bool) -> Result<()> {
+    let all = configuration.llm_integrations.iter().flat_map(|(one, opened)| secrets::of_llm(one, opened));
+    let rows: Vec<_> = all
+        .map(|found| {
+            let outcome = &*found.outcome;
+            let text = secret(Some(outcome), reveal);
+            [found.object_id, found.field.wire_name().to_owned(), found.name, outcome.name().to_owned(), text]
+        })
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let header = ["LLM INTEGRATION", "SECRET", "NAME", "STATE", if reveal { "SECRET" } else { "REASON" }];
+    output::table(&rows, header, Clone::clone, "")
 }
 
 /// The opened secret if it may be shown, or why there is none.
@@ -285,11 +303,14 @@ fn to_json(configuration: &Configuration, reveal: bool) -> Value {
         .iter()
         .map(|one| object::integration(&one.integration, one.secret.as_deref(), reveal))
         .collect();
+    let llm = configuration.llm_integrations.iter();
+    let llm = llm.map(|(one, opened)| object::llm_integration(one, opened, reveal));
     let mut value = json!({
         "runnerId": configuration.runner_id.to_string(),
         "epoch": configuration.epoch,
         "revision": configuration.revision,
         "integrations": integrations,
+        "llmIntegrations": llm.collect::<Vec<_>>(),
     });
     if let Some(outcome) = configuration.honeycomb_api_key.as_deref() {
         let mut found = json!({"state": outcome.name()});

@@ -2,9 +2,11 @@
 use std::{
     error::Error as StdError,
     fmt::{self, Write as _},
+    time::Duration,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+use http::HeaderMap;
 use prost::Message;
 use serde::Deserialize;
 use tonic::Code;
@@ -54,6 +56,17 @@ pub struct Refusal {
     pub message: String,
     /// The fields to blame, from a `buf.validate.Violations` detail.
     pub violations: Vec<Violation>,
+    /// How long to wait, from a `google.rpc.RetryInfo` detail.
+    pub retry_after: Option<Duration>,
+    /// Whether the server says that the same again is in vain: `x-should-retry: false`.
+    pub futile: bool,
+}
+
+/// `google.rpc.RetryInfo`.
+#[derive(Message)]
+struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    retry_delay: Option<prost_types::Duration>,
 }
 
 impl ClientError {
@@ -61,6 +74,21 @@ impl ClientError {
     #[must_use]
     pub fn is_token_refused(&self) -> bool {
         self.code() == Some(Code::Unauthenticated)
+    }
+
+    /// How long the server asks to wait before another try.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(refusal) => refusal.retry_after,
+            _ => None,
+        }
+    }
+
+    /// Whether the server says that the same again is in vain.
+    #[must_use]
+    pub fn is_futile(&self) -> bool {
+        matches!(self, Self::Refused(Refusal { futile: true, .. }))
     }
 
     /// The server's code, if the server answered.
@@ -116,7 +144,14 @@ impl Refusal {
         let code = code(&wire.code)?;
         let message = if wire.message.is_empty() { wire.code } else { wire.message };
         let violations = wire.details.iter().flat_map(Detail::violations).collect();
-        Some(Self { code, message, violations })
+        let retry_after = wire.details.iter().find_map(Detail::retry_after);
+        Some(Self { code, message, violations, retry_after, futile: false })
+    }
+
+    /// The same, with what the answer's headers say of it.
+    pub(super) fn with_headers(self, headers: &HeaderMap) -> Self {
+        let futile = headers.get("x-should-retry").is_some_and(|value| value == "false");
+        Self { futile, ..self }
     }
 }
 
@@ -137,13 +172,20 @@ struct Detail {
 }
 
 impl Detail {
+    /// The detail's message, if it is `name`.
+    fn decoded<M: Message + Default>(&self, name: &str) -> Option<M> {
+        let bytes = (self.name == name).then(|| STANDARD_NO_PAD.decode(self.value.trim_end_matches('=')));
+        M::decode(&bytes?.ok()?[..]).ok()
+    }
+
     fn violations(&self) -> Vec<Violation> {
-        if self.name != "buf.validate.Violations" {
-            return Vec::new();
-        }
-        let bytes = STANDARD_NO_PAD.decode(self.value.trim_end_matches('=')).unwrap_or_default();
-        let decoded = validate::Violations::decode(&bytes[..]).unwrap_or_default();
+        let decoded: validate::Violations = self.decoded("buf.validate.Violations").unwrap_or_default();
         decoded.violations.into_iter().map(violation).collect()
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        let delay = self.decoded::<RetryInfo>("google.rpc.RetryInfo")?.retry_delay?;
+        delay.try_into().ok()
     }
 }
 
@@ -233,6 +275,19 @@ mod tests {
         assert_eq!(refusal.code, Code::InvalidArgument);
         assert_eq!(refusal.violations[0].field, "filter.runner_ids[2]");
         assert_eq!(refusal.violations[0].rule, "string.uuid");
+    }
+
+    #[test]
+    fn reads_when_to_come_back() {
+        let info = RetryInfo { retry_delay: Some(prost_types::Duration { seconds: 2, nanos: 500_000_000 }) };
+        let value = STANDARD_NO_PAD.encode(info.encode_to_vec());
+        let json = serde_json::json!({
+            "code": "unavailable", "details": [{"type": "google.rpc.RetryInfo", "value": value}],
+        });
+        let refusal = Refusal::from_json(json.to_string().as_bytes()).unwrap();
+        assert_eq!((refusal.retry_after, refusal.futile), (Some(Duration::from_millis(2_500)), false));
+        let headers = HeaderMap::from_iter([("x-should-retry".parse().unwrap(), "false".parse().unwrap())]);
+        assert!(ClientError::Refused(refusal.with_headers(&headers)).is_futile());
     }
 
     #[test]

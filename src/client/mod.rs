@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{
-    HeaderValue,
+    HeaderMap, HeaderValue,
     header::{AUTHORIZATION, CONTENT_TYPE},
 };
 use prost::Message;
@@ -96,11 +96,18 @@ impl Client {
         }
         let answer = post.send().await.map_err(|source| self.failed(&source))?;
         let (status, protobuf) = (answer.status(), answer.headers().get(CONTENT_TYPE) == Some(&PROTOBUF));
+        let headers = answer.headers().clone();
         let body = self.read(answer).await?;
         if status.is_success() && protobuf {
             return C::Answer::decode(body).map_err(|_| self.foreign(status));
         }
-        Err(Refusal::from_json(&body).map_or_else(|| self.foreign(status), ClientError::Refused))
+        Err(self.refused(status, &headers, &body))
+    }
+
+    /// What an answer means that is none of ours.
+    fn refused(&self, status: http::StatusCode, headers: &HeaderMap, body: &[u8]) -> ClientError {
+        let refusal = Refusal::from_json(body).map(|refusal| refusal.with_headers(headers));
+        refusal.map_or_else(|| self.foreign(status), ClientError::Refused)
     }
 
     /// Makes one call per page until there are no more, and answers all items in order.

@@ -66,7 +66,8 @@ impl Client {
             Some(resource) => format!("{resource} {error}"),
             None => error,
         };
-        ClientError::Refused(Refusal { code: code(status), message, violations: Vec::new() })
+        let (code, violations) = (code(status), Vec::new());
+        ClientError::Refused(Refusal { code, message, violations, retry_after: None, futile: false })
     }
 }
 

@@ -67,8 +67,9 @@ impl Client {
         if status.is_success() && answer.headers().get(CONTENT_TYPE) == Some(&CONNECT_PROTO) {
             return Ok(Messages { answer, buffer: BytesMut::new(), idle: IDLE, server, of: PhantomData });
         }
+        let headers = answer.headers().clone();
         let body = self.read(answer).await?;
-        Err(Refusal::from_json(&body).map_or_else(|| self.foreign(status), ClientError::Refused))
+        Err(self.refused(status, &headers, &body))
     }
 }
 

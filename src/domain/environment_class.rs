@@ -17,6 +17,7 @@ const RULE: &str = "sealink.environment_class";
 const MOST_SETTINGS: usize = 100;
 const LONGEST_NAME: usize = 127;
 const LONGEST_DESCRIPTION: usize = 200;
+const LONGEST_KEY: usize = 64;
 const LONGEST_VALUE: usize = 1_000;
 
 /// An environment class as stored.
@@ -99,22 +100,9 @@ impl Draft {
         }
         let mut seen = BTreeSet::new();
         for (index, setting) in settings.iter().enumerate() {
-            let member = |name: &str| format!("configuration[{index}].{name}");
-            if setting.key.is_empty() || !seen.insert(&setting.key) {
-                return refuse(member("key"), "value must be set and unique");
-            }
-            plain_text(&member("key"), setting.key.clone(), 64)?;
-            plain_text(&member("value"), setting.value.clone(), LONGEST_VALUE)?;
-            if let Some(schema) = reported {
-                let known = schema.environment_classes.iter().find(|field| field.id == setting.key);
-                let Some(field) = known else {
-                    return refuse(member("key"), "value must be a setting of the runner's schema");
-                };
-                check_value(member("value"), &field.kind, &setting.value)?;
-            }
+            check_setting(index, setting, &mut seen, reported)?;
         }
-        let missing = |field: &&Field| field.required && !seen.contains(&field.id);
-        if let Some(field) = reported.and_then(|schema| schema.environment_classes.iter().find(missing)) {
+        if let Some(field) = missing(&seen, reported).next() {
             let message = format!("value must have the setting {}", field.id);
             return Err(Error::invalid("configuration", RULE, message));
         }
@@ -161,6 +149,48 @@ impl Patch {
 
 fn refuse<T>(field: impl Into<String>, message: &'static str) -> Result<T> {
     Err(Error::invalid(field, RULE, message))
+}
+
+/// What is wrong with a class's settings, all of it: the setting to blame, by its key if that is one, and why.
+pub(super) fn check_settings(settings: &[Setting], reported: Option<&Schema>) -> Vec<(String, String)> {
+    if settings.len() > MOST_SETTINGS {
+        return vec![(String::new(), "value must contain no more than 100 items".to_owned())];
+    }
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for (index, setting) in settings.iter().enumerate() {
+        let Err(error) = check_setting(index, setting, &mut seen, reported) else { continue };
+        let key = plain_text("key", setting.key.clone(), LONGEST_KEY).unwrap_or_default();
+        found.extend(error.violations().first().map(|violation| (key, violation.message.to_string())));
+    }
+    found.extend(missing(&seen, reported).map(|field| (field.id.clone(), "value is required".to_owned())));
+    found
+}
+
+/// The settings that a schema requires and that are not among the keys.
+fn missing<'s>(seen: &BTreeSet<&str>, reported: Option<&'s Schema>) -> impl Iterator<Item = &'s Field> {
+    let fields = reported.map(|schema| schema.environment_classes.as_slice()).unwrap_or_default();
+    fields.iter().filter(|field| field.required && !seen.contains(field.id.as_str()))
+}
+
+fn check_setting<'s>(
+    index: usize,
+    setting: &'s Setting,
+    seen: &mut BTreeSet<&'s str>,
+    reported: Option<&Schema>,
+) -> Result<()> {
+    let member = |name: &str| format!("configuration[{index}].{name}");
+    if setting.key.is_empty() || !seen.insert(&setting.key) {
+        return refuse(member("key"), "value must be set and unique");
+    }
+    plain_text(&member("key"), setting.key.clone(), LONGEST_KEY)?;
+    plain_text(&member("value"), setting.value.clone(), LONGEST_VALUE)?;
+    let Some(schema) = reported else { return Ok(()) };
+    let known = schema.environment_classes.iter().find(|field| field.id == setting.key);
+    let Some(field) = known else {
+        return refuse(member("key"), "value must be a setting of the runner's schema");
+    };
+    check_value(member("value"), &field.kind, &setting.value)
 }
 
 /// Whether a text is a value of a setting. Patterns are the runner's own to match.
@@ -252,6 +282,24 @@ mod tests {
         ] {
             assert_eq!(blamed(settings, Some(&schema)), field, "{settings:?}");
         }
+    }
+
+    #[test]
+    fn a_trial_is_told_everything_that_is_wrong_with_its_settings() {
+        let schema = schema();
+        let found = |settings: &[(&str, &str)]| -> Vec<String> {
+            let found = check_settings(&draft(settings).configuration, Some(&schema));
+            found.into_iter().map(|(key, _)| key).collect()
+        };
+        assert!(found(&[("type", "m6"), ("disk", "10")]).is_empty());
+        assert_eq!(
+            found(&[("disk", "9"), ("spot", "yes"), ("cores", "8")]),
+            ["disk", "spot", "cores", "type"]
+        );
+        assert_eq!(found(&[("type", "m6"), ("line\n", "x"), (&"x".repeat(65), "x")]), ["", ""]);
+        let many: Vec<_> = (0..101).map(|number| number.to_string()).collect();
+        let many: Vec<_> = many.iter().map(|key| (key.as_str(), "")).collect();
+        assert_eq!(found(&many), [""]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{
     clock::Instant,
-    domain::secret::Kid,
+    domain::{secret::Kid, stored_secret::SecretEntry},
     error::{Error, Result},
 };
 
@@ -146,15 +146,28 @@ pub struct SecretReport {
     pub name: String,
     /// The key it is sealed with.
     pub kid: Kid,
-    /// The object's version.
+    /// The object's version; 0 if the agent does not know it.
     pub version: u64,
     /// `None`: the agent can use it.
     pub fault: Option<SecretFault>,
 }
 
+impl SecretReport {
+    /// Whether it is about this secret as it is now, not about an earlier one in its place.
+    #[must_use]
+    pub fn is_about(&self, entry: &SecretEntry) -> bool {
+        self.object == entry.sub
+            && self.field == entry.field.wire_name()
+            && self.name == entry.name
+            && entry.kid.as_ref() == Some(&self.kid)
+            && (self.version == 0 || self.version == entry.object_version)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::secret_field::SecretField;
 
     #[test]
     fn a_patch_changes_what_it_names() {
@@ -171,6 +184,40 @@ mod tests {
         let many = ReportPatch { additional_info: many, ..ReportPatch::default() };
         assert!(many.apply(Report::default()).is_err());
         assert!(patch(&[("", Some("x"))]).apply(Report::default()).is_err());
+    }
+
+    #[test]
+    fn a_report_is_about_one_ciphertext() {
+        let (object, kid) = (Uuid::from_u128(1), Kid("k".into()));
+        let entry = SecretEntry {
+            order: object,
+            sub: object,
+            field: SecretField::LlmHeader,
+            name: "x-team".into(),
+            version: 3,
+            object_version: 7,
+            kid: Some(kid.clone()),
+        };
+        let report = SecretReport {
+            object,
+            field: "llm.header".into(),
+            name: "x-team".into(),
+            kid,
+            version: 7,
+            fault: Some(SecretFault::Rejected),
+        };
+        assert!(report.is_about(&entry));
+        assert!(SecretReport { version: 0, ..report.clone() }.is_about(&entry));
+        for other in [
+            SecretReport { object: Uuid::from_u128(2), ..report.clone() },
+            SecretReport { field: "llm.api_key".into(), ..report.clone() },
+            SecretReport { name: "x-other".into(), ..report.clone() },
+            SecretReport { kid: Kid("old".into()), ..report.clone() },
+            SecretReport { version: 6, ..report.clone() },
+        ] {
+            assert!(!other.is_about(&entry), "{other:?}");
+        }
+        assert!(!report.is_about(&SecretEntry { kid: None, ..entry }));
     }
 
     #[test]

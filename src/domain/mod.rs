@@ -9,6 +9,7 @@ pub mod forge;
 pub mod group;
 pub mod host;
 pub mod host_token;
+pub mod host_token_refresh;
 pub mod id;
 pub mod idempotency;
 pub mod integration;

@@ -137,6 +137,12 @@ impl Schema {
         Self { scms: scms.into(), ..Self::default() }
     }
 
+    /// One of its SCMs.
+    #[must_use]
+    pub fn scm(&self, scm: Scm) -> Option<&ScmSchema> {
+        self.scms.iter().find(|one| one.scm_id == scm.id())
+    }
+
     /// The ids of its SCMs.
     #[must_use]
     pub fn offered(&self) -> OfferedScms {

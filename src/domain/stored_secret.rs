@@ -19,6 +19,8 @@ pub struct SecretEntry {
     pub name: String,
     /// Grows with every change.
     pub version: u64,
+    /// The version of what it belongs to.
+    pub object_version: u64,
     /// The key it is sealed with; `None` if it was wiped with its key.
     pub kid: Option<Kid>,
 }

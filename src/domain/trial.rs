@@ -1,9 +1,11 @@
 //! A configuration that is only tried out: what is wrong with it is a finding, not an error.
 use crate::{
     domain::{
+        environment_class::{Setting, check_settings},
         host::{AllowedHosts, Host},
         id::RunnerId,
-        integration::{Draft, NewIntegration},
+        integration::{Draft, NewIntegration, parse_directory},
+        schema::Schema,
         scm::Scm,
         secret::Plaintext,
     },
@@ -65,6 +67,27 @@ impl Findings {
         *self == Self::default()
     }
 
+    /// What a runner's schema has against an integration that keeps the rules.
+    #[must_use]
+    pub fn of_schema(new: &NewIntegration, reported: &Schema) -> Self {
+        let Some(offered) = reported.scm(new.scm) else {
+            let message = "value must be an SCM of the schema that the runner reported";
+            return Self { scm_id: Some(message.to_owned()), ..Self::default() };
+        };
+        let unless = |offered: bool, message: &str| (!offered).then(|| message.to_owned());
+        Self {
+            oauth: unless(
+                offered.oauth.is_some() || new.oauth.is_none(),
+                "value must not be set: the runner offers no OAuth for this SCM",
+            ),
+            pat: unless(
+                offered.pat.is_some() || !new.pat,
+                "value must be false: the runner takes no personal access tokens for this SCM",
+            ),
+            ..Self::default()
+        }
+    }
+
     fn blame(&mut self, violation: &Violation) {
         let place = match violation.field.as_str() {
             "scm_id" => &mut self.scm_id,
@@ -96,6 +119,10 @@ impl Trial {
         for error in [scm.as_ref().err(), host.as_ref().err()].into_iter().flatten() {
             findings.blame_all(error);
         }
+        if let Ok(scm) = &scm {
+            let directory = self.virtual_directory.clone().filter(|directory| !directory.is_empty());
+            parse_directory(*scm, directory).err().iter().for_each(|error| findings.blame_all(error));
+        }
         let known = scm.is_ok();
         let draft = Draft {
             runner,
@@ -124,17 +151,50 @@ impl Trial {
     }
 }
 
-/// What is wrong with an environment class before a runner is asked.
-///
-/// # Errors
-/// None; the two findings are of its name and its description.
-#[must_use]
-pub fn check_class(display_name: &str, description: &str) -> (Option<String>, Option<String>) {
-    let length = |text: &str, most: usize| {
-        let wrong = !(3..=most).contains(&text.chars().count());
-        wrong.then(|| format!("value length must be 3 to {most} characters"))
-    };
-    (length(display_name, 127), length(description, 200))
+/// An environment class to be tried out.
+#[derive(Clone, Debug)]
+pub struct ClassTrial {
+    /// As sent.
+    pub display_name: String,
+    /// As sent.
+    pub description: String,
+    /// As sent.
+    pub configuration: Vec<Setting>,
+}
+
+/// What is wrong with an environment class, by the setting to blame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClassFindings {
+    /// The name.
+    pub display_name: Option<String>,
+    /// The description.
+    pub description: Option<String>,
+    /// Settings: their keys, as sent or as the schema requires them, and what is wrong with each.
+    pub configuration: Vec<(String, String)>,
+}
+
+impl ClassFindings {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl ClassTrial {
+    /// What is wrong with it before a runner is asked; `reported` is the runner's schema.
+    #[must_use]
+    pub fn check(&self, reported: Option<&Schema>) -> ClassFindings {
+        let length = |text: &str, most: usize| {
+            let wrong = !(3..=most).contains(&text.chars().count());
+            wrong.then(|| format!("value length must be 3 to {most} characters"))
+        };
+        ClassFindings {
+            display_name: length(&self.display_name, 127),
+            description: length(&self.description, 200),
+            configuration: check_settings(&self.configuration, reported),
+        }
+    }
 }
 
 /// The members of a stored integration that its ciphertext is bound to.
@@ -185,14 +245,41 @@ mod tests {
         assert!(wrong.oauth.is_some() && wrong.host.is_none(), "{wrong:?}");
         let wrong = findings(Trial { virtual_directory: Some("/tfs".into()), ..trial() });
         assert!(wrong.host.is_some() && wrong.oauth.is_none(), "{wrong:?}");
+        let both = Trial { scm_id: "azuredevops_server".into(), host: "ado.example.com".into(), ..trial() };
+        let wrong = findings(both);
+        assert!(wrong.host.is_some() && wrong.oauth.is_some(), "no directory, and OAuth: {wrong:?}");
         let wrong = findings(Trial { client_id: None, secret: TrialSecret::None, ..trial() });
         assert!(wrong.oauth.is_some(), "{wrong:?}");
     }
 
     #[test]
+    fn a_schema_offers_each_way_to_sign_in_by_itself() {
+        let new = |pat| {
+            let trial = Trial { pat, ..trial() };
+            trial.check(RunnerId(Uuid::nil()), &AllowedHosts::default()).expect("by the rules")
+        };
+        let mut schema = Schema::before_any_report();
+        assert!(Findings::of_schema(&new(true), &schema).is_empty());
+        schema.scms[0].pat = None;
+        let found = Findings::of_schema(&new(true), &schema);
+        assert!(found.pat.is_some() && found.oauth.is_none(), "{found:?}");
+        assert!(Findings::of_schema(&new(false), &schema).is_empty());
+        schema.scms[0].oauth = None;
+        assert!(Findings::of_schema(&new(false), &schema).oauth.is_some());
+        schema.scms.clear();
+        assert!(Findings::of_schema(&new(true), &schema).scm_id.is_some());
+    }
+
+    #[test]
     fn classes_have_names_and_descriptions() {
-        assert_eq!(check_class("abc", "abc"), (None, None));
-        assert!(check_class("ab", &"x".repeat(201)).0.is_some());
-        assert!(check_class("abc", &"x".repeat(201)).1.is_some());
+        let found = |display_name: &str, description: &str| {
+            let (display_name, description) = (display_name.to_owned(), description.to_owned());
+            ClassTrial { display_name, description, configuration: Vec::new() }.check(None)
+        };
+        assert!(found("abc", "abc").is_empty());
+        let long = "x".repeat(201);
+        assert!(found("ab", &long).display_name.is_some());
+        let wrong = found("abc", &long);
+        assert!(wrong.description.is_some() && wrong.display_name.is_none(), "{wrong:?}");
     }
 }

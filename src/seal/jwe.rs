@@ -3,7 +3,10 @@
 //!
 //! The protected header carries the binding (`aud`, `sub`, `ctx`) and is authenticated as the AAD of the
 //! content encryption, so any JOSE library opens a token, and none opens one whose header was edited.
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey},
+    rsa::OAEP_SHA256_MGF1SHA256,
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rsa::{Oaep, sha2::Sha256};
 use zeroize::Zeroizing;
@@ -38,7 +41,8 @@ pub const MAX_TOKEN_BYTES: usize = 16 * 1024;
 pub struct Randomness {
     cek: Zeroizing<[u8; CEK_BYTES]>,
     iv: [u8; IV_BYTES],
-    oaep_seed: Zeroizing<[u8; 32]>,
+    /// `None`: the library that wraps draws it.
+    oaep_seed: Option<Zeroizing<[u8; 32]>>,
 }
 
 impl Randomness {
@@ -47,13 +51,13 @@ impl Randomness {
     /// # Errors
     /// [`Kind::Internal`](crate::error::Kind::Internal) if the source fails.
     pub fn fresh() -> Result<Self> {
-        Ok(Self { cek: random::bytes()?, iv: *random::bytes()?, oaep_seed: random::bytes()? })
+        Ok(Self { cek: random::bytes()?, iv: *random::bytes()?, oaep_seed: None })
     }
 
     /// Chosen by the caller: only for test vectors. Two tokens with the same values reveal their plaintexts.
     #[must_use]
     pub fn fixed(cek: [u8; CEK_BYTES], iv: [u8; IV_BYTES], oaep_seed: [u8; 32]) -> Self {
-        Self { cek: Zeroizing::new(cek), iv, oaep_seed: Zeroizing::new(oaep_seed) }
+        Self { cek: Zeroizing::new(cek), iv, oaep_seed: Some(Zeroizing::new(oaep_seed)) }
     }
 }
 
@@ -75,15 +79,13 @@ pub fn challenge_header(runner: RunnerId, registration: RegistrationId, kid: &Ki
     )
 }
 
-/// Builds the token `header.ek.iv.ct.tag`; the same arguments give the same token.
+/// Builds the token `header.ek.iv.ct.tag`; the same arguments, with fixed randomness, give the same token.
 ///
 /// # Errors
 /// [`Kind::Internal`](crate::error::Kind::Internal) if a library refuses, which it does for no accepted key.
 pub fn encrypt(key: &RsaKey, header: &str, plaintext: &[u8], randomness: &Randomness) -> Result<String> {
     let header = URL_SAFE_NO_PAD.encode(header);
-    let mut seed = Seed::new(randomness.oaep_seed.clone());
-    let padding = Oaep::new::<Sha256>();
-    let ek = key.inner().encrypt(&mut seed, padding, &*randomness.cek).map_err(Error::internal)?;
+    let ek = wrap(key, randomness)?;
 
     let cipher = content_cipher(&*randomness.cek)?;
     // Encrypted in place: when this returns, the buffer no longer holds the plaintext.
@@ -95,6 +97,18 @@ pub fn encrypt(key: &RsaKey, header: &str, plaintext: &[u8], randomness: &Random
 
     let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     Ok([header, part(&ek), part(&randomness.iv), part(&content), part(tag.as_ref())].join("."))
+}
+
+/// The content encryption key under RSA-OAEP-256: by AWS-LC, or by `rsa` where the padding's seed is given.
+fn wrap(key: &RsaKey, randomness: &Randomness) -> Result<Vec<u8>> {
+    let cek = &*randomness.cek;
+    if let Some(seed) = &randomness.oaep_seed {
+        let mut seed = Seed::new(seed.clone());
+        return key.inner().encrypt(&mut seed, Oaep::new::<Sha256>(), cek).map_err(Error::internal);
+    }
+    let mut ek = vec![0; key.modulus_bytes()];
+    key.wrapping().encrypt(&OAEP_SHA256_MGF1SHA256, cek, &mut ek, None).map_err(Error::internal)?;
+    Ok(ek)
 }
 
 /// AES-256-GCM under a content encryption key.

@@ -1,10 +1,19 @@
 //! What a runner's agents work from.
 use uuid::Uuid;
 
-use super::Service;
+use super::{Service, Snapshot, authentication::verify};
 use crate::{
-    domain::{access::Caller, integration::Integration, runner::Runner, secret::Kid},
+    domain::{
+        access::Audience,
+        integration::Integration,
+        liveness::{SecretFault, SecretReport},
+        runner::Runner,
+        secret::Kid,
+        stored_secret::SecretEntry,
+        token::Credential,
+    },
     error::{Error, Result},
+    store::{Configured, OwnConfigurationQuery},
 };
 
 /// What an agent has already.
@@ -31,7 +40,7 @@ pub enum Content {
     /// The agent has this revision already.
     Unchanged(u64),
     /// Everything, at the runner's revision.
-    Snapshot(Box<Runner>, Vec<Integration>),
+    Snapshot(Box<Snapshot>),
 }
 
 /// Whether the runner can use a sealed secret.
@@ -45,6 +54,10 @@ pub enum SecretState {
     StaleKey,
     /// Wiped with its key; to be entered again.
     Missing,
+    /// An agent found it sealed for another place than the one it stands in.
+    Rejected,
+    /// An agent could not open it.
+    Undecryptable,
 }
 
 impl SecretState {
@@ -64,25 +77,53 @@ impl SecretState {
             Some(_) => Self::StaleKey,
         }
     }
+
+    /// The state of a secret of which the runner's agents have reported what is in `reports`. One that was entered
+    /// again since is another.
+    #[must_use]
+    pub fn of_entry(entry: &SecretEntry, runner: &Runner, reports: &[SecretReport]) -> Self {
+        match reports.iter().find(|report| report.is_about(entry)).and_then(|report| report.fault) {
+            Some(SecretFault::Rejected) => Self::Rejected,
+            Some(SecretFault::Undecryptable) => Self::Undecryptable,
+            None => Self::of_kid(entry.kid.as_ref(), runner),
+        }
+    }
 }
 
 impl Service {
-    /// The calling runner's configuration.
+    /// The calling runner's configuration. The token is checked with the same query that reads it.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner.
-    pub async fn configuration(&self, caller: &Caller, known: &KnownConfiguration) -> Result<Configuration> {
-        let id = caller.runner()?;
-        let gone = || Error::not_found("runner");
+    /// As [`Service::authenticate`]; [`Kind::Forbidden`](crate::error::Kind::Forbidden) for anybody but a runner;
+    /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) if it changes faster than it can be read.
+    pub async fn configuration(
+        &self,
+        credential: &Credential,
+        known: &KnownConfiguration,
+    ) -> Result<Configuration> {
         let epoch = self.epoch;
-        if known.epoch == epoch.to_string() {
-            let revision = self.store.revision(id).await?.ok_or_else(gone)?;
-            if revision == known.revision {
-                return Ok(Configuration { epoch, content: Content::Unchanged(revision) });
+        let known = (known.epoch == epoch.to_string()).then_some(known.revision);
+        let query = OwnConfigurationQuery { token: credential.id.clone(), known };
+        let found = self.store.own_configuration(query).await?;
+        let caller = match verify(found.token.as_ref(), credential, self.now()) {
+            Ok(caller) => {
+                self.touch(found.token.as_ref());
+                caller
             }
-        }
-        let found = self.store.configuration(caller.organization, id).await?.ok_or_else(gone)?;
-        let content = Content::Snapshot(Box::new(found.runner), found.integrations);
+            Err(_) => self.authenticate_preset(credential).await?,
+        };
+        caller.admit(Audience::Runners, true)?;
+        let Configured { runner, integrations, alone } =
+            found.configured.ok_or_else(|| Error::not_found("runner"))?;
+        let content = if known == Some(runner.revision) {
+            Content::Unchanged(runner.revision)
+        } else if alone {
+            let (classes, llm_integrations) = (Vec::new(), Vec::new());
+            Content::Snapshot(Box::new(Snapshot { runner, integrations, classes, llm_integrations }))
+        } else {
+            let whole = Snapshot::read_whole(&self.store, caller.organization, runner.id).await?;
+            Content::Snapshot(Box::new(whole))
+        };
         Ok(Configuration { epoch, content })
     }
 }

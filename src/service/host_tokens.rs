@@ -5,7 +5,7 @@ use crate::{
         access::{Caller, Visible},
         host_token::{Draft, HostToken, HostTokenFilter, HostTokenPatch, Subject, SubjectKind, check_scopes},
         id::{HostTokenId, RunnerId, UserId},
-        page::Page,
+        page::{Page, PageRequest},
         runner::Runner,
         runner_policy::RunnerRole,
         secret::{Secret, SecretPatch},
@@ -166,9 +166,28 @@ impl Service {
         let page = if hidden || contradicts {
             Page { rows: Vec::new(), next: None }
         } else {
-            self.store.host_tokens(caller.organization, caller.visible(), filter, request).await?
+            self.visible_host_tokens(caller, filter, request).await?
         };
         self.pages.write(caller, list, page, now)
+    }
+
+    /// Those of a named runner, which the caller may see by now; else those of all its runners.
+    async fn visible_host_tokens(
+        &self,
+        caller: &Caller,
+        filter: HostTokenFilter,
+        request: PageRequest,
+    ) -> Result<Page<HostToken>> {
+        let visible = caller.visible();
+        let own = self.store.host_tokens(caller.organization, visible, filter, request);
+        match (filter.runner, visible) {
+            (None, Visible::CreatedBy(member)) => {
+                let granted = self.store.granted_host_tokens(member, filter, request);
+                let (own, granted) = tokio::try_join!(own, granted)?;
+                Ok(Page::merge(vec![own, granted], request.size, |token| token.id.0))
+            }
+            _ => own.await,
+        }
     }
 
     /// Changes a host token as the patch says, all of it or nothing.
@@ -232,7 +251,8 @@ impl Service {
         if changed.is_empty() {
             return Ok(None);
         }
-        Ok(Some(HostTokenUpdate { token, expected_version, value, refresh, changed }))
+        let action = "host_token.update";
+        Ok(Some(HostTokenUpdate { token, expected_version, value, refresh, action, changed }))
     }
 
     /// Deletes a host token with its ciphertexts.

@@ -31,13 +31,12 @@ impl Service {
         if let Some(id) = caller.repeats()? {
             return Ok(IntegrationId(id));
         }
-        let id = draft.runner;
-        self.reach_runner(caller, id).await?;
+        let runner = self.runner_for(caller, draft.runner).await?;
         let new = draft.accept(&self.allowed_hosts)?;
         let now = self.now();
         let integration = Integration {
             id: IntegrationId(self.clock.new_id()),
-            runner: id,
+            runner: runner.id,
             scm_id: new.scm.id().to_owned(),
             host: new.host,
             oauth: None,
@@ -47,21 +46,29 @@ impl Service {
             created_at: now,
             updated_at: now,
         };
+        let (scm, oauth) = (new.scm, new.oauth);
+        let attempt = |runner: Runner| {
+            let (mut integration, oauth) = (integration.clone(), &oauth);
+            async move {
+                if runner.offered.as_ref().is_some_and(|offered| !offered.contains(scm)) {
+                    let message = "value must be one of those in the runner's schema";
+                    return Err(Error::invalid("scm_id", "sealink.scm_id", message));
+                }
+                if let Some(NewOAuth { client_id, issuer, secret }) = oauth {
+                    let app = OAuth { client_id: client_id.clone(), issuer: issuer.clone(), secret: None };
+                    integration.oauth = Some(self.seal_oauth(&runner, &integration, app, secret)?);
+                }
+                self.store.create_integration(self.actor(caller), runner.creator, integration).await
+            }
+        };
         // A conflict: the key was replaced between the look-up and the commit.
-        until_settled(|| async {
-            let runner = self.runner_for(caller, id).await?;
-            if runner.offered.as_ref().is_some_and(|offered| !offered.contains(new.scm)) {
-                let message = "value must be one of those in the runner's schema";
-                return Err(Error::invalid("scm_id", "sealink.scm_id", message));
+        match attempt(runner).await {
+            Err(error) if error.kind() == Kind::Conflict => {
+                until_settled(|| async { attempt(self.runner_for(caller, integration.runner).await?).await })
+                    .await?;
             }
-            let mut integration = integration.clone();
-            if let Some(NewOAuth { client_id, issuer, secret }) = &new.oauth {
-                let app = OAuth { client_id: client_id.clone(), issuer: issuer.clone(), secret: None };
-                integration.oauth = Some(self.seal_oauth(&runner, &integration, app, secret)?);
-            }
-            self.store.create_integration(self.actor(caller), runner.creator, integration).await
-        })
-        .await?;
+            done => done?,
+        }
         Ok(integration.id)
     }
 

@@ -7,13 +7,15 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::Service;
+use super::{RefreshQuestion, Service};
 use crate::error::{Kind, Result};
 
 /// How often the audit log is looked at. Entries are to be chained within a second.
 const TICK: Duration = Duration::from_millis(400);
 /// After how many looks at the audit log expired keys are removed: some once a minute.
 const SWEEP: u32 = 150;
+/// How often host tokens are looked for that are to be renewed.
+const REFRESH: Duration = Duration::from_secs(2);
 /// How long a job rests after a failure, so that a database that is away is not one line of the log after the other.
 const REST: Duration = Duration::from_secs(5);
 /// How often the change logs are cleaned up.
@@ -34,9 +36,9 @@ impl Jobs {
 }
 
 impl Service {
-    /// Starts every job.
+    /// Starts every job. `question` is how agents are asked to renew a host token.
     #[must_use]
-    pub fn start_jobs(self: &Arc<Self>) -> Jobs {
+    pub fn start_jobs(self: &Arc<Self>, question: RefreshQuestion) -> Jobs {
         let mut jobs = JoinSet::new();
         let service = Arc::clone(self);
         jobs.spawn(async move { service.hub.run(Arc::clone(&service.store)).await });
@@ -47,8 +49,22 @@ impl Service {
         let service = Arc::clone(self);
         jobs.spawn(async move { service.forget_calls().await });
         let service = Arc::clone(self);
+        jobs.spawn(async move { service.refresh_host_tokens(question).await });
+        let service = Arc::clone(self);
         jobs.spawn(async move { service.keep_log_and_keys().await });
         Jobs(jobs)
+    }
+
+    /// Has agents renew the host tokens that are due.
+    async fn refresh_host_tokens(&self, question: RefreshQuestion) {
+        let mut ticks = interval(REFRESH);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            if !report("renewing host tokens", self.refresh_due_tokens(question).await) {
+                sleep(REST).await;
+            }
+        }
     }
 
     async fn forget_changes(&self) {

@@ -125,7 +125,11 @@ impl Service {
                 self.store.llm_integrations(LlmScope::Organization(caller.organization), request).await?
             }
             (true, Visible::CreatedBy(user)) => {
-                self.store.llm_integrations(LlmScope::CreatedBy(user), request).await?
+                let (own, granted) = tokio::try_join!(
+                    self.store.llm_integrations(LlmScope::CreatedBy(user), request),
+                    self.store.llm_integrations(LlmScope::GrantedTo(user), request),
+                )?;
+                Page::merge(vec![own, granted], request.size, |one| one.id.0)
             }
         };
         self.pages.write(caller, list, page, now)

@@ -9,6 +9,7 @@ mod authentication;
 mod configuration;
 mod environment_classes;
 mod groups;
+mod host_token_refresh;
 mod host_tokens;
 mod idempotency;
 mod integrations;
@@ -41,6 +42,7 @@ use uuid::Uuid;
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
+    host_token_refresh::{Refresh, RefreshQuestion, Refreshed, Renewal},
     idempotency::{Ask, Attempt},
     jobs::Jobs,
     live::{Asked, LiveHost, Request, Requests},

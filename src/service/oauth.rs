@@ -256,7 +256,13 @@ impl Service {
 
     /// What an agent sealed must be sealed for its place with the runner's ACTIVE key, as far as one can see that
     /// without opening it.
-    fn require_fit(&self, runner: &Runner, place: &Place<'_>, sealed: &[u8], kid: &str) -> Result<()> {
+    pub(super) fn require_fit(
+        &self,
+        runner: &Runner,
+        place: &Place<'_>,
+        sealed: &[u8],
+        kid: &str,
+    ) -> Result<()> {
         let odd = || Error::new(Kind::Unavailable, "the runner's agent gave an answer that does not fit");
         let key = runner.active_key.as_ref().filter(|key| key.kid.0 == kid).ok_or_else(odd)?;
         if fits(&*self.keys.parsed(key)?, place, sealed) { Ok(()) } else { Err(odd()) }

@@ -6,13 +6,18 @@ use crate::{
 };
 
 impl Service {
-    /// A runner's schema: as it reported it, or the default before that.
+    /// A runner's schema: as it reported it, or the default before that. Every OAuth has a callback URL.
     ///
     /// # Errors
     /// As [`Service::runner`].
     pub async fn runner_schema(&self, caller: &Caller, id: RunnerId) -> Result<Schema> {
         self.use_runner(caller, id).await?;
-        Ok(self.store.schema(id).await?.unwrap_or_else(Schema::before_any_report))
+        let mut schema = self.store.schema(id).await?.unwrap_or_else(Schema::before_any_report);
+        // Who offers OAuth and names no place of its own has browsers come back here.
+        let unnamed =
+            schema.scms.iter_mut().filter_map(|scm| scm.oauth.as_mut()).filter(|url| url.is_empty());
+        unnamed.for_each(|url| *url = self.oauth_callback());
+        Ok(schema)
     }
 
     /// Takes the calling runner's schema.

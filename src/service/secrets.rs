@@ -50,8 +50,9 @@ impl Service {
         let list = List { name: "secrets", filter: &filter };
         let request = self.pages.read(caller, list, ask, now)?;
         let Page { rows, next } = self.store.secrets(id, request).await?;
+        let reports = self.store.secret_reports(id).await?;
         let state = |entry: SecretEntry| {
-            let state = SecretState::of_kid(entry.kid.as_ref(), &runner);
+            let state = SecretState::of_entry(&entry, &runner, &reports);
             (entry, state)
         };
         let page = Page { rows: rows.into_iter().map(state).collect(), next };

@@ -7,7 +7,7 @@ use crate::{
         integration::{Integration, NewIntegration, NewOAuth, OAuth},
         runner::Runner,
         secret::Sealed,
-        trial::{Findings, Trial, TrialSecret, require_as_stored},
+        trial::{ClassFindings, ClassTrial, Findings, Trial, TrialSecret, require_as_stored},
     },
     error::{Error, Result},
     seal::{Field, Place},
@@ -62,14 +62,34 @@ impl Service {
             Ok(new) => new,
             Err(findings) => return Ok(Err(findings)),
         };
-        if runner.offered.as_ref().is_some_and(|offered| !offered.contains(new.scm)) {
-            let scm_id = Some("value must be an SCM of the schema that the runner reported".to_owned());
-            return Ok(Err(Findings { scm_id, ..Findings::default() }));
+        if let Some(reported) = self.store.schema(id).await? {
+            let findings = Findings::of_schema(&new, &reported);
+            if !findings.is_empty() {
+                return Ok(Err(findings));
+            }
         }
         let call = self.new_call_id();
         let exists = stored.is_some();
         let integration = self.tried(&runner, call, stored, new, kept)?;
         Ok(Ok(TrialCall { call, runner, integration, secret_is_stored, exists }))
+    }
+
+    /// Checks an environment class as far as the rules and the runner's schema go. The runner, if an agent of it
+    /// is to say the rest.
+    ///
+    /// # Errors
+    /// As [`Service::live_runner`].
+    pub async fn prepare_class_trial(
+        &self,
+        caller: &Caller,
+        id: RunnerId,
+        trial: &ClassTrial,
+    ) -> Result<Result<Runner, ClassFindings>> {
+        self.reach_runner(caller, id).await?;
+        let runner = self.live_runner(caller, id).await?;
+        let reported = self.store.schema(id).await?;
+        let findings = trial.check(reported.as_ref());
+        Ok(if findings.is_empty() { Ok(runner) } else { Err(findings) })
     }
 
     async fn tried_integration(

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::{
     Store,
     changes::{Operation, lock_runner, log_audit, log_change, name_credential},
+    host_token_refresh::plan_refresh,
     on, record,
     runner_keys::{require_active, retire_unused_keys},
     sealed_secrets::{NewSecret, SecretChange, SecretPlace, put_secret, remove_secret, remove_secrets_of},
@@ -98,6 +99,8 @@ pub struct Update {
     pub value: Option<NewSecret>,
     /// What becomes of the refresh token.
     pub refresh: SecretChange,
+    /// What is done, for the audit log.
+    pub action: &'static str,
     /// What changed, for the audit log: names of fields, never values.
     pub changed: Vec<&'static str>,
 }
@@ -166,9 +169,9 @@ impl Store {
                         set(tx, token, SecretField::HostTokenRefresh, refresh).await?;
                     }
                 }
+                plan_refresh(tx, token).await?;
                 retire_unused_keys(tx, token.runner).await?;
-                let entry =
-                    Entry::new("host_token.update", &token.id).with("changed", update.changed.clone());
+                let entry = Entry::new(update.action, &token.id).with("changed", update.changed.clone());
                 log_audit(tx, actor, &entry).await
             })
         })
@@ -220,10 +223,9 @@ pub(super) async fn insert_new(
     require_integration(tx, token).await?;
     insert(tx, actor, creator, token).await?;
     set(tx, token, SecretField::HostTokenValue, &new.value).await?;
-    match &new.refresh {
-        Some(refresh) => set(tx, token, SecretField::HostTokenRefresh, refresh).await,
-        None => Ok(()),
-    }
+    let Some(refresh) = &new.refresh else { return Ok(()) };
+    set(tx, token, SecretField::HostTokenRefresh, refresh).await?;
+    plan_refresh(tx, token).await
 }
 
 fn place(token: &HostToken, field: SecretField) -> SecretPlace<'static> {

@@ -7,6 +7,7 @@ use super::{
     host_token_pages::remove_of_integration,
     on, record,
     runner_keys::{require_active, retire_unused_keys},
+    runner_policies::granted_runners,
     sealed_secrets::remove_secrets_of,
     tx::{Tx, changed_meanwhile, execute, on_tx, version},
 };
@@ -114,21 +115,24 @@ impl Store {
         found.map(Found::decode).transpose()
     }
 
-    /// Up to 25 runners of the organization, or those one user created, that have an integration for a host in
-    /// lower case, oldest first; and whether their agents live at `now`.
+    /// Up to 25 runners of the organization, or those one member created or was given a role on, that have an
+    /// integration for a host in lower case, oldest first; and whether their agents live at `now`.
     pub async fn runners_at(
         &self,
         organization: OrganizationId,
-        creator: Option<UserId>,
+        member: Option<UserId>,
         host: &str,
         now: Instant,
     ) -> Result<Vec<(RunnerId, bool)>> {
-        const SQL: &str = "SELECT DISTINCT i.runner_id, coalesce(s.alive_at, 0) > $4 FROM scm_integration i \
-            LEFT JOIN runner_status s ON s.runner_id = i.runner_id \
-            WHERE i.organization_id = $1 AND ($2 IS NULL OR i.creator_id = $2) \
-            AND (i.host_key = $3 OR i.host_key LIKE $3 || '/%') ORDER BY i.runner_id LIMIT 25";
+        const SQL: &str = concat!(
+            "SELECT DISTINCT i.runner_id, coalesce(s.alive_at, 0) > $4 FROM scm_integration i \
+             LEFT JOIN runner_status s ON s.runner_id = i.runner_id WHERE i.organization_id = $2 \
+             AND ($1 IS NULL OR i.creator_id = $1 OR i.runner_id IN (",
+            granted_runners!(),
+            ")) AND (i.host_key = $3 OR i.host_key LIKE $3 || '/%') ORDER BY i.runner_id LIMIT 25"
+        );
         on!(self, pool => sqlx::query_as(SQL)
-            .bind(organization).bind(creator).bind(host).bind(now.minus(GRACE)).fetch_all(pool).await)
+            .bind(member).bind(organization).bind(host).bind(now.minus(GRACE)).fetch_all(pool).await)
     }
 
     /// Replaces an integration by compare-and-swap on its version.

@@ -2,7 +2,7 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Store, llm_integrations::HeaderRecord, on};
+use super::{Store, llm_integrations::HeaderRecord, on, runner_policies::granted_runners};
 use crate::{
     clock::Instant,
     domain::{
@@ -23,6 +23,8 @@ pub enum LlmScope {
     Organization(OrganizationId),
     /// Those of the runners a user created.
     CreatedBy(UserId),
+    /// Those of the runners that policies have a member administer.
+    GrantedTo(UserId),
     /// One runner's.
     Runner(RunnerId),
 }
@@ -102,14 +104,20 @@ fn gather(rows: Vec<Row>) -> Result<Vec<(LlmIntegration, RunnerFacts)>> {
     Ok(found)
 }
 
+macro_rules! administered_runners {
+    () => {
+        concat!("WHERE runner_id IN (", granted_runners!(), " AND p.role = 'ADMIN')")
+    };
+}
+
 macro_rules! select_llm {
-    ($where:literal) => {
+    ($($where:tt)+) => {
         concat!(
             "SELECT l.id, l.organization_id, l.runner_id, l.creator_id, l.models, l.headers, l.endpoint, \
              l.max_tokens, l.disabled, l.version, l.created_at, l.updated_at, s.field, s.name, s.kid, s.sealed \
              FROM (SELECT id, organization_id, runner_id, creator_id, models, headers, endpoint, max_tokens, \
              disabled, version, created_at, updated_at FROM llm_integration ",
-            $where,
+            $($where)+,
             " AND id > $2 ORDER BY id LIMIT $3) l LEFT JOIN sealed_secret s ON s.sub = l.id ORDER BY l.id"
         )
     };
@@ -118,6 +126,8 @@ macro_rules! select_llm {
 pub(super) const OF_ORGANIZATION: &str = select_llm!("WHERE organization_id = $1");
 pub(super) const OF_CREATOR: &str = select_llm!("WHERE creator_id = $1");
 pub(super) const OF_RUNNER: &str = select_llm!("WHERE runner_id = $1");
+/// Of the runners that policies have a member administer: those who may only use a runner see none of them.
+pub(super) const GRANTED: &str = select_llm!(administered_runners!());
 const ONE: &str = select_llm!("WHERE id = $1");
 
 impl Store {
@@ -136,6 +146,7 @@ impl Store {
         let (sql, of) = match scope {
             LlmScope::Organization(id) => (OF_ORGANIZATION, id.0),
             LlmScope::CreatedBy(id) => (OF_CREATOR, id.0),
+            LlmScope::GrantedTo(id) => (GRANTED, id.0),
             LlmScope::Runner(id) => (OF_RUNNER, id.0),
         };
         let rows = self.llm_rows(sql, of, page.after, page.size.with_lookahead()).await?;

@@ -17,6 +17,7 @@ mod granted;
 mod groups;
 mod host_credentials;
 mod host_token_pages;
+mod host_token_refresh;
 mod host_tokens;
 mod idempotency;
 mod integration_pages;
@@ -67,8 +68,9 @@ pub use self::{
     audit_chain::PendingEntry,
     bootstrap::FirstAdmin,
     change_log::Change,
-    configuration::Configured,
+    configuration::{Configured, OwnConfiguration, OwnConfigurationQuery},
     environment_classes::ClassScope,
+    host_token_refresh::DueRefresh,
     host_tokens::{NewHostTokenRow, Update as HostTokenUpdate},
     idempotency::Remembered,
     integration_pages::{IntegrationScope, RunnerPage, RunnerPageQuery},
@@ -132,6 +134,7 @@ pub struct Store {
     database: Database,
     tokens: Combiner<TokenId, Option<StoredToken>>,
     runner_pages: Combiner<RunnerPageQuery, RunnerPage>,
+    configurations: Combiner<OwnConfigurationQuery, OwnConfiguration>,
     signals: Arc<Signals>,
 }
 
@@ -168,6 +171,7 @@ impl Store {
         self.signals.close();
         self.tokens.close().await;
         self.runner_pages.close().await;
+        self.configurations.close().await;
         match &self.database {
             Database::Sqlite(lanes) => {
                 lanes.read.close().await;

@@ -4,9 +4,9 @@ use sqlx::{AssertSqlSafe, Row, SqlitePool, sqlite::SqliteConnectOptions};
 use tempfile::TempDir;
 
 use super::{
-    Location, Store, accounts, audit_chain, audit_log, environment_classes, groups, host_token_pages,
-    integration_pages, llm_pages, memberships, runner_keys, runner_pages, runner_policies, secret_pages,
-    service_accounts, ssh_keys, token_lookup, tokens, users,
+    Location, Store, accounts, audit_chain, audit_log, configuration, environment_classes, groups,
+    host_token_pages, host_token_refresh, integration_pages, llm_pages, memberships, runner_keys,
+    runner_pages, runner_policies, secret_pages, service_accounts, ssh_keys, token_lookup, tokens, users,
 };
 
 /// A query, and the index its outermost loop has to use.
@@ -39,6 +39,7 @@ const LISTS: &[(&str, &str)] = &[
     (host_token_pages::OF_ORGANIZATION, "host_token_page (organization_id=? AND id>?)"),
     (host_token_pages::OF_SUBJECT, "host_token_subject_page (organization_id=? AND subject_id=? AND id>?)"),
     (host_token_pages::OF_CREATOR, "host_token_creator_page (creator_id=? AND id>?)"),
+    (host_token_refresh::DUE, "host_token_refresh_due (due_at<?)"),
     (host_token_pages::OF_RUNNER, "host_token_runner_page (runner_id=? AND id>?)"),
 ];
 
@@ -98,6 +99,17 @@ async fn combined_reads_search_for_every_question() {
                 "SEARCH i USING INDEX scm_integration_runner_page (runner_id=? AND id>?)",
             ],
         ),
+        (
+            configuration::SQLITE_OWN,
+            &[
+                "SEARCH t USING",
+                "SEARCH m USING",
+                "SEARCH r USING",
+                "SEARCH k USING",
+                "SEARCH s USING",
+                "SEARCH i USING INDEX scm_integration_runner_page (runner_id=?)",
+            ],
+        ),
     ] {
         let plan = plans.of(sql).await;
         for search in searches {
@@ -122,6 +134,8 @@ async fn merged_lists_search_each_place() {
         (secret_pages::STALE, &places),
         (llm_pages::OF_ORGANIZATION, &["llm_integration_page (organization_id=? AND id>?)"]),
         (llm_pages::OF_CREATOR, &["llm_integration_creator_page (creator_id=? AND id>?)"]),
+        (llm_pages::GRANTED, &["llm_integration_runner_page (runner_id=? AND id>?)"]),
+        (host_token_pages::GRANTED, &["host_token_runner_page (runner_id=? AND id>?)"]),
         (llm_pages::OF_RUNNER, &["llm_integration_runner_page (runner_id=? AND id>?)"]),
     ] {
         let plan = plans.of(sql).await;

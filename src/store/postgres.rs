@@ -10,6 +10,7 @@ use sqlx::{
 use super::{
     Database, Store, StoredSeed,
     combine::Combiner,
+    configuration::PostgresConfigurations,
     failure::failure,
     integration_pages::PostgresRunnerPages,
     keyring::postgres_seeds,
@@ -45,6 +46,7 @@ pub(super) async fn open(url: &str, fits: impl FnOnce(Vec<StoredSeed>) -> Result
         signals: Arc::new(Signals::shared(options).await?),
         tokens: Combiner::start(PostgresTokens(pool.clone())),
         runner_pages: Combiner::start(PostgresRunnerPages(pool.clone())),
+        configurations: Combiner::start(PostgresConfigurations(pool.clone())),
         database: Database::Postgres(pool),
     })
 }

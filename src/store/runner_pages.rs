@@ -23,8 +23,9 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
+/// [`runner_columns`].
 #[derive(FromRow)]
-struct RunnerRow {
+pub(super) struct RunnerRow {
     id: RunnerId,
     organization_id: OrganizationId,
     creator_id: UserId,
@@ -49,7 +50,7 @@ struct RunnerRow {
 }
 
 impl RunnerRow {
-    fn runner(self) -> Result<Runner> {
+    pub(super) fn runner(self) -> Result<Runner> {
         let damaged = |error| Error::new(Kind::DataLoss, "a stored runner is damaged").caused_by(error);
         let honeycomb_key =
             self.honeycomb_key.zip(self.honeycomb_kid).map(|(bytes, kid)| Sealed { bytes, kid });
@@ -83,6 +84,29 @@ struct GrantedRow {
     runner: RunnerRow,
 }
 
+/// The columns of a runner `r` after [`runner_joins`].
+macro_rules! runner_columns {
+    () => {
+        "r.id, r.organization_id, r.creator_id, \
+         (SELECT c.kind FROM member c WHERE c.id = r.creator_id) AS creator_kind, r.name, r.kind, r.provider, \
+         r.configuration, r.honeycomb_key, r.honeycomb_kid, \
+         r.metrics_password IS NOT NULL AS has_metrics_password, r.registered, r.offered_scms, r.revision, \
+         r.version, r.created_at, r.updated_at, k.kid AS key_kid, k.runner_id AS key_runner_id, \
+         k.state AS key_state, k.algorithm AS key_algorithm, k.bits AS key_bits, \
+         k.public_key AS key_public_key, k.created_at AS key_created_at, k.activated_at AS key_activated_at, \
+         k.revoked_at AS key_revoked_at, k.revocation_reason AS key_revocation_reason, \
+         s.alive_at AS status_alive_at, s.degraded_at AS status_degraded_at, s.message AS status_message, \
+         s.report AS status_report, s.updated_at AS status_updated_at"
+    };
+}
+macro_rules! runner_joins {
+    () => {
+        "LEFT JOIN runner_key k ON k.runner_id = r.id AND k.state = 'ACTIVE' \
+         LEFT JOIN runner_status s ON s.runner_id = r.id "
+    };
+}
+pub(super) use {runner_columns, runner_joins};
+
 macro_rules! select_runner {
     ($where:literal) => {
         select_runner!([""] $where)
@@ -91,17 +115,9 @@ macro_rules! select_runner {
         concat!(
             "SELECT ",
             $($column)*,
-            "r.id, r.organization_id, r.creator_id, \
-             (SELECT c.kind FROM member c WHERE c.id = r.creator_id) AS creator_kind, r.name, r.kind, r.provider, r.configuration, \
-             r.honeycomb_key, r.honeycomb_kid, r.metrics_password IS NOT NULL AS has_metrics_password, r.registered, r.offered_scms, r.revision, r.version, r.created_at, r.updated_at, \
-             k.kid AS key_kid, k.runner_id AS key_runner_id, k.state AS key_state, \
-             k.algorithm AS key_algorithm, k.bits AS key_bits, k.public_key AS key_public_key, \
-             k.created_at AS key_created_at, k.activated_at AS key_activated_at, \
-             k.revoked_at AS key_revoked_at, k.revocation_reason AS key_revocation_reason, \
-             s.alive_at AS status_alive_at, s.degraded_at AS status_degraded_at, \
-             s.message AS status_message, s.report AS status_report, s.updated_at AS status_updated_at \
-             FROM runner r LEFT JOIN runner_key k ON k.runner_id = r.id AND k.state = 'ACTIVE' \
-             LEFT JOIN runner_status s ON s.runner_id = r.id ",
+            runner_columns!(),
+            " FROM runner r ",
+            runner_joins!(),
             $($where)*
         )
     };

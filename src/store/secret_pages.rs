@@ -26,6 +26,7 @@ struct Row {
     name: String,
     kid: Option<Kid>,
     version: i64,
+    object_version: i64,
     sealed: Option<Vec<u8>>,
     /// The host, or the endpoint: where the secret may be sent.
     host: String,
@@ -41,6 +42,7 @@ impl Row {
             field: SecretField::from_wire_name(&self.field).ok_or_else(damaged)?,
             name: self.name.clone(),
             version: self.version.unsigned_abs(),
+            object_version: self.object_version.unsigned_abs(),
             kid: self.kid.clone(),
         })
     }
@@ -78,18 +80,24 @@ fn damaged() -> Error {
 macro_rules! secrets {
     ($scm:literal, $honeycomb:literal, $others:literal, $end:literal) => {
         concat!(
-            "SELECT id, sub, field, name, kid, version, sealed, host, subject_id, source FROM \
+            "SELECT id, sub, field, name, kid, version, object_version, sealed, host, subject_id, source FROM \
              (SELECT x.id, x.id AS sub, 'oauth.client_secret' AS field, '' AS name, x.kid, x.version, \
+              x.version AS object_version, \
               x.record AS sealed, '' AS host, x.id AS subject_id, '' AS source \
               FROM scm_integration x WHERE x.runner_id = $1 ",
             $scm,
-            ") a UNION ALL SELECT id, sub, field, name, kid, version, sealed, host, subject_id, source FROM \
+            ") a UNION ALL SELECT id, sub, field, name, kid, version, object_version, sealed, host, subject_id, \
+              source FROM \
              (SELECT x.id, x.id AS sub, 'runner.honeycomb_api_key' AS field, '' AS name, \
-              x.honeycomb_kid AS kid, x.version, x.honeycomb_key AS sealed, '' AS host, x.id AS subject_id, \
+              x.honeycomb_kid AS kid, x.version, x.version AS object_version, x.honeycomb_key AS sealed, \
+              '' AS host, x.id AS subject_id, \
               '' AS source FROM runner x WHERE x.id = $1 ",
             $honeycomb,
-            ") b UNION ALL SELECT id, sub, field, name, kid, version, sealed, host, subject_id, source FROM \
-             (SELECT x.id, x.sub, x.field, x.name, x.kid, x.version, x.sealed, COALESCE(t.host, l.endpoint, '') AS host, \
+            ") b UNION ALL SELECT id, sub, field, name, kid, version, object_version, sealed, host, subject_id, \
+              source FROM \
+             (SELECT x.id, x.sub, x.field, x.name, x.kid, x.version, \
+              COALESCE(t.version, l.version, x.version) AS object_version, x.sealed, \
+              COALESCE(t.host, l.endpoint, '') AS host, \
               COALESCE(t.subject_id, x.id) AS subject_id, COALESCE(t.source, '') AS source \
               FROM sealed_secret x LEFT JOIN host_token t ON t.id = x.sub \
               LEFT JOIN llm_integration l ON l.id = x.sub WHERE x.runner_id = $1 ",

@@ -16,15 +16,15 @@ use sqlx::{
 };
 
 use super::{
-    Database, Lanes, Store, StoredSeed, combine::Combiner, failure::failure,
-    integration_pages::SqliteRunnerPages, keyring::sqlite_seeds, migrate, signals::Signals,
+    Database, Lanes, Store, StoredSeed, combine::Combiner, configuration::SqliteConfigurations,
+    failure::failure, integration_pages::SqliteRunnerPages, keyring::sqlite_seeds, migrate, signals::Signals,
     token_lookup::SqliteTokens, writer::Writer,
 };
 use crate::error::{Error, Kind, Result};
 
 /// Marks the file as Sealink's ("Seal"), so that another program's database is never taken for one.
 const APPLICATION_ID: i32 = 0x5365_616c;
-/// Readers besides the two that answer combined reads.
+/// Readers besides those that answer combined reads.
 const READERS: u32 = 2;
 /// Bytes of a page in a new file: most rows with their ciphertext fit several times, so that a page of a list is a
 /// few reads.
@@ -68,17 +68,22 @@ pub(super) async fn open(path: &Path, fits: impl FnOnce(Vec<StoredSeed>) -> Resu
             })
         })
         .connect_lazy_with(reading.clone());
-    let mut tokens = reading.connect().await.map_err(failure)?;
-    verify_reader(&mut tokens).await?;
-    let mut pages = reading.connect().await.map_err(failure)?;
-    verify_reader(&mut pages).await?;
+    let (tokens, pages) = (reader(&reading).await?, reader(&reading).await?);
     let signals = Arc::new(Signals::alone());
     Ok(Store {
         database: Database::Sqlite(Lanes { read, write: Writer::start(writer, Arc::clone(&signals)), lock }),
         signals,
         tokens: Combiner::start(SqliteTokens(tokens)),
         runner_pages: Combiner::start(SqliteRunnerPages(pages)),
+        configurations: Combiner::start(SqliteConfigurations::new(reading)),
     })
+}
+
+/// A connection that only reads, outside of the pool.
+pub(super) async fn reader(options: &SqliteConnectOptions) -> Result<SqliteConnection> {
+    let mut connection = options.connect().await.map_err(failure)?;
+    verify_reader(&mut connection).await?;
+    Ok(connection)
 }
 
 /// Looks at a file before anything is set on it: switching another program's database to WAL would change

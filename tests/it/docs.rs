@@ -2,7 +2,7 @@
 //!
 //! In a fenced block marked `console`, a line after `$ ` is a command, lines indented by four spaces after it
 //! continue it, and the rest is its output, in which `..` stands for anything. Replaced are only the port, by a free
-//! one, and cargo, which has built the binary already.
+//! one, cargo, which has built the binary already, and the forge, by a real Gitea.
 use std::{
     env, fs,
     net::TcpListener,
@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::support::Watch;
+use crate::{forges::RealGitea, support::Watch};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sealink");
 const DEADLINE: Duration = Duration::from_mins(2);
@@ -26,16 +26,26 @@ cargo() {
     shift 3
     exec sealink "$@" 2>server.log
 }
+xdg-open() { "$TEST_BROWSER" "$1"; }
 "#;
 
 #[test]
 fn the_readme_runs_word_for_word() {
-    run("README.md");
+    run("README.md", None);
 }
 
 #[test]
 fn the_quickstart_runs_word_for_word() {
-    run("docs/quickstart.md");
+    run("docs/quickstart.md", None);
+}
+
+/// The browser is a real one, too: `tests/browser/connect.mjs` does in it what the document says.
+#[tokio::test]
+#[ignore = "needs TEST_BROWSER, which tests/browser/run sets, and TEST_GITEA_URL"]
+async fn the_oauth_journey_runs_word_for_word() {
+    assert!(env::var_os("TEST_BROWSER").is_some(), "TEST_BROWSER: run tests/browser/run");
+    let gitea = RealGitea::connect().as_new_user("grace").await;
+    run("docs/oauth.md", Some(&gitea));
 }
 
 #[test]
@@ -56,20 +66,35 @@ struct Step {
     expected: String,
 }
 
-fn run(document: &str) {
+fn run(document: &str, forge: Option<&RealGitea>) {
     let text =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).expect("the document");
+    let port = free_port();
+    let mut text = text.replace("7400", &port.to_string());
+    if let Some(forge) = forge {
+        text =
+            text.replace("https://git.example.com", &forge.origin).replace("git.example.com", forge.host());
+    }
     let steps = steps(&text);
     assert!(steps.len() > 3, "{document} holds no transcript");
 
     let directory = tempfile::tempdir().expect("a directory");
-    let port = free_port();
-    let script = script(&steps).replace("7400", &port.to_string());
-    fs::write(directory.path().join("transcript.sh"), script).expect("the script is written");
+    fs::write(directory.path().join("transcript.sh"), script(&steps)).expect("the script is written");
     // On a terminal, curl shows no progress meter beside an answer.
     fs::write(directory.path().join(".curlrc"), "silent\nshow-error\n").expect("curl's settings");
     let output = fs::File::create(directory.path().join("output")).expect("the output file");
-    let mut shell = Command::new("bash")
+    let mut shell = Command::new("bash");
+    if let Some(RealGitea { origin, user, password, .. }) = forge {
+        let login = format!("machine 127.0.0.1 login {user} password {password}\n");
+        fs::write(directory.path().join(".netrc"), login).expect("the login is written");
+        shell
+            .env("HOME", directory.path())
+            .env("SEALINK_SCM_ALLOWED_ORIGINS", origin)
+            .env("SEALINK_ALLOW_ORIGIN", origin)
+            .env("TEST_GITEA_USER", user)
+            .env("TEST_GITEA_PASSWORD", password);
+    }
+    let mut shell = shell
         .arg("transcript.sh")
         .current_dir(directory.path())
         .env("PATH", path())

@@ -13,9 +13,9 @@ use uuid::Uuid;
 
 use crate::support::{Actor, Agent, LiveAgent, TestServer, on_both_stores};
 
-const HOST: &str = "ghe.example.com";
+pub(crate) const HOST: &str = "ghe.example.com";
 
-fn sealed(
+pub(crate) fn sealed(
     agent: &Agent,
     sub: &Value,
     field: Field,
@@ -88,13 +88,13 @@ async fn forge(agent: &Agent) -> LiveAgent {
 }
 
 /// Somebody's browser: follows nothing by itself, and keeps one cookie.
-struct Browser {
+pub(crate) struct Browser {
     http: reqwest::Client,
     cookie: Option<String>,
 }
 
-struct Page {
-    status: u16,
+pub(crate) struct Page {
+    pub(crate) status: u16,
     text: String,
     location: String,
 }
@@ -120,7 +120,7 @@ impl Browser {
         Page { status, location, text: answer.text().await.expect("text") }
     }
 
-    async fn get(&mut self, url: &str) -> Page {
+    pub(crate) async fn get(&mut self, url: &str) -> Page {
         let request = self.http.get(url);
         self.send(request).await
     }
@@ -145,7 +145,7 @@ async fn link(actor: &Actor, agent: &Agent) -> String {
 }
 
 /// From a link to the forge: the browser that does so, and the address the forge will send it back to.
-async fn to_forge(server: &TestServer, actor: &Actor, agent: &Agent) -> (Browser, String) {
+pub(crate) async fn to_forge(server: &TestServer, actor: &Actor, agent: &Agent) -> (Browser, String) {
     let (mut browser, link) = (Browser::new(), link(actor, agent).await);
     let page = browser.get(&link).await;
     assert_eq!(page.status, 200, "{}", page.text);

@@ -142,6 +142,12 @@ async fn a_url_finds_its_runner(server: &TestServer) {
     let none = parse(&member).await;
     none.refused(400, "failed_precondition", "no runner of yours");
     assert!(candidates(&none).is_empty());
+    // Whom a policy lets use one of them means that one.
+    let group = admin.create_group("people").await;
+    admin.join(&group, "PRINCIPAL_USER", &member.id).await;
+    let policy = json!({ "runnerId": one.runner, "groupId": group, "role": "RUNNER_ROLE_USER" });
+    admin.call("RunnerService/CreateRunnerPolicy", &policy).await.ok();
+    assert_eq!(parse(&member).await.ok()["git"]["repo"], "widgets");
 }
 
 on_both_stores!(

@@ -136,6 +136,7 @@ fn administration(scene: &Scene) -> Vec<(&'static str, Value)> {
         (LIST, json!({ "runnerId": runner })),
         (UPDATE, policy(runner, &scene.group, "ADMIN")),
         ("RunnerKeyService/ListKeys", json!({ "runnerId": runner })),
+        ("RunnerService/CreateRunnerLogsToken", json!({ "runnerId": runner })),
         (
             "RunnerKeyService/BeginKeyRegistration",
             json!({ "runnerId": runner, "publicKey": "MTIzNDU2Nzg5MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTI=" }),
@@ -216,6 +217,17 @@ async fn a_user_of_a_runner_sees_it_without_its_secrets_and_changes_nothing(serv
         let answer: Answer = scene.ada.call(method, &body).await;
         answer.refused(403, "permission_denied", "only those who administer this runner");
     }
+    // What a runner is for, its users may: each with a credential of its own.
+    let live =
+        scene.agent.live(|_| Some(json!({ "parseContextUrl": { "response": { "scmId": "github" } } }))).await;
+    for runner in [json!(""), json!(scene.agent.runner)] {
+        let body = json!({ "runnerId": runner, "contextUrl": "https://github.com/octo/hello" });
+        let answer = scene.ada.call("RunnerService/ParseContextURL", &body).await.ok();
+        assert_eq!(answer["scmId"], "github", "{body}");
+        let asked = live.asked().pop().expect("a call");
+        assert_eq!(asked["parseContextUrl"]["caller"]["subject"]["id"], json!(scene.ada.id));
+    }
+    drop(live);
     // Rights come before what a request says: a wrong one gets the same answer.
     let bad = json!({ "id": scene.integration, "oauthPlaintextClientSecret": "" });
     let refused = scene.ada.call("RunnerConfigurationService/UpdateSCMIntegration", &bad).await;

@@ -117,6 +117,26 @@ fn good_vectors_open_here() {
     }
 }
 
+/// As the server seals, with bytes that nobody chose. `SEALINK_FRESH_VECTORS` names a folder for what third
+/// parties then open.
+#[test]
+fn what_is_sealed_now_opens_here() {
+    let folder = std::env::var_os("SEALINK_FRESH_VECTORS").map(PathBuf::from);
+    for name in FILES {
+        let vectors = make::fresh(name);
+        let keys = ring(&[&vectors.key.file]);
+        for Good { name: vector, place, secret, sealed, .. } in &vectors.good {
+            let sealed = Sealed { bytes: sealed.bytes(), kid: Kid(vectors.key.kid.clone()) };
+            let opened = open::open(&keys, &place.place(), &sealed);
+            let opened = opened.unwrap_or_else(|error| panic!("{name}, {vector}: {error}"));
+            assert!(opened.expose() == secret, "{name}, {vector}");
+        }
+        if let Some(folder) = &folder {
+            fs::write(folder.join(format!("{name}.json")), make::pretty(&vectors)).expect("written");
+        }
+    }
+}
+
 #[test]
 fn bad_vectors_fail_by_their_names() {
     for name in FILES {

@@ -27,6 +27,21 @@ fn with(name: &str, value: &Value) -> Value {
     changed
 }
 
+fn entra(issuer: &Value) -> Value {
+    let mut trial = with("issuerUrl", issuer);
+    trial["scmId"] = json!("azuredevops_entra");
+    trial["host"] = json!("dev.azure.com/contoso");
+    trial
+}
+
+fn server_of(over: &Value) -> Value {
+    let mut trial = json!({
+        "scmId": "azuredevops_server", "host": "ado.example.com", "pat": true, "virtualDirectory": "/tfs",
+    });
+    trial.as_object_mut().expect("an object").extend(over.as_object().expect("an object").clone());
+    trial
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "an agent may also leave a call unanswered")]
 fn ok(_: &Value) -> Option<Value> {
     Some(json!({ "validate": { "scmIntegration": { "valid": true } } }))
@@ -48,6 +63,13 @@ async fn findings_stand_at_the_setting_to_blame(server: &TestServer) {
         (with("issuerUrl", &json!("https://issuer.example.com")), "oauthError"),
         (with("virtualDirectory", &json!("/tfs")), "hostError"),
         (with("scmId", &json!("azuredevops_entra")), "oauthError"),
+        (entra(&json!("http://login.example.com")), "oauthError"),
+        (server_of(&json!({ "virtualDirectory": null })), "hostError"),
+        (server_of(&json!({ "virtualDirectory": "/../x" })), "hostError"),
+        (server_of(&json!({ "oauthClientId": "c", "oauthPlaintextClientSecret": "s" })), "oauthError"),
+        (server_of(&json!({ "pat": false })), "oauthError"),
+        (with("host", &json!("dev.azure.com/contoso")), "hostError"),
+        (with("oauthClientId", &json!("sp ace")), "oauthError"),
     ] {
         let answer = validate(&admin, &agent, &trial).await.ok();
         let result = &answer["scmIntegration"];
@@ -56,10 +78,77 @@ async fn findings_stand_at_the_setting_to_blame(server: &TestServer) {
             result.as_object().expect("an object").keys().filter(|name| name.ends_with("Error")).collect();
         assert_eq!(found, [member], "{trial}: {answer}");
     }
+    let both = server_of(&json!({
+        "host": "127.0.0.1", "oauthClientId": "c", "oauthPlaintextClientSecret": "s", "virtualDirectory": null,
+    }));
+    let found = validate(&admin, &agent, &both).await.ok()["scmIntegration"].clone();
+    assert!(found["hostError"].is_string() && found["oauthError"].is_string(), "all that is wrong: {found}");
     assert!(live.asked().is_empty());
-    let answer = validate(&admin, &agent, &fine()).await.ok();
-    assert_eq!(answer, json!({ "scmIntegration": { "valid": true } }));
-    assert_eq!(live.asked().len(), 1);
+    let entra = entra(&json!("https://login.microsoftonline.com/11111111-2222-4333-8444-555555555555/v2.0"));
+    for good in [fine(), entra, server_of(&json!({}))] {
+        let answer = validate(&admin, &agent, &good).await.ok();
+        assert_eq!(answer, json!({ "scmIntegration": { "valid": true } }), "{good}");
+    }
+    assert_eq!(live.asked().len(), 3);
+}
+
+/// The runner's own schema says which forges it knows, and how one may sign in at each.
+async fn the_schema_rules_what_may_be_tried(server: &TestServer) {
+    let admin = server.admin();
+    let agent = admin.register().await;
+    let live = agent.live(ok).await;
+    let oauth = json!({ "callbackUrl": "https://sealink.example.com/oauth/callback" });
+    let schema = json!({ "version": "1", "scm": [
+        { "scmId": "github", "name": "GitHub", "oauth": oauth },
+        { "scmId": "gitlab", "name": "GitLab", "pat": { "description": "a token" } },
+    ] });
+    agent.actor.call("RunnerAgentService/UpdateConfigurationSchema", &json!({ "schema": schema })).await.ok();
+    let gitlab = |oauth: bool| {
+        let mut trial = with("scmId", &json!("gitlab"));
+        if !oauth {
+            trial["oauthClientId"] = Value::Null;
+            trial["oauthPlaintextClientSecret"] = Value::Null;
+        }
+        trial
+    };
+    for (trial, member) in
+        [(with("scmId", &json!("gitea")), "scmIdError"), (fine(), "patError"), (gitlab(true), "oauthError")]
+    {
+        let found = validate(&admin, &agent, &trial).await.ok()["scmIntegration"].clone();
+        let errors = found.as_object().expect("an object").keys().filter(|name| name.ends_with("Error"));
+        assert_eq!(errors.collect::<Vec<_>>(), [member], "{trial}: {found}");
+    }
+    assert!(live.asked().is_empty(), "no agent was troubled");
+    for good in [with("pat", &json!(false)), gitlab(false)] {
+        assert_eq!(validate(&admin, &agent, &good).await.ok()["scmIntegration"]["valid"], true, "{good}");
+    }
+}
+
+/// What a class's settings may be is the schema's to say, too: all that is wrong is told, by the settings' keys.
+async fn settings_of_a_class_are_those_of_the_schema(server: &TestServer) {
+    let admin = server.admin();
+    let agent = admin.register().await;
+    let live = agent.live(ok).await;
+    let schema = json!({ "version": "1", "environmentClasses": [
+        { "id": "size", "name": "Size", "required": true, "int": { "min": 1, "max": 8, "default": 2 } },
+        { "id": "spot", "name": "Spot", "bool": {} },
+    ] });
+    agent.actor.call("RunnerAgentService/UpdateConfigurationSchema", &json!({ "schema": schema })).await.ok();
+    for (settings, blamed) in [
+        (&[("size", "9"), ("spot", "maybe"), ("cores", "8")][..], &["size", "spot", "cores"][..]),
+        (&[("spot", "true")], &["size"]),
+    ] {
+        let settings: Vec<_> =
+            settings.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+        let class = json!({ "displayName": "Large", "description": "a class", "configuration": settings });
+        let body = json!({ "runnerId": agent.runner, "environmentClass": class });
+        let found = admin.call("RunnerConfigurationService/ValidateRunnerConfiguration", &body).await.ok();
+        let errors = found["environmentClass"]["configurationErrors"].as_array().expect("errors").clone();
+        let keys: Vec<_> = errors.iter().map(|error| error["key"].as_str().expect("a key")).collect();
+        assert_eq!(keys, blamed, "{found}");
+        assert_ne!(found["environmentClass"]["valid"], true);
+    }
+    assert!(live.asked().is_empty(), "no agent was troubled");
 }
 
 /// The agent opens the secret for this call and place alone; the server keeps nothing of it.
@@ -169,6 +258,8 @@ async fn a_plaintext_secret_needs_a_key(server: &TestServer) {
 
 on_both_stores!(
     findings_stand_at_the_setting_to_blame,
+    the_schema_rules_what_may_be_tried,
+    settings_of_a_class_are_those_of_the_schema,
     the_agent_opens_what_is_tried,
     a_stored_secret_is_tried_only_as_it_is_stored,
     environment_classes_are_tried_too,

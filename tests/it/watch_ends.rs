@@ -56,7 +56,29 @@ async fn an_agent_has_sixteen_streams(server: &TestServer) {
     panic!("the place of a stream that is gone stays taken");
 }
 
-on_both_stores!(a_deleted_runner_ends_its_watches, an_agent_has_sixteen_streams);
+/// Who watches the server's health takes no place of an agent, and none of a call.
+async fn watches_of_health_are_in_nobodys_way(server: &TestServer) {
+    let (nobody, mut open) = (server.nobody(), Vec::new());
+    for _ in 0..200 {
+        let mut stream = nobody.stream("Health/Watch", &json!({})).await;
+        assert_eq!(stream.next().await["status"], "SERVING");
+        open.push(stream);
+    }
+    let agent = server.admin().register().await;
+    let mut streams = Vec::new();
+    for _ in 0..16 {
+        let mut stream = agent.watch("", 0).await;
+        stream.next().await;
+        streams.push(stream);
+    }
+    assert_eq!(agent.beat(&agent.id).await.code(), "OK");
+}
+
+on_both_stores!(
+    a_deleted_runner_ends_its_watches,
+    an_agent_has_sixteen_streams,
+    watches_of_health_are_in_nobodys_way,
+);
 
 /// One who does not read is cut off, and holds up nobody.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! Several servers on one PostgreSQL: who watches one of them sees what another wrote.
+//! Two servers on one PostgreSQL, two agents of one runner: who watches one server sees what another wrote.
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -9,14 +9,8 @@ fn revision(message: &Value) -> u64 {
     message["revision"].as_str().expect("a revision").parse().expect("a number")
 }
 
-/// The agent as it speaks to another server.
-fn through(agent: &Agent, admin: &crate::support::Actor) -> crate::support::Actor {
-    admin.with_token(agent.actor.token.as_deref().expect("a token"))
-}
-
-async fn watch(actor: &crate::support::Actor, agent: &Agent) -> (EventStream, u64) {
-    let body = json!({ "agentId": agent.id });
-    let mut stream = actor.stream("RunnerAgentService/WatchConfiguration", &body).await;
+async fn watch(agent: &Agent) -> (EventStream, u64) {
+    let mut stream = agent.watch("", 0).await;
     let first = revision(&stream.next().await);
     (stream, first)
 }
@@ -28,8 +22,8 @@ async fn a_change_reaches_watchers_of_every_server() {
     let replica = server.replica().await;
     let admin = server.admin();
     let agent = admin.register().await;
-    let (mut here, first) = watch(&agent.actor, &agent).await;
-    let (mut there, _) = watch(&through(&agent, &replica.admin), &agent).await;
+    let (mut here, first) = watch(&agent).await;
+    let (mut there, _) = watch(&agent.twin().through(&replica.admin)).await;
     for round in 1..=10 {
         let writer = if round % 2 == 0 { &admin } else { &replica.admin };
         writer.integrate_pat(&agent.runner, &format!("h{round}.example.com")).await;
@@ -49,41 +43,51 @@ async fn a_change_reaches_watchers_of_every_server() {
     server.stop().await;
 }
 
-/// A change whose transaction is open holds back the later one, so nobody passes it.
+/// A change whose transaction is open holds back later ones of its runner, whichever server makes them, so nobody
+/// passes it; and it holds back no other runner's.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs TEST_POSTGRES_URL"]
 async fn an_open_transaction_is_never_overtaken() {
     let server = TestServer::start_on_postgres().await;
     let replica = server.replica().await;
     let admin = server.admin();
-    let agent = admin.register().await;
+    let (agent, other) = (admin.register().await, admin.register().await);
     let id = admin.integrate_pat(&agent.runner, "early.example.com").await;
-    let (mut here, first) = watch(&agent.actor, &agent).await;
-    let (mut there, _) = watch(&through(&agent, &replica.admin), &agent).await;
+    let (mut here, first) = watch(&agent).await;
+    let (mut there, _) = watch(&agent.twin().through(&replica.admin)).await;
+    let (mut elsewhere, _) = watch(&other.through(&replica.admin)).await;
 
     let mut open = server.database().pool().begin().await.expect("a transaction");
     for sql in [
-        "UPDATE runner SET revision = revision + 1",
+        "UPDATE runner SET revision = revision + 1 WHERE id = $1::uuid",
         "INSERT INTO configuration_change \
             SELECT r.id, r.revision, 1, 'PUT', 'scm_integration', i.id \
-            FROM runner r JOIN scm_integration i ON i.runner_id = r.id",
+            FROM runner r JOIN scm_integration i ON i.runner_id = r.id WHERE r.id = $1::uuid",
     ] {
-        sqlx::query(sql).execute(&mut *open).await.expect("a statement");
+        sqlx::query(sql).bind(&agent.runner).execute(&mut *open).await.expect("a statement");
     }
     let later = admin.integrate_pat(&agent.runner, "later.example.com");
+    let last = replica.admin.integrate_pat(&agent.runner, "last.example.com");
     let commit = async {
-        // The later change waits for the lock, and no watcher hears of either.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        let heard = timeout(Duration::from_millis(1_500), here.next()).await;
-        assert!(heard.is_err(), "{heard:?}");
+        let free = admin.integrate_pat(&other.runner, "free.example.com").await;
+        assert_eq!(elsewhere.next().await["put"]["scmIntegration"]["id"], json!(free));
+        // The later changes wait for the lock, and no watcher hears of any.
+        for (stream, patience) in [(&mut here, 1_200), (&mut there, 300)] {
+            let heard = timeout(Duration::from_millis(patience), stream.next()).await;
+            assert!(heard.is_err(), "{heard:?}");
+        }
         open.commit().await.expect("a commit");
     };
-    let (later, ()) = tokio::join!(later, commit);
+    let (later, last, ()) = tokio::join!(later, last, commit);
+    let mut told = Vec::new();
     for stream in [&mut here, &mut there] {
-        let (one, two) = (stream.next().await, stream.next().await);
-        assert_eq!((revision(&one), &one["put"]["scmIntegration"]["id"]), (first + 1, &json!(id)));
-        assert_eq!((revision(&two), &two["put"]["scmIntegration"]["id"]), (first + 2, &json!(later)));
+        let changes = [stream.next().await, stream.next().await, stream.next().await];
+        assert_eq!(changes.each_ref().map(revision), [first + 1, first + 2, first + 3]);
+        told.push(changes.map(|change| change["put"]["scmIntegration"]["id"].clone()));
     }
+    assert_eq!(told[0], told[1], "both servers tell the same order");
+    assert_eq!(told[0][0], json!(id), "what began first comes first");
+    assert!(told[0][1..].contains(&json!(later)) && told[0][1..].contains(&json!(last)), "{told:?}");
     replica.stop().await;
     server.stop().await;
 }

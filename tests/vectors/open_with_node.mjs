@@ -1,4 +1,4 @@
-// Opens Sealink's vectors with jose. The only argument is the folder that holds node_modules.
+// Opens Sealink's vectors with jose. Arguments: the folder that holds node_modules, then those with vectors.
 import { createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -7,12 +7,12 @@ import { pathToFileURL } from "node:url";
 const modules = createRequire(pathToFileURL(`${process.argv[2]}/`));
 const { compactDecrypt, calculateJwkThumbprint, exportJWK } = await import(pathToFileURL(modules.resolve("jose")));
 
-const read = (name) => readFileSync(new URL(name, import.meta.url));
+const files = process.argv.slice(3).flatMap((folder) => ["rsa-2048", "rsa-3072", "rsa-4096"].map((file) => [folder, file]));
 const allowed = { keyManagementAlgorithms: ["RSA-OAEP-256"], contentEncryptionAlgorithms: ["A256GCM"] };
 
-for (const file of ["rsa-2048", "rsa-3072", "rsa-4096"]) {
-  const vectors = JSON.parse(read(`seal/${file}.json`));
-  const key = createPrivateKey(read(`keys/${file}.pem`));
+for (const [folder, file] of files) {
+  const vectors = JSON.parse(readFileSync(`${folder}/${file}.json`));
+  const key = createPrivateKey(readFileSync(new URL(`keys/${file}.pem`, import.meta.url)));
   const { kty, n, e } = await exportJWK(key);
   if ((await calculateJwkThumbprint({ kty, n, e })) !== vectors.key.kid) throw new Error(`${file}: another kid`);
 

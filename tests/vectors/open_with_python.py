@@ -1,8 +1,9 @@
-"""Opens Sealink's vectors with jwcrypto and PyNaCl (libsodium)."""
+"""Opens Sealink's vectors with jwcrypto and PyNaCl (libsodium): those of the folders that are named."""
 
 import base64
 import json
 import pathlib
+import sys
 
 from jwcrypto import jwe, jwk
 from nacl.public import PrivateKey, SealedBox
@@ -59,5 +60,6 @@ def check(path):
 
 
 if __name__ == "__main__":
-    for name in ["rsa-2048", "rsa-3072", "rsa-4096", "x25519"]:
-        check(HERE / "seal" / f"{name}.json")
+    for folder in sys.argv[1:]:
+        for name in ["rsa-2048", "rsa-3072", "rsa-4096", "x25519"]:
+            check(pathlib.Path(folder, f"{name}.json"))

@@ -1,14 +1,17 @@
 //! Whether an integration works: really tried at the forge, without storing anything.
 use super::{Desk, Failure, Result, site};
 use crate::{
-    agent::forge::{self, oauth::OAuthError},
-    domain::{id::parse_uuid, scm::Scm},
+    agent::forge::{self, Credential, Forge, ForgeError, oauth::OAuthError},
+    domain::{id::parse_uuid, scm::Scm, secret::Secret},
     pb::{
         gitpod::v1::{EnvironmentClassValidationResult, ScmIntegrationValidationResult},
         sealink::v1::{ConfiguredIntegration, ValidateCall, ValidateResult, validate_call, validate_result},
     },
     seal::{Field, Place},
 };
+
+/// A token that no forge has given out.
+const NOBODYS: &str = "sealink-asks-whether-tokens-are-read";
 
 impl Desk {
     pub(super) async fn validate(&self, request_id: &str, call: ValidateCall) -> Result<ValidateResult> {
@@ -51,18 +54,24 @@ impl Desk {
             }
         }
         let probed = match forge::open(&self.http, &site(integration)?) {
-            Ok(Some(forge)) => forge.probe().await,
+            Ok(Some(forge)) => forge.probe().await.map(|()| forge),
             Ok(None) => return Err(Failure::unsupported("Validate", &integration.scm_id)),
             Err(error) => Err(error),
         };
-        if let Err(error) = probed {
-            found.host_error = Some(error.to_string());
-            return Ok(found);
+        let forge = match probed {
+            Ok(forge) => forge,
+            Err(error) => {
+                found.host_error = Some(error.to_string());
+                return Ok(found);
+            }
+        };
+        if integration.pat {
+            found.pat_error = try_tokens(&*forge).await?;
         }
         if !integration.client_id.is_empty() && !integration.encrypted_client_secret.is_empty() {
             found.oauth_error = self.try_client(request_id, integration, stored).await?;
         }
-        found.valid = found.oauth_error.is_none();
+        found.valid = found.oauth_error.is_none() && found.pat_error.is_none();
         Ok(found)
     }
 
@@ -97,4 +106,15 @@ impl Desk {
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What stands against personal access tokens: a forge that takes them refuses one that nobody has.
+async fn try_tokens(forge: &dyn Forge) -> Result<Option<String>> {
+    let nobodys = Secret::parse("token", NOBODYS.to_owned()).map_err(Failure::internal)?;
+    Ok(match forge.user(Credential::Pat(&nobodys)).await {
+        // Who limits or forbids has looked at the token.
+        Err(ForgeError::Unauthenticated | ForgeError::Forbidden | ForgeError::RateLimited(_)) => None,
+        Err(error) => Some(error.to_string()),
+        Ok(_) => Some("the forge takes any personal access token".to_owned()),
+    })
 }

@@ -1,10 +1,20 @@
 //! The objects of a configuration as JSON, for programs on the agent's machine.
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::{
-    agent::opener::Outcome,
+    agent::{
+        llm::{self, OpenedLlm},
+        opener::Outcome,
+    },
     error::{Error, Result},
-    pb::sealink::v1::{ConfigurationObject, ConfiguredIntegration},
+    pb::{
+        gitpod::v1::{
+            LlmIntegration, LlmIntegrationRequestHeader, LlmIntegrationRequestHeaderType, SupportedModel,
+        },
+        sealink::v1::{ConfigurationObject, ConfiguredIntegration, ConfiguredLlmIntegration},
+    },
 };
 
 /// An SCM integration: its settings, `secretState`, and with `reveal` the opened `clientSecret`. Members without
@@ -31,6 +41,48 @@ pub fn integration(from: &ConfiguredIntegration, secret: Option<&Outcome>, revea
         add_outcome(&mut value, outcome, "clientSecret", reveal);
     }
     value
+}
+
+/// An LLM integration: its settings, `secretState`, and with `reveal` the opened `apiKey` and the `value` of each of
+/// its `headers`, each with its own `secretState`. Members without a value are left out.
+#[must_use]
+pub fn llm_integration(from: &ConfiguredLlmIntegration, opened: &OpenedLlm, reveal: bool) -> Value {
+    let found = llm::plain(from);
+    let models = found.models.iter().map(|number| {
+        let model = SupportedModel::try_from(*number).map(|model| model.as_str_name());
+        model.map_or_else(|_| json!(number), |name| json!(name.trim_start_matches("SUPPORTED_MODEL_")))
+    });
+    let mut value = json!({
+        "llmIntegrationId": found.id,
+        "models": models.collect::<Vec<_>>(),
+        "maxTokens": found.max_tokens,
+        "phase": found.phase().as_str_name().trim_start_matches("LLM_INTEGRATION_PHASE_"),
+        "provider": found.provider().as_str_name().trim_start_matches("LLM_PROVIDER_"),
+        "version": from.version,
+        "secretState": opened.api_key.name(),
+        "headers": headers(found, opened, reveal),
+    });
+    if !found.endpoint.is_empty() {
+        value["endpoint"] = json!(found.endpoint);
+    }
+    add_outcome(&mut value, &opened.api_key, "apiKey", reveal);
+    value
+}
+
+/// The headers of an LLM integration, as in [`llm_integration`].
+#[must_use]
+pub fn headers(found: &LlmIntegration, opened: &OpenedLlm, reveal: bool) -> Vec<Value> {
+    let headers = found.request_headers.iter().zip(&opened.headers);
+    let header = |(header, outcome): (&LlmIntegrationRequestHeader, &Arc<Outcome>)| {
+        let kind = match header.header_type() {
+            LlmIntegrationRequestHeaderType::CelExpression => "CEL_EXPRESSION",
+            _ => "LITERAL",
+        };
+        let mut value = json!({ "name": header.key, "type": kind, "secretState": outcome.name() });
+        add_outcome(&mut value, outcome, "value", reveal);
+        value
+    };
+    headers.map(header).collect()
 }
 
 /// Adds an opened secret under `name` if it may be shown, or else the `reason` why there is none.

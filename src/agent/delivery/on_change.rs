@@ -13,6 +13,7 @@ use super::{Job, object};
 use crate::{
     agent::{
         configuration::{Change, Configuration, Key},
+        llm::OpenedLlm,
         opener::Opener,
     },
     error::{Error, Kind, Result},
@@ -34,6 +35,7 @@ pub struct OnChange {
 pub struct Call {
     event: &'static str,
     integration_id: String,
+    llm_integration_id: String,
     revision: u64,
     stdin: Zeroizing<Vec<u8>>,
 }
@@ -45,15 +47,20 @@ impl Call {
     /// As [`Opener::open`].
     pub fn new(job: &Job, opener: &mut Opener) -> Result<Self> {
         let configuration = &job.configuration;
-        let (event, integration_id, value) = match &job.change {
-            Change::Put(key) => ("put", key.integration_id(), one(configuration, key, opener)?),
-            Change::Deleted(key) => ("deleted", key.integration_id(), named(key)),
+        let (event, key, value) = match &job.change {
+            Change::Put(key) => ("put", Some(key), one(configuration, key, opener)?),
+            Change::Deleted(key) => ("deleted", Some(key), named(key)),
             Change::Snapshot | Change::HostToken | Change::Confirmed => {
-                ("snapshot", "", everything(configuration, opener)?)
+                ("snapshot", None, everything(configuration, opener)?)
             }
         };
-        let stdin = Zeroizing::new(serde_json::to_vec(&value).map_err(|_| Error::internal("no JSON"))?);
-        Ok(Self { event, integration_id: integration_id.to_owned(), revision: configuration.revision, stdin })
+        Ok(Self {
+            event,
+            integration_id: key.map_or("", Key::integration_id).to_owned(),
+            llm_integration_id: key.map_or("", Key::llm_integration_id).to_owned(),
+            revision: configuration.revision,
+            stdin: Zeroizing::new(serde_json::to_vec(&value).map_err(|_| Error::internal("no JSON"))?),
+        })
     }
 }
 
@@ -81,6 +88,7 @@ fn run(command: &str, call: Call) -> Result<()> {
         .args(["-c", command])
         .env("SEALINK_EVENT", call.event)
         .env("SEALINK_INTEGRATION_ID", &call.integration_id)
+        .env("SEALINK_LLM_INTEGRATION_ID", &call.llm_integration_id)
         .env("SEALINK_REVISION", call.revision.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::null());
@@ -125,6 +133,9 @@ fn one(configuration: &Configuration, key: &Key, opener: &mut Opener) -> Result<
         let outcome = opener.client_secret(found)?;
         return Ok(object::integration(found, outcome.as_deref(), true));
     }
+    if let Some(found) = configuration.llm_integration(key.llm_integration_id()) {
+        return Ok(object::llm_integration(found, &OpenedLlm::open(opener, found)?, true));
+    }
     configuration.object(key).map_or_else(|| Ok(named(key)), |object| object::other(object))
 }
 
@@ -138,18 +149,19 @@ fn named(key: &Key) -> Value {
 }
 
 fn everything(configuration: &Configuration, opener: &mut Opener) -> Result<Value> {
-    let (mut integrations, mut others) = (Vec::new(), Vec::new());
+    let (mut integrations, mut llm_integrations, mut others) = (Vec::new(), Vec::new(), Vec::new());
     for (key, found) in configuration.objects() {
-        if matches!(key, Key::Integration(_)) {
-            integrations.push(one(configuration, key, opener)?);
-        } else {
-            others.push(object::other(found)?);
+        match key {
+            Key::Integration(_) => integrations.push(one(configuration, key, opener)?),
+            Key::Llm(_) => llm_integrations.push(one(configuration, key, opener)?),
+            Key::Spec | Key::EnvironmentClass(_) => others.push(object::other(found)?),
         }
     }
     Ok(json!({
         "epoch": configuration.epoch,
         "revision": configuration.revision,
         "integrations": integrations,
+        "llmIntegrations": llm_integrations,
         "others": others,
     }))
 }

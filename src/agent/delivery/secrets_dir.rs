@@ -1,19 +1,29 @@
-//! `--secrets-dir`: one directory per integration with `client_secret` and `config.json`, in memory only.
+//! `--secrets-dir`: one directory per integration, in memory only. An SCM integration has `client_secret`, an LLM
+//! integration `api_key` and, if it has headers, `headers.json`; both have `config.json`, without secrets.
 use std::{
     collections::BTreeSet,
     fs, io,
     path::{Path, PathBuf},
 };
 
+use zeroize::Zeroizing;
+
 use super::object;
 use crate::{
-    agent::{configuration::Configuration, dir, opener::Opener},
+    agent::{
+        configuration::Configuration,
+        dir,
+        llm::{self, OpenedLlm},
+        opener::Opener,
+    },
     domain::id::IntegrationId,
     error::{Error, Kind, Result},
     private_file,
 };
 
 const SECRET: &str = "client_secret";
+const API_KEY: &str = "api_key";
+const HEADERS: &str = "headers.json";
 const CONFIG: &str = "config.json";
 
 /// The directory. Only what is named like an integration in it is ours.
@@ -52,22 +62,37 @@ impl SecretsDir {
     pub fn apply(&self, configuration: &Configuration, opener: &mut Opener) -> Result<()> {
         let mut kept = BTreeSet::new();
         for integration in configuration.integrations() {
-            // What has no valid id has no place either.
-            let Ok(id) = IntegrationId::parse("id", &integration.id) else { continue };
-            let name = id.to_string();
-            let folder = self.path.join(&name);
-            kept.insert(name);
-            private_file::create_dir(&folder).map_err(|source| dir::unusable(&folder, source))?;
+            let Some(folder) = self.folder(&integration.id, &mut kept)? else { continue };
             let outcome = opener.client_secret(integration)?;
             let outcome = outcome.as_deref();
-            match outcome.and_then(|outcome| outcome.secret()) {
-                Some(secret) => write(&folder.join(SECRET), secret.expose().as_bytes())?,
-                None => remove(&folder.join(SECRET))?,
-            }
+            let secret = outcome.and_then(|outcome| outcome.secret());
+            put(&folder.join(SECRET), secret.map(|secret| secret.expose().as_bytes()))?;
             let settings = object::integration(integration, outcome, false).to_string();
-            write(&folder.join(CONFIG), settings.as_bytes())?;
+            put(&folder.join(CONFIG), Some(settings.as_bytes()))?;
+        }
+        for integration in configuration.llm_integrations() {
+            let found = llm::plain(integration);
+            let Some(folder) = self.folder(&found.id, &mut kept)? else { continue };
+            let opened = OpenedLlm::open(opener, integration)?;
+            let key = opened.api_key.secret().map(|key| key.expose().as_bytes());
+            put(&folder.join(API_KEY), key)?;
+            let headers = object::headers(found, &opened, true);
+            let text = Zeroizing::new(serde_json::to_vec(&headers).map_err(Error::internal)?);
+            put(&folder.join(HEADERS), (!headers.is_empty()).then_some(text.as_slice()))?;
+            let settings = object::llm_integration(integration, &opened, false).to_string();
+            put(&folder.join(CONFIG), Some(settings.as_bytes()))?;
         }
         self.remove_all_but(&kept)
+    }
+
+    /// The place of an integration, which is kept from now on; what has no valid id has no place either.
+    fn folder(&self, id: &str, kept: &mut BTreeSet<String>) -> Result<Option<PathBuf>> {
+        let Ok(id) = IntegrationId::parse("id", id) else { return Ok(None) };
+        let name = id.to_string();
+        let folder = self.path.join(&name);
+        kept.insert(name);
+        private_file::create_dir(&folder).map_err(|source| dir::unusable(&folder, source))?;
+        Ok(Some(folder))
     }
 
     /// Removes every secret.
@@ -91,7 +116,9 @@ impl SecretsDir {
     }
 }
 
-fn write(path: &Path, content: &[u8]) -> Result<()> {
+/// Writes a file, or removes it.
+fn put(path: &Path, content: Option<&[u8]>) -> Result<()> {
+    let Some(content) = content else { return remove(path) };
     private_file::write(path, content).map_err(|source| dir::unusable(path, source))
 }
 

@@ -6,9 +6,10 @@ use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use serde::Deserialize;
 
 use super::{
-    Credential, Forge, ForgeError, Issue, Organization, Page, PullRequest, PullState, Repository, Resolved,
-    Result, RevisionKind, Search, Slice, Slug, User,
+    Credential, Forge, Issue, Organization, Page, PullRequest, Repository, Resolved, Result, RevisionKind,
+    Search, Slice, Slug, User,
     api::{self, Api},
+    github_like::{self, WireName, WireUser},
     kinds, page_of,
 };
 use crate::agent::http::{Http, accept_json};
@@ -18,22 +19,12 @@ pub(super) struct Gitea {
 }
 
 #[derive(Deserialize)]
-struct WireUser {
-    login: String,
-}
-
-#[derive(Deserialize)]
 struct WireRepository {
     full_name: String,
     #[serde(default)]
     empty: bool,
     default_branch: Option<String>,
     parent: Option<WireName>,
-}
-
-#[derive(Deserialize)]
-struct WireName {
-    full_name: String,
 }
 
 #[derive(Deserialize)]
@@ -54,35 +45,6 @@ struct WireSha {
 #[derive(Deserialize)]
 struct WireTag {
     commit: WireSha,
-}
-
-#[derive(Deserialize)]
-struct WirePull {
-    number: u64,
-    title: String,
-    state: String,
-    #[serde(default)]
-    draft: bool,
-    #[serde(default)]
-    merged: bool,
-    user: Option<WireUser>,
-    head: WireSide,
-    base: WireSide,
-}
-
-#[derive(Deserialize)]
-struct WireSide {
-    #[serde(rename = "ref")]
-    branch: String,
-    #[serde(default)]
-    sha: String,
-    repo: Option<WireName>,
-}
-
-#[derive(Deserialize)]
-struct WireIssue {
-    number: u64,
-    title: String,
 }
 
 #[derive(Deserialize)]
@@ -168,30 +130,11 @@ impl Forge for Gitea {
         slug: Slug<'_>,
         number: u64,
     ) -> Result<PullRequest> {
-        let path = ["repos", slug.owner, slug.name, "pulls", &number.to_string()];
-        let (found, _): (WirePull, _) = self.api.get(Self::who(credential)?, &path, &[]).await?;
-        let state = match found.state.as_str() {
-            _ if found.merged => PullState::Merged,
-            "open" => PullState::Open,
-            _ => PullState::Closed,
-        };
-        Ok(PullRequest {
-            number: found.number,
-            title: found.title,
-            author: found.user.map(|user| user.login).unwrap_or_default(),
-            draft: found.draft,
-            state,
-            from_branch: found.head.branch,
-            head_sha: found.head.sha,
-            to_branch: found.base.branch,
-            head_repository: found.head.repo.map(|repo| repo.full_name),
-        })
+        github_like::pull_request(&self.api, Self::who(credential)?, slug, number).await
     }
 
     async fn issue(&self, credential: Credential<'_>, slug: Slug<'_>, number: u64) -> Result<Issue> {
-        let path = ["repos", slug.owner, slug.name, "issues", &number.to_string()];
-        let (found, _): (WireIssue, _) = self.api.get(Self::who(credential)?, &path, &[]).await?;
-        Ok(Issue { number: found.number, title: found.title })
+        github_like::issue(&self.api, Self::who(credential)?, slug, number).await
     }
 
     async fn search(
@@ -210,8 +153,7 @@ impl Forge for Gitea {
         ];
         let path = ["repos", "search"];
         let (found, answer): (WireFound, _) = self.api.get(Self::who(credential)?, &path, &query).await?;
-        let names = found.data.into_iter().map(|found| found.full_name).collect();
-        Ok(page_of(names, &answer, None))
+        Ok(page_of(github_like::names(found.data), &answer, None))
     }
 
     async fn organizations(
@@ -222,13 +164,11 @@ impl Forge for Gitea {
     ) -> Result<Page<Organization>> {
         let (page, size) = (slice.page.to_string(), slice.size.to_string());
         let query = [("page", page.as_str()), ("limit", size.as_str())];
-        match self.api.get::<Vec<WireOrganization>>(Self::who(credential)?, &["user", "orgs"], &query).await {
-            Ok((found, answer)) => {
-                let items = found.into_iter().map(|found| Organization { path: found.username }).collect();
-                Ok(page_of(items, &answer, None))
-            }
-            Err(ForgeError::Forbidden) => Ok(Page { items: Vec::new(), more: false, total: Some(0) }),
-            Err(error) => Err(error),
-        }
+        let found =
+            self.api.get::<Vec<WireOrganization>>(Self::who(credential)?, &["user", "orgs"], &query).await;
+        github_like::allowed(found.map(|(found, answer)| {
+            let items = found.into_iter().map(|found| Organization { path: found.username }).collect();
+            page_of(items, &answer, None)
+        }))
     }
 }

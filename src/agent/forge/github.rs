@@ -6,9 +6,10 @@ use http::{HeaderName, HeaderValue, header::ACCEPT};
 use serde::Deserialize;
 
 use super::{
-    Credential, Forge, ForgeError, Issue, Organization, Page, PullRequest, PullState, Repository, Resolved,
-    Result, RevisionKind, Search, Slice, Slug, User,
+    Credential, Forge, Issue, Organization, Page, PullRequest, Repository, Resolved, Result, RevisionKind,
+    Search, Slice, Slug, User,
     api::{self, Api},
+    github_like::{self, WireName, WireUser},
     kinds, page_of,
 };
 use crate::agent::http::Http;
@@ -18,20 +19,10 @@ pub(super) struct GitHub {
 }
 
 #[derive(Deserialize)]
-struct WireUser {
-    login: String,
-}
-
-#[derive(Deserialize)]
 struct WireRepository {
     full_name: String,
     default_branch: Option<String>,
     parent: Option<WireName>,
-}
-
-#[derive(Deserialize)]
-struct WireName {
-    full_name: String,
 }
 
 #[derive(Deserialize)]
@@ -47,34 +38,6 @@ struct WireBranch {
 #[derive(Deserialize)]
 struct WireReference {
     object: WireCommit,
-}
-
-#[derive(Deserialize)]
-struct WirePull {
-    number: u64,
-    title: String,
-    state: String,
-    #[serde(default)]
-    draft: bool,
-    merged_at: Option<String>,
-    user: Option<WireUser>,
-    head: WireSide,
-    base: WireSide,
-}
-
-/// Null where the fork was deleted, whatever the published schema says.
-#[derive(Deserialize)]
-struct WireSide {
-    #[serde(rename = "ref")]
-    branch: String,
-    sha: String,
-    repo: Option<WireName>,
-}
-
-#[derive(Deserialize)]
-struct WireIssue {
-    number: u64,
-    title: String,
 }
 
 #[derive(Deserialize)]
@@ -161,30 +124,11 @@ impl Forge for GitHub {
         slug: Slug<'_>,
         number: u64,
     ) -> Result<PullRequest> {
-        let path = ["repos", slug.owner, slug.name, "pulls", &number.to_string()];
-        let (found, _): (WirePull, _) = self.api.get(Self::who(credential)?, &path, &[]).await?;
-        let state = match (found.state.as_str(), found.merged_at) {
-            ("open", _) => PullState::Open,
-            (_, Some(_)) => PullState::Merged,
-            (_, None) => PullState::Closed,
-        };
-        Ok(PullRequest {
-            number: found.number,
-            title: found.title,
-            author: found.user.map(|user| user.login).unwrap_or_default(),
-            draft: found.draft,
-            state,
-            from_branch: found.head.branch,
-            head_sha: found.head.sha,
-            to_branch: found.base.branch,
-            head_repository: found.head.repo.map(|repo| repo.full_name),
-        })
+        github_like::pull_request(&self.api, Self::who(credential)?, slug, number).await
     }
 
     async fn issue(&self, credential: Credential<'_>, slug: Slug<'_>, number: u64) -> Result<Issue> {
-        let path = ["repos", slug.owner, slug.name, "issues", &number.to_string()];
-        let (found, _): (WireIssue, _) = self.api.get(Self::who(credential)?, &path, &[]).await?;
-        Ok(Issue { number: found.number, title: found.title })
+        github_like::issue(&self.api, Self::who(credential)?, slug, number).await
     }
 
     async fn search(
@@ -199,8 +143,7 @@ impl Forge for GitHub {
         if search.text.is_empty() {
             let query = [&paging[..], &[("sort", "pushed")]].concat();
             let (items, answer): (Vec<WireName>, _) = self.api.get(who, &["user", "repos"], &query).await?;
-            let names = items.into_iter().map(|item| item.full_name).collect();
-            return Ok(page_of(names, &answer, None));
+            return Ok(page_of(github_like::names(items), &answer, None));
         }
         // In a phrase, what looks like a qualifier is text.
         let text = if search.native {
@@ -211,8 +154,7 @@ impl Forge for GitHub {
         let query = [&paging[..], &[("q", text.as_str())]].concat();
         let path = ["search", "repositories"];
         let (found, answer): (WireFound, _) = self.api.get(who, &path, &query).await?;
-        let names = found.items.into_iter().map(|item| item.full_name).collect();
-        Ok(page_of(names, &answer, Some(found.total_count)))
+        Ok(page_of(github_like::names(found.items), &answer, Some(found.total_count)))
     }
 
     async fn organizations(
@@ -223,14 +165,11 @@ impl Forge for GitHub {
     ) -> Result<Page<Organization>> {
         let (page, size) = (slice.page.to_string(), slice.size.to_string());
         let query = [("page", page.as_str()), ("per_page", size.as_str())];
-        match self.api.get::<Vec<WireUser>>(Self::who(credential)?, &["user", "orgs"], &query).await {
-            Ok((found, answer)) => {
-                let items = found.into_iter().map(|found| Organization { path: found.login }).collect();
-                Ok(page_of(items, &answer, None))
-            }
-            // Neither `read:org` nor `user` among its scopes.
-            Err(ForgeError::Forbidden) => Ok(Page { items: Vec::new(), more: false, total: Some(0) }),
-            Err(error) => Err(error),
-        }
+        let found = self.api.get::<Vec<WireUser>>(Self::who(credential)?, &["user", "orgs"], &query).await;
+        // Forbidden: neither `read:org` nor `user` among its scopes.
+        github_like::allowed(found.map(|(found, answer)| {
+            let items = found.into_iter().map(|found| Organization { path: found.login }).collect();
+            page_of(items, &answer, None)
+        }))
     }
 }

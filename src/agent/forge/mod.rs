@@ -6,6 +6,7 @@
 //! ```
 mod gitea;
 mod github;
+mod github_like;
 mod gitlab;
 pub mod oauth;
 

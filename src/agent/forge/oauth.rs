@@ -128,11 +128,13 @@ impl<'a> App<'a> {
     /// The app `client_id` at the forge behind `origin`; `None` for kinds whose OAuth is not spoken here.
     #[must_use]
     pub fn new(scm: Scm, origin: Origin, client_id: &'a str) -> Option<Self> {
-        matches!(scm, Scm::GitHub | Scm::GitLab | Scm::Gitea | Scm::Forgejo).then_some(Self {
-            scm,
-            origin,
-            client_id,
-        })
+        Self::supports(scm).then_some(Self { scm, origin, client_id })
+    }
+
+    /// Whether the OAuth of a kind of forge is spoken here.
+    #[must_use]
+    pub fn supports(scm: Scm) -> bool {
+        matches!(scm, Scm::GitHub | Scm::GitLab | Scm::Gitea | Scm::Forgejo)
     }
 
     /// The scopes that runners need.

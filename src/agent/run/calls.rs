@@ -13,7 +13,7 @@ use crate::{
         backoff::Backoff,
         calls::{Desk, Failure},
     },
-    client::ClientError,
+    client::{ClientError, Code},
     error::Result,
     pb::sealink::v1::{
         SendResponseRequest, WatchRequestsRequest, WatchRequestsResponse,
@@ -28,6 +28,7 @@ const USUAL: Duration = Duration::from_secs(8);
 /// What an answer needs to get back in time.
 const WAY_BACK: Duration = Duration::from_millis(300);
 const SEND_TRIES: usize = 3;
+const SEND_AGAIN: Duration = Duration::from_millis(500);
 
 /// Answering, and what is under way.
 #[derive(Clone)]
@@ -104,8 +105,13 @@ impl Answering {
         let response = SendResponseRequest { agent_id, request_id, attempt, result: Some(result) };
         for _ in 0..SEND_TRIES {
             match self.shared.client.call(&response).await {
+                Ok(_) => return,
+                // A server that stops: another takes it.
+                Err(error) if error.code() == Some(Code::Unavailable) => {
+                    tokio::time::sleep(error.retry_after().unwrap_or(SEND_AGAIN).min(USUAL)).await;
+                }
                 // Somebody else was first, or nobody waits any more.
-                Ok(_) | Err(ClientError::Refused(_)) => return,
+                Err(ClientError::Refused(_)) => return,
                 Err(error) => tracing::info!(%error, "an answer did not arrive; sending it again"),
             }
         }
@@ -131,17 +137,21 @@ pub(super) async fn run(answering: Answering) -> Result<()> {
                     }
                 };
                 shared.health.note(|facts| facts.listening = false);
-                if let Some(error) = ended {
-                    let error = Shared::fatal(error)?;
-                    tracing::info!(%error, "the stream of calls ended; listening again");
+                match ended {
+                    Some(error) => {
+                        let error = Shared::fatal(error)?;
+                        tracing::info!(%error, "the stream of calls ended; listening again");
+                        backoff.wait_after(&error).await;
+                    }
+                    None => backoff.wait().await,
                 }
             }
             Err(error) => {
                 let error = Shared::fatal(error)?;
                 tracing::debug!(%error, "no calls can arrive");
+                backoff.wait_after(&error).await;
             }
         }
-        backoff.wait().await;
     }
 }
 

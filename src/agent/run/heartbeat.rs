@@ -36,7 +36,7 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<()> {
                 if !std::mem::replace(&mut away, true) {
                     tracing::warn!(%error, working_from = shared.age(), "no heartbeat");
                 }
-                backoff.wait().await;
+                backoff.wait_after(&error).await;
             }
         }
     }

@@ -5,12 +5,14 @@
 //! watch      stream of changes -> configuration -> delivery -> cache
 //! calls      stream of calls -> desk -> forges -> SendResponse
 //! report     what is wrong, which secrets cannot be used
+//! schema     what the runner can be configured with
 //! ```
 //!
 //! Each goes on by itself: who loses the server tries again, with full jitter, and works from what there is.
 mod calls;
 mod heartbeat;
 mod report;
+mod schema;
 mod watch;
 
 use std::{
@@ -73,6 +75,8 @@ pub struct Options {
     pub allow_origins: Vec<String>,
     /// `--ca-file`.
     pub ca_file: Option<PathBuf>,
+    /// `--schema`.
+    pub schema: Option<PathBuf>,
     /// What the agent logs is also here.
     pub log: LogTail,
 }
@@ -148,16 +152,23 @@ pub async fn run(
         Arc::clone(&shared.active),
         options.log,
     ));
-    let served = serve(&shared, desk, page, jobs, delivery.run(waiting), shutdown).await;
+    let extras = Extras { page, schema: options.schema };
+    let served = serve(&shared, desk, extras, jobs, delivery.run(waiting), shutdown).await;
     delivery.clear();
     served
+}
+
+/// What only some agents have.
+struct Extras {
+    page: Option<StatusPage>,
+    schema: Option<PathBuf>,
 }
 
 /// Runs all of it; the first error ends all.
 async fn serve(
     shared: &Arc<Shared>,
     desk: Arc<Desk>,
-    page: Option<StatusPage>,
+    extras: Extras,
     jobs: mpsc::UnboundedSender<Job>,
     delivering: impl Future<Output = ()>,
     shutdown: impl Future<Output = ()>,
@@ -166,9 +177,10 @@ async fn serve(
     tasks.spawn(heartbeat::run(Arc::clone(shared)));
     tasks.spawn(watch::run(Arc::clone(shared), jobs));
     tasks.spawn(report::run(Arc::clone(shared)));
+    tasks.spawn(schema::run(Arc::clone(shared), extras.schema));
     let answering = calls::Answering::new(Arc::clone(shared), desk);
     let listening = tasks.spawn(calls::run(answering.clone()));
-    if let Some(page) = page {
+    if let Some(page) = extras.page {
         let health = Arc::clone(&shared.health);
         tasks.spawn(async move {
             page.serve(health).await;

@@ -5,15 +5,16 @@ use std::{
     time::Duration,
 };
 
+use uuid::Uuid;
+
 use super::Shared;
 use crate::{
-    agent::{backoff::Backoff, opener::Outcome},
+    agent::{backoff::Backoff, secrets},
     error::Result,
     pb::{
         gitpod::v1::RunnerCapability,
         sealink::v1::{SecretReport, SecretState, UpdateStatusRequest},
     },
-    seal::Field,
 };
 
 /// Several changes at once become one report.
@@ -23,8 +24,10 @@ const LOOK_AGAIN: Duration = Duration::from_mins(1);
 /// What one report may hold.
 const MAX_SECRETS: usize = 100;
 
-/// A secret's place and version, and what became of it.
-type States = HashMap<(String, &'static str), SecretReport>;
+/// Which secret: object, field, name.
+type Which = (String, String, String);
+/// What became of secrets that cannot be used.
+type States = HashMap<Which, SecretReport>;
 
 /// What the server was told.
 #[derive(Default)]
@@ -52,7 +55,7 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<()> {
                 Err(error) => {
                     let error = Shared::fatal(error)?;
                     tracing::debug!(%error, "the status was not reported");
-                    backoff.wait().await;
+                    backoff.wait_after(&error).await;
                     continue;
                 }
             }
@@ -66,40 +69,45 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<()> {
     }
 }
 
-/// Opens every client secret, counts the outcomes, and answers those that cannot be used.
+/// Opens every secret, counts the outcomes, and answers those that cannot be used; people's credentials count as
+/// they were when a call last needed them.
 fn unusable(shared: &Shared) -> Result<States> {
     let known = shared.known();
-    let (mut found, mut counts) = (States::new(), BTreeMap::<&'static str, u64>::new());
-    for integration in known.integrations() {
-        let Some(outcome) = shared.opener().client_secret(integration)? else { continue };
-        *counts.entry(outcome.name()).or_default() += 1;
-        let state = match &*outcome {
-            Outcome::Ok(_) | Outcome::Missing => continue,
-            Outcome::Rejected(_) => SecretState::Rejected,
-            Outcome::Undecryptable(_) => SecretState::Undecryptable,
-        };
-        let field = Field::OauthClientSecret.wire_name();
-        let report = SecretReport {
-            object_id: integration.id.clone(),
-            field: field.to_owned(),
-            name: String::new(),
-            kid: integration.kid.clone(),
-            version: integration.version,
-            state: state.into(),
-        };
-        found.insert((integration.id.clone(), field), report);
+    let (all, credentials) = {
+        let mut opener = shared.opener();
+        (secrets::of(&known, &mut opener)?, opener.credential_faults().to_vec())
+    };
+    let mut counts = BTreeMap::<&'static str, u64>::new();
+    for found in &all {
+        *counts.entry(found.outcome.name()).or_default() += 1;
     }
+    for report in &credentials {
+        let name = report.state().as_str_name().trim_start_matches("SECRET_STATE_");
+        *counts.entry(name).or_default() += 1;
+    }
+    let reports = all.iter().filter_map(secrets::Found::report).chain(credentials);
+    let found: States = reports.filter(is_reportable).map(|report| (which(&report), report)).collect();
     if shared.health.facts().secrets != counts {
         for report in found.values() {
             tracing::warn!(
-                integration = report.object_id,
+                object = report.object_id,
+                field = report.field,
                 state = report.state().as_str_name(),
-                "a client secret cannot be used"
+                "a secret cannot be used"
             );
         }
         shared.health.note(|facts| facts.secrets = counts);
     }
     Ok(found)
+}
+
+fn which(report: &SecretReport) -> Which {
+    (report.object_id.clone(), report.field.clone(), report.name.clone())
+}
+
+/// What has no valid id the server cannot be told of: it would refuse the whole report.
+fn is_reportable(report: &SecretReport) -> bool {
+    Uuid::try_parse(&report.object_id).is_ok()
 }
 
 /// What is to be said, if anything.
@@ -137,10 +145,10 @@ fn report(agent_id: &str, told: &Told, degradation: &str, unusable: &States) -> 
 fn heard(told: &Told, unusable: &States, request: &UpdateStatusRequest) -> States {
     let mut known: States = told.unusable.clone();
     for report in &request.secrets {
-        let place = (report.object_id.clone(), Field::OauthClientSecret.wire_name());
-        match unusable.get(&place) {
-            Some(state) => known.insert(place, state.clone()),
-            None => known.remove(&place),
+        let which = which(report);
+        match unusable.get(&which) {
+            Some(state) => known.insert(which, state.clone()),
+            None => known.remove(&which),
         };
     }
     known

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use super::Shared;
 use crate::{
     agent::{backoff::Backoff, configuration::Change, delivery::Job},
-    client::Messages,
+    client::{ClientError, Messages},
     domain::id::RunnerId,
     error::{Error, Kind, Result},
     pb::sealink::v1::{
@@ -27,38 +27,41 @@ pub(super) async fn run(shared: Arc<Shared>, jobs: mpsc::UnboundedSender<Job>) -
             Ok(mut messages) => {
                 let followed = follow(&shared, &jobs, &mut messages, &mut backoff).await;
                 shared.health.note(|facts| facts.watching = false);
-                followed?;
+                match followed? {
+                    Some(error) => backoff.wait_after(&error).await,
+                    None => backoff.wait().await,
+                }
             }
             Err(error) => {
                 let error = Shared::fatal(error)?;
                 tracing::warn!(%error, working_from = shared.age(), "the configuration cannot be watched");
+                backoff.wait_after(&error).await;
             }
         }
-        backoff.wait().await;
     }
 }
 
-/// Applies messages until the stream ends.
+/// Applies messages until the stream ends; with what, if that was an error.
 async fn follow(
     shared: &Shared,
     jobs: &mpsc::UnboundedSender<Job>,
     messages: &mut Messages<WatchConfigurationResponse>,
     backoff: &mut Backoff,
-) -> Result<()> {
+) -> Result<Option<ClientError>> {
     shared.health.note(|facts| facts.watching = true);
     loop {
         match messages.next().await {
             Ok(Some(message)) => {
                 backoff.reset();
                 if !apply(shared, jobs, message)? {
-                    return Ok(());
+                    return Ok(None);
                 }
             }
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(None),
             Err(error) => {
                 let error = Shared::fatal(error)?;
                 tracing::info!(%error, working_from = shared.age(), "the watch ended; watching again");
-                return Ok(());
+                return Ok(Some(error));
             }
         }
     }
@@ -83,7 +86,11 @@ fn apply(
     };
     if matches!(change, Change::HostToken | Change::Deleted(_)) {
         // What must not be used any more must not be kept either.
-        shared.opener().forget_all();
+        let mut opener = shared.opener();
+        opener.forget_all();
+        if change == Change::HostToken {
+            opener.forget_faults();
+        }
     }
     if change != Change::Confirmed {
         tracing::info!(revision = next.revision, "the configuration changed");

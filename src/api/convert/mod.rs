@@ -9,6 +9,7 @@ mod key;
 mod live;
 mod llm_integration;
 mod principal;
+mod refresh;
 mod runner;
 mod runner_patch;
 mod runner_policy;
@@ -18,6 +19,7 @@ mod status;
 mod validate;
 mod watch;
 
+pub(crate) use self::refresh::REFRESH_QUESTION;
 pub(super) use self::{
     audit::{audit_entry, audit_filter, audit_head, audit_point, audit_verified},
     call::{answer_of, call_error, credential, kind_of_answer, kind_of_question, question_bytes, request},
@@ -29,13 +31,14 @@ pub(super) use self::{
     live::{authentication, choose_runner, context, default_page_size, found, search},
     llm_integration::llm_integration,
     principal::{api_token, member, service_account, subject, user, user_role, user_subject},
+    refresh::refreshed,
     runner::{runner, runner_filter, runner_spec},
     runner_policy::runner_policy,
     schema::schema,
     secret::{sealed_secret, secret_to_reseal},
     status::phase,
-    validate::{class_findings, findings, trial_call, tried},
-    watch::watched,
+    validate::{class_findings, class_trial, findings, trial_call, tried},
+    watch::{configured_llm, watched},
 };
 use crate::{
     clock::Instant,

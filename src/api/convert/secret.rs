@@ -17,6 +17,8 @@ pub(super) fn secret_state(state: SecretState) -> pb::SecretState {
         SecretState::Ok => pb::SecretState::Ok,
         SecretState::StaleKey => pb::SecretState::StaleKey,
         SecretState::Missing => pb::SecretState::Missing,
+        SecretState::Rejected => pb::SecretState::Rejected,
+        SecretState::Undecryptable => pb::SecretState::Undecryptable,
     }
 }
 

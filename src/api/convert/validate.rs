@@ -2,12 +2,14 @@
 use super::configured;
 use crate::{
     domain::{
+        environment_class::Setting,
         secret::Plaintext,
-        trial::{Findings, Trial, TrialSecret, check_class},
+        trial::{ClassFindings, ClassTrial, Findings, Trial, TrialSecret},
     },
     pb::{
         gitpod::v1::{
-            EnvironmentClass, EnvironmentClassValidationResult, ScmIntegrationValidationResult,
+            EnvironmentClass, EnvironmentClassValidationResult, FieldValidationError, FieldValue,
+            ScmIntegrationValidationResult,
             validate_runner_configuration_request::{
                 ValidateScmIntegration, validate_scm_integration::OauthClientSecret,
             },
@@ -74,16 +76,24 @@ pub(crate) fn tried(mut result: ScmIntegrationValidationResult) -> ScmIntegratio
     result
 }
 
-/// What the rules find in an environment class; `None` if nothing.
-pub(crate) fn class_findings(class: &EnvironmentClass) -> Option<EnvironmentClassValidationResult> {
-    let (display_name_error, description_error) = check_class(&class.display_name, &class.description);
-    if display_name_error.is_none() && description_error.is_none() {
-        return None;
+/// An environment class to be tried out.
+pub(crate) fn class_trial(class: &EnvironmentClass) -> ClassTrial {
+    let setting = |setting: &FieldValue| Setting { key: setting.key.clone(), value: setting.value.clone() };
+    ClassTrial {
+        display_name: class.display_name.clone(),
+        description: class.description.clone(),
+        configuration: class.configuration.iter().map(setting).collect(),
     }
-    Some(EnvironmentClassValidationResult {
+}
+
+/// What the rules and the schema found in an environment class.
+pub(crate) fn class_findings(findings: ClassFindings) -> EnvironmentClassValidationResult {
+    let ClassFindings { display_name, description, configuration } = findings;
+    let blame = |(key, error)| FieldValidationError { key, error };
+    EnvironmentClassValidationResult {
         valid: false,
-        display_name_error,
-        description_error,
-        configuration_errors: Vec::new(),
-    })
+        display_name_error: display_name,
+        description_error: description,
+        configuration_errors: configuration.into_iter().map(blame).collect(),
+    }
 }

@@ -6,7 +6,7 @@ use super::{configured, environment_class, llm_integration, runner_spec, secret:
 use crate::{
     domain::{
         environment_class::EnvironmentClass, integration::Integration, llm_integration::LlmIntegration,
-        runner::Runner,
+        runner::Runner, secret::Sealed,
     },
     pb::{
         gitpod::v1::Subject,
@@ -28,7 +28,7 @@ pub(crate) fn watched(epoch: Uuid, step: &Step) -> WatchConfigurationResponse {
             let integrations = snapshot.integrations.iter();
             let integrations = integrations.map(|one| integration(one, runner));
             let classes = snapshot.classes.iter().map(class);
-            let llm = snapshot.llm_integrations.iter().map(|one| llm(one, runner));
+            let llm = snapshot.llm_integrations.iter().map(|one| llm(one.clone(), runner));
             let objects = settings.chain(integrations).chain(classes).chain(llm);
             let objects = objects.map(|object| ConfigurationObject { object: Some(object) }).collect();
             let snapshot = ConfigurationSnapshot { runner_id: runner.id.to_string(), objects };
@@ -53,7 +53,7 @@ fn object(object: &Object, runner: &Runner) -> configuration_object::Object {
         Object::Runner => configuration_object::Object::Spec(spec(runner)),
         Object::Integration(one) => integration(one, runner),
         Object::Class(one) => class(one),
-        Object::Llm(one) => llm(one, runner),
+        Object::Llm(one) => llm((**one).clone(), runner),
     }
 }
 
@@ -77,14 +77,22 @@ fn class(class: &EnvironmentClass) -> configuration_object::Object {
     configuration_object::Object::EnvironmentClass(environment_class(class.clone()))
 }
 
-fn llm(integration: &LlmIntegration, runner: &Runner) -> configuration_object::Object {
-    let kid = integration.api_key.as_ref().map(|key| &key.kid);
-    configuration_object::Object::LlmIntegration(ConfiguredLlmIntegration {
-        kid: kid.map(|kid| kid.0.clone()).unwrap_or_default(),
-        secret_state: secret_state(SecretState::of_kid(kid, runner)).into(),
+fn llm(integration: LlmIntegration, runner: &Runner) -> configuration_object::Object {
+    configuration_object::Object::LlmIntegration(configured_llm(integration, runner))
+}
+
+/// An LLM integration as its runner sees it.
+pub(crate) fn configured_llm(integration: LlmIntegration, runner: &Runner) -> ConfiguredLlmIntegration {
+    let kid = |sealed: Option<&Sealed>| sealed.map(|sealed| sealed.kid.0.clone()).unwrap_or_default();
+    let api_key = integration.api_key.as_ref();
+    let state = SecretState::of_kid(api_key.map(|key| &key.kid), runner);
+    ConfiguredLlmIntegration {
+        kid: kid(api_key),
+        secret_state: secret_state(state).into(),
         version: integration.version,
-        integration: Some(llm_integration(integration.clone())),
-    })
+        header_kids: integration.headers.iter().map(|header| kid(header.value.as_ref())).collect(),
+        integration: Some(llm_integration(integration)),
+    }
 }
 
 fn spec(runner: &Runner) -> ConfiguredSpec {

@@ -7,7 +7,7 @@ use super::Api;
 use crate::{
     api::{
         convert,
-        request::{Reply, parts},
+        request::{Reply, deferred_parts, parts},
         streams::{Events, Source, events},
     },
     domain::{
@@ -23,7 +23,7 @@ use crate::{
         WatchConfigurationRequest, WatchConfigurationResponse, WatchRequestsRequest, WatchRequestsResponse,
         runner_agent_service_server::RunnerAgentService,
     },
-    service::{Content, KnownConfiguration, Requests, Watch},
+    service::{Content, KnownConfiguration, Requests, Snapshot, Watch},
 };
 
 impl Source for Watch {
@@ -42,15 +42,31 @@ impl Source for Requests {
     }
 }
 
+fn snapshot_response(epoch: String, snapshot: Snapshot) -> GetConfigurationResponse {
+    let Snapshot { runner, integrations, classes, llm_integrations } = snapshot;
+    let llm = llm_integrations.into_iter();
+    GetConfigurationResponse {
+        epoch,
+        revision: runner.revision,
+        unchanged: false,
+        runner_id: runner.id.to_string(),
+        integrations: integrations.into_iter().map(|one| convert::configured(one, &runner)).collect(),
+        spec: Some(convert::runner_spec(&runner)),
+        environment_classes: classes.into_iter().map(convert::environment_class).collect(),
+        llm_integrations: llm.map(|one| convert::configured_llm(one, &runner)).collect(),
+        honeycomb_kid: runner.honeycomb_key.map(|sealed| sealed.kid.0).unwrap_or_default(),
+    }
+}
+
 #[tonic::async_trait]
 impl RunnerAgentService for Api {
     async fn get_configuration(
         &self,
         request: Request<GetConfigurationRequest>,
     ) -> Reply<GetConfigurationResponse> {
-        let (caller, request) = parts(request, Audience::Runners)?;
+        let (token, request) = deferred_parts(request)?;
         let known = KnownConfiguration { epoch: request.epoch, revision: request.known_revision };
-        let configuration = self.service.configuration(&caller, &known).await?;
+        let configuration = self.service.configuration(token.settle(), &known).await?;
         let epoch = configuration.epoch.to_string();
         Ok(Response::new(match configuration.content {
             Content::Unchanged(revision) => GetConfigurationResponse {
@@ -59,15 +75,7 @@ impl RunnerAgentService for Api {
                 unchanged: true,
                 ..GetConfigurationResponse::default()
             },
-            Content::Snapshot(runner, integrations) => GetConfigurationResponse {
-                epoch,
-                revision: runner.revision,
-                unchanged: false,
-                runner_id: runner.id.to_string(),
-                integrations: integrations.into_iter().map(|one| convert::configured(one, &runner)).collect(),
-                spec: Some(convert::runner_spec(&runner)),
-                honeycomb_kid: runner.honeycomb_key.map(|sealed| sealed.kid.0).unwrap_or_default(),
-            },
+            Content::Snapshot(snapshot) => snapshot_response(epoch, *snapshot),
         }))
     }
 
@@ -128,7 +136,8 @@ impl RunnerAgentService for Api {
         let (caller, request) = parts(request, Audience::Runners)?;
         let id = CallId::parse("request_id", &request.request_id)?;
         let kind = convert::kind_of_answer(request.result.as_ref())?;
-        self.service.send_response(&caller, id, kind, request.encode_to_vec()).await?;
+        let refreshed = convert::refreshed(request.result.as_ref())?;
+        self.service.send_response(&caller, id, (kind, request.encode_to_vec()), refreshed).await?;
         Ok(Response::new(SendResponseResponse {}))
     }
 }

@@ -75,10 +75,11 @@ impl Api {
         id: RunnerId,
         class: EnvironmentClass,
     ) -> Result<EnvironmentClassValidationResult, Status> {
-        let runner = self.service.live_runner(caller, id).await?;
-        if let Some(findings) = convert::class_findings(&class) {
-            return Ok(findings);
-        }
+        let trial = convert::class_trial(&class);
+        let runner = match self.service.prepare_class_trial(caller, id, &trial).await? {
+            Ok(runner) => runner,
+            Err(findings) => return Ok(convert::class_findings(findings)),
+        };
         let config = Some(validate_call::Config::EnvironmentClass(class));
         match self.ask(Some(caller), &runner, Question::Validate(ValidateCall { config })).await? {
             Answer::Validate(result) => match result.result {

@@ -23,14 +23,15 @@ Examples:
   sealink agent run --secrets-dir /run/sealink --status-listen 127.0.0.1:7401
   sealink agent run --on-change 'jq -r .clientSecret | my-runner set-secret \"$SEALINK_INTEGRATION_ID\"'
 
---on-change runs once for each revision, with SEALINK_EVENT (snapshot, put or deleted), SEALINK_INTEGRATION_ID and
-SEALINK_REVISION; the object, with its secret, is JSON on stdin. Unless it ends with 0, it is run again.
+--on-change runs once for each revision, with SEALINK_EVENT (snapshot, put or deleted), SEALINK_INTEGRATION_ID or
+SEALINK_LLM_INTEGRATION_ID, and SEALINK_REVISION; the object, with its secrets, is JSON on stdin. Unless it ends with
+0, it is run again.
 
 Exit codes: 0 told to stop, 77 the server no longer takes the token, 1 anything else.")]
 pub(in crate::cli) struct Args {
     #[command(flatten)]
     place: Place,
-    /// Keep each integration's secret in a file below this directory, which must be in memory
+    /// Keep each integration's secrets in files below this directory, which must be in memory
     #[arg(long, env = "SEALINK_SECRETS_DIR", value_name = "DIR")]
     secrets_dir: Option<PathBuf>,
     /// Accept a directory for secrets that is on a disk
@@ -48,6 +49,9 @@ pub(in crate::cli) struct Args {
     /// Also trust the certificate authorities in this PEM file
     #[arg(long, env = "SEALINK_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
+    /// Report this schema, a RunnerConfigurationSchema as JSON, and again whenever the file changes
+    #[arg(long, env = "SEALINK_SCHEMA", value_name = "FILE")]
+    schema: Option<PathBuf>,
     /// What to log: off, error, warn, info, debug or trace
     #[arg(long, env = "SEALINK_LOG", default_value = "info", value_name = "LEVEL")]
     log: String,
@@ -72,6 +76,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
         status_listen: args.status_listen,
         allow_origins: args.allow_origins,
         ca_file: args.ca_file,
+        schema: args.schema,
         log,
     };
     let ready = |agent_id: &str, page: Option<SocketAddr>| {

@@ -22,12 +22,12 @@ pub struct LiveHost {
 }
 
 impl Service {
-    /// A live runner of the caller's and its integration for `host`.
+    /// A live runner that the caller may use and its integration for `host`.
     ///
     /// # Errors
     /// As [`Service::live_runner`]; [`Kind::Precondition`] if it has no integration for the host.
     pub async fn live_host(&self, caller: &Caller, id: RunnerId, host: &str) -> Result<LiveHost> {
-        self.reach_runner(caller, id).await?;
+        self.use_runner(caller, id).await?;
         let found = self.store.configuration(caller.organization, id).await?;
         let found = found.ok_or_else(|| Error::not_found("runner"))?;
         self.require_live(&found.runner)?;
@@ -37,7 +37,7 @@ impl Service {
         Ok(LiveHost { integration: integration.ok_or_else(missing)?, runner: found.runner })
     }
 
-    /// The runners of the caller's that have an integration for the host of `url`, oldest first; of several
+    /// The runners that the caller may use and that have an integration for the host of `url`, oldest first; of several
     /// only the live ones.
     ///
     /// # Errors
@@ -49,12 +49,12 @@ impl Service {
         if let Some(port) = url.port() {
             host = format!("{host}:{port}");
         }
-        let creator = match caller.visible() {
+        let member = match caller.visible() {
             Visible::Organization => None,
             Visible::CreatedBy(user) => Some(user),
             Visible::Only(_) => return Ok(Vec::new()),
         };
-        let found = self.store.runners_at(caller.organization, creator, &host, self.now()).await?;
+        let found = self.store.runners_at(caller.organization, member, &host, self.now()).await?;
         let live: Vec<_> = found.iter().filter(|(_, alive)| *alive).map(|(id, _)| *id).collect();
         Ok(if live.is_empty() { found.into_iter().map(|(id, _)| id).collect() } else { live })
     }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 pub use self::hosts::LiveHost;
 pub use self::requests::{Asked, Request, Requests};
 pub(super) use self::{desk::Desk, requests::require_token};
-use super::Service;
+use super::{Refreshed, Service};
 use crate::{
     at_rest::Location,
     clock::Instant,
@@ -47,7 +47,9 @@ impl Service {
     /// # Errors
     /// As [`Service::runner`]; [`Kind::Precondition`] if no agent of it takes calls.
     pub async fn live_runner(&self, caller: &Caller, id: RunnerId) -> Result<Runner> {
-        let runner = self.runner_for(caller, id).await?;
+        let runner = self.store.runner(caller.organization, id).await?;
+        let runner = runner.ok_or_else(|| Error::not_found("runner"))?;
+        self.role_on(caller, &runner.facts()).await?;
         self.require_live(&runner)?;
         Ok(runner)
     }
@@ -85,10 +87,18 @@ impl Service {
     /// # Errors
     /// [`Kind::Deadline`] if none answers in time, [`Kind::Exhausted`] if too many calls wait already.
     pub async fn ask(&self, call: NewCall) -> Result<Zeroizing<Vec<u8>>> {
+        let (id, runner, now) = (call.id, call.runner, self.now());
+        let answered = self.desk.wait_for(id);
+        self.place(call, now).await?;
+        let answer = self.await_answer(id, &answered, now.plus(PATIENCE)).await;
+        self.wipe(id);
+        self.open_call("live_call.answer", runner, id, &answer?)
+    }
+
+    /// Asks without waiting: the answer is for whoever takes it.
+    pub(super) async fn place(&self, call: NewCall, now: Instant) -> Result<()> {
         let NewCall { id, runner, kind, question } = call;
         let question = Zeroizing::new(question);
-        let now = self.now();
-        let answered = self.desk.wait_for(id);
         let claim = self.desk.reserve(runner, id, now);
         let row = NewCallRow {
             id,
@@ -106,9 +116,7 @@ impl Service {
         if let Some(reserved) = claim {
             reserved.hand_over(now, question);
         }
-        let answer = self.await_answer(id, &answered, now.plus(PATIENCE)).await;
-        self.wipe(id);
-        self.open_call("live_call.answer", runner, id, &answer?)
+        Ok(())
     }
 
     /// The desk looks for answers to all calls at once, so that waiting costs no query.
@@ -142,7 +150,8 @@ impl Service {
         });
     }
 
-    /// Takes an agent's answer; `kind` is what it answers, `None` for an error.
+    /// Takes an agent's answer; `kind` is what it answers, `None` for an error. `refreshed` is what it means to a
+    /// host token, which is stored whoever asked: what a forge has renewed is worth nothing twice.
     ///
     /// # Errors
     /// [`Kind::NotFound`] if nobody waits for it, [`Kind::Conflict`] if it was answered already,
@@ -151,12 +160,24 @@ impl Service {
         &self,
         caller: &Caller,
         id: CallId,
-        kind: Option<CallKind>,
-        answer: Vec<u8>,
+        (kind, answer): (Option<CallKind>, Vec<u8>),
+        refreshed: Option<Refreshed>,
     ) -> Result<()> {
         let runner = caller.runner()?;
         let answer = self.seal_call("live_call.answer", runner, id, &Zeroizing::new(answer))?;
-        self.store.answer_call(runner, id, kind, answer, self.now()).await
+        let taken = match refreshed {
+            Some(refreshed) => self.finish_refresh(caller, id, refreshed).await?,
+            None => false,
+        };
+        let stored = self.store.answer_call(runner, id, kind, answer, self.now()).await;
+        if taken {
+            self.wipe(id);
+        }
+        match stored {
+            // It came late, and not in vain.
+            Err(error) if taken && error.kind() == Kind::NotFound => Ok(()),
+            stored => stored,
+        }
     }
 
     fn seal_call(

@@ -56,6 +56,27 @@ impl Snapshot {
             integrations: found.integrations,
         })
     }
+
+    /// Reads it as it is at one revision. Every change of anything in it counts the revision up in its own
+    /// transaction, so what was read between two looks at the same revision is of that revision.
+    ///
+    /// # Errors
+    /// As [`Snapshot::read`].
+    pub(in crate::service) async fn read_whole(
+        store: &Store,
+        organization: OrganizationId,
+        id: RunnerId,
+    ) -> Result<Self> {
+        for _ in 0..ATTEMPTS {
+            let snapshot = Self::read(store, organization, id).await?;
+            if store.revision(id).await? == Some(snapshot.runner.revision) {
+                return Ok(snapshot);
+            }
+            sleep(PAUSE).await;
+        }
+        Err(Error::new(Kind::Unavailable, "the configuration changes faster than it can be read")
+            .retry_after(Duration::from_secs(1)))
+    }
 }
 
 /// Every environment class of a runner.

@@ -27,6 +27,7 @@ const (
 type walk struct {
 	context context.Context
 	client  gitpodv1connect.RunnerConfigurationServiceClient
+	live    gitpodv1connect.RunnerServiceClient
 	runner  string
 	secrets map[string]string
 	ids     []string
@@ -62,7 +63,12 @@ func main() {
 		runner:  os.Getenv("SEALINK_RUNNER"),
 		secrets: map[string]string{},
 	}
-	for _, step := range []func() error{w.create, w.list, w.update, w.delete, w.store} {
+	steps := []func() error{w.create, w.list, w.update, w.delete, w.store}
+	if len(os.Args) > 2 && os.Args[2] == "live" {
+		w.live = gitpodv1connect.NewRunnerServiceClient(transport, os.Getenv("SEALINK_URL")+"/api", chosen...)
+		steps = []func() error{w.authenticate, w.ask, w.validate, w.readLog}
+	}
+	for _, step := range steps {
 		if err := step(); err != nil {
 			fail(err)
 		}

@@ -4,7 +4,7 @@ import http from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
 
-const { SEALINK_CACHE, SEALINK_URL, SEALINK_TOKEN, SEALINK_FORGE } = process.env;
+const { SEALINK_CACHE, SEALINK_URL, SEALINK_TOKEN, SEALINK_NODE_FORGE: SEALINK_FORGE } = process.env;
 const require = createRequire(path.join(SEALINK_CACHE, "node", "package.json"));
 const { clientFromToken, Client } = require("scalingo");
 

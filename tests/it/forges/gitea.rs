@@ -1,11 +1,6 @@
 //! A real Gitea, started by `tests/forge/gitea`: the same list of behaviours, and OAuth as a person does it.
-use std::{collections::HashMap, env, time::Duration};
+use std::time::Duration;
 
-use http::{
-    StatusCode,
-    header::{COOKIE, LOCATION, SET_COOKIE},
-};
-use reqwest::{RequestBuilder, Response, redirect};
 use sealink::{
     agent::{
         forge::{
@@ -29,139 +24,28 @@ use sealink::{
         },
     },
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use url::Url;
 use uuid::Uuid;
 
-use super::{SLUG, Subject, behaves, http, open, secret};
+use super::{RealGitea, SLUG, Subject, behaves, http, open, secret};
 use crate::live_agent::desk::{INTEGRATION, Room, TOKEN_ID, integration_of, subject};
 
 const LIMITS: Limits = Limits { connect: Duration::from_secs(10), total: Duration::from_mins(1) };
 const REDIRECT: &str = "http://127.0.0.1/oauth/callback";
 
-/// The running program, and its administrator `octo`.
-struct RealGitea {
-    origin: String,
-    password: String,
-    http: reqwest::Client,
-}
-
-impl RealGitea {
-    fn connect() -> Self {
-        let variable = |name| env::var(name).unwrap_or_else(|_| panic!("{name}: run tests/forge/gitea"));
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .tls_certs_only([])
-            .redirect(redirect::Policy::none())
-            .build()
-            .expect("a client");
-        Self { origin: variable("TEST_GITEA_URL"), password: variable("TEST_GITEA_PASSWORD"), http }
-    }
-
-    fn host(&self) -> &str {
-        self.origin.trim_start_matches("http://")
-    }
-
-    fn as_octo(&self, request: RequestBuilder) -> RequestBuilder {
-        request.basic_auth("octo", Some(&self.password)).header("accept", "application/json")
-    }
-
-    /// Makes something, as the administrator.
-    async fn post(&self, path: &str, body: &Value) -> Value {
-        let request = self.http.post(format!("{}/api/v1/{path}", self.origin));
-        let request = self.as_octo(request).header("content-type", "application/json").body(body.to_string());
-        let answer = request.send().await.expect("an answer");
-        let (status, text) = (answer.status(), answer.text().await.expect("a body"));
-        assert!(status.is_success(), "{path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
-    }
-
-    async fn token(&self, name: &str, scopes: &[&str]) -> String {
-        let made = self.post("users/octo/tokens", &json!({ "name": name, "scopes": scopes })).await;
-        made["sha1"].as_str().expect("a token").to_owned()
-    }
-
-    /// The world that the list of behaviours looks for.
-    async fn furnish(&self) {
-        self.post("user/repos", &json!({ "name": "hello", "auto_init": true, "default_branch": "main" }))
-            .await;
-        let branch = json!({ "new_branch_name": "feature/x", "old_branch_name": "main" });
-        self.post("repos/octo/hello/branches", &branch).await;
-        let file = json!({ "branch": "feature/x", "content": "aGVsbG8K", "message": "A change" });
-        self.post("repos/octo/hello/contents/hello.txt", &file).await;
-        self.post("repos/octo/hello/tags", &json!({ "tag_name": "v1", "target": "main" })).await;
-        self.post("repos/octo/hello/issues", &json!({ "title": "A bug" })).await;
-        let request = json!({ "title": "A change", "head": "feature/x", "base": "main" });
-        self.post("repos/octo/hello/pulls", &request).await;
-        self.post("orgs", &json!({ "username": "octo-org" })).await;
-    }
-
-    /// An OAuth application: client id and secret.
-    async fn application(&self) -> (String, String) {
-        let body = json!({ "name": "sealink", "redirect_uris": [REDIRECT], "confidential_client": true });
-        let made = self.post("user/applications/oauth2", &body).await;
-        let text = |name: &str| made[name].as_str().expect("text").to_owned();
-        (text("client_id"), text("client_secret"))
-    }
-
-    /// Signs in and says yes, as a person with a browser; the code that the browser brings back.
-    async fn consent(&self, authorize: &Url) -> String {
-        let mut browser =
-            Browser { http: self.http.clone(), origin: self.origin.clone(), cookies: HashMap::new() };
-        let login = [("user_name", "octo"), ("password", self.password.as_str())];
-        let answer = browser.submit("/user/login", &login).await;
-        assert_eq!(answer.status(), StatusCode::SEE_OTHER, "signed in");
-        let mut answer = browser.get(authorize.as_str()).await;
-        // Who said yes before is not asked again.
-        if answer.status() == StatusCode::OK {
-            let asked: HashMap<_, _> = authorize.query_pairs().into_owned().collect();
-            let grant = [
-                ("client_id", asked["client_id"].as_str()),
-                ("state", asked["state"].as_str()),
-                ("scope", asked["scope"].as_str()),
-                ("nonce", ""),
-                ("redirect_uri", asked["redirect_uri"].as_str()),
-                ("granted", "true"),
-            ];
-            answer = browser.submit("/login/oauth/grant", &grant).await;
-        }
-        let back = answer.headers().get(LOCATION).expect("a way back").to_str().expect("text");
-        let back: HashMap<_, _> = Url::parse(back).expect("a URL").query_pairs().into_owned().collect();
-        assert_eq!(back.get("state").map(String::as_str), Some("the-state"), "{back:?}");
-        back["code"].clone()
-    }
-}
-
-/// Keeps cookies, and sends the `Origin` that browsers send.
-struct Browser {
-    http: reqwest::Client,
-    origin: String,
-    cookies: HashMap<String, String>,
-}
-
-impl Browser {
-    async fn get(&mut self, url: &str) -> Response {
-        self.send(self.http.get(url)).await
-    }
-
-    async fn submit(&mut self, path: &str, form: &[(&str, &str)]) -> Response {
-        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = self.http.post(format!("{}{path}", self.origin));
-        self.send(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await
-    }
-
-    async fn send(&mut self, request: RequestBuilder) -> Response {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let request = request.header("origin", &self.origin).header(COOKIE, cookies.join("; "));
-        let answer = request.send().await.expect("an answer");
-        for cookie in answer.headers().get_all(SET_COOKIE) {
-            let pair = cookie.to_str().expect("text").split(';').next().unwrap_or_default();
-            if let Some((name, value)) = pair.split_once('=') {
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        answer
-    }
+/// The world that the list of behaviours looks for.
+async fn furnish(gitea: &RealGitea) {
+    gitea.post("user/repos", &json!({ "name": "hello", "auto_init": true, "default_branch": "main" })).await;
+    let branch = json!({ "new_branch_name": "feature/x", "old_branch_name": "main" });
+    gitea.post("repos/octo/hello/branches", &branch).await;
+    let file = json!({ "branch": "feature/x", "content": "aGVsbG8K", "message": "A change" });
+    gitea.post("repos/octo/hello/contents/hello.txt", &file).await;
+    gitea.post("repos/octo/hello/tags", &json!({ "tag_name": "v1", "target": "main" })).await;
+    gitea.post("repos/octo/hello/issues", &json!({ "title": "A bug" })).await;
+    let request = json!({ "title": "A change", "head": "feature/x", "base": "main" });
+    gitea.post("repos/octo/hello/pulls", &request).await;
+    gitea.post("orgs", &json!({ "username": "octo-org" })).await;
 }
 
 /// One test, because there is one Gitea: the list of behaviours, then OAuth.
@@ -169,7 +53,7 @@ impl Browser {
 #[ignore = "needs TEST_GITEA_URL, which tests/forge/gitea sets"]
 async fn a_real_gitea_behaves_and_is_an_oauth_provider() {
     let gitea = RealGitea::connect();
-    gitea.furnish().await;
+    furnish(&gitea).await;
     let scopes = ["read:user", "read:organization", "write:repository", "read:issue"];
     let token = secret(&gitea.token("all", &scopes).await);
     let subject = Subject { forge: open(Scm::Gitea, &gitea.origin, LIMITS), token };
@@ -179,7 +63,7 @@ async fn a_real_gitea_behaves_and_is_an_oauth_provider() {
     let refused = subject.forge.repository(Credential::Pat(&narrow), SLUG).await;
     assert_eq!(refused, Err(ForgeError::Forbidden), "a scope is missing");
 
-    let (client_id, client_secret) = gitea.application().await;
+    let (client_id, client_secret) = gitea.application(REDIRECT).await;
     let client_secret = secret(&client_secret);
     let http = http(&gitea.origin, LIMITS);
     let app = |client_id| App::new(Scm::Gitea, http.origin(gitea.host()).unwrap(), client_id).unwrap();

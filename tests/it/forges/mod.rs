@@ -6,6 +6,7 @@ mod faults;
 mod gitea;
 mod lists;
 mod oauth;
+mod real;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use sealink::{
 
 pub(crate) use fake::{CLIENT_ID, CLIENT_SECRET, FakeForge, Fault, Kind, TOKEN};
 pub(crate) use lists::{NEXT_TOKEN, OTHER_TOKEN};
+pub(crate) use real::{Browser, RealGitea, location};
 
 /// The repository of every forge here, and the first page of a list.
 pub(crate) const SLUG: Slug<'static> = Slug { owner: "octo", name: "hello" };

@@ -14,11 +14,11 @@ use sealink::{
     error::Kind,
     pb::sealink::v1::{ConfiguredIntegration, SecretState},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    desk::integration,
+    desk::{integration, llm_integration},
     machine::{Machine, eventually},
 };
 use crate::forges::CLIENT_SECRET;
@@ -81,6 +81,71 @@ async fn secrets_come_change_and_go_with_their_integration_and_the_agent() {
     agent.stop().await;
     assert!(!machine.path(&format!("secrets/{ID}")).exists(), "an agent that ends leaves no secret");
     assert_eq!(machine.read("secrets/notes").as_deref(), Some("mine"));
+}
+
+/// The same for LLM integrations: API key and headers.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_of_llm_integrations_come_change_and_go() {
+    const KEY: &str = "canary-api-key-4711";
+    const HEADER: &str = "canary-header-4712";
+    let machine = Machine::new().await;
+    let llm = || llm_integration(&machine.key, ID, (KEY, HEADER));
+    machine.live.world().integrate_llm(llm());
+    let seen = machine.path("seen");
+    let mut options = machine.options();
+    options.secrets_dir = Some(machine.path("secrets"));
+    options.on_change = Some(format!(
+        "echo \"$SEALINK_EVENT $SEALINK_INTEGRATION_ID $SEALINK_LLM_INTEGRATION_ID\" >> {seen}; cat >> {seen}; \
+         echo >> {seen}; env >> {seen}.env",
+        seen = seen.display()
+    ));
+    let [key, headers, config] =
+        ["api_key", "headers.json", "config.json"].map(|file| format!("secrets/{ID}/{file}"));
+    let agent = machine.start(options);
+    machine.saved_revision(2).await;
+    assert_eq!(machine.read(&key).as_deref(), Some(KEY));
+    let found: Value = serde_json::from_str(&machine.read(&headers).unwrap()).unwrap();
+    let header = json!([{ "name": "x-team", "type": "LITERAL", "secretState": "OK", "value": HEADER }]);
+    assert_eq!(found, header);
+    let text = machine.read(&config).unwrap();
+    let settings: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&settings["endpoint"], &settings["models"], &settings["secretState"]),
+        (&json!("https://llm.example.com/v1"), &json!(["SONNET_4_5"]), &json!("OK"))
+    );
+    assert!(!text.contains("canary"), "the settings hold no secret: {text}");
+    for file in [&key, &headers, &config] {
+        assert_eq!(mode(&machine.path(file)), 0o600, "{file}");
+    }
+
+    // A revoked key: ciphertexts are empty, and so are the places of the secrets.
+    let mut wiped = llm();
+    let found = wiped.integration.as_mut().unwrap();
+    found.encrypted_api_key.clear();
+    found.request_headers[0].value.clear();
+    machine.live.world().integrate_llm(wiped);
+    machine.saved_revision(3).await;
+    assert_eq!(machine.read(&key), None);
+    let text = machine.read(&headers).unwrap();
+    assert!(text.contains("MISSING") && !text.contains(HEADER), "{text}");
+    machine.live.world().delete_llm(&ID.to_string());
+    machine.saved_revision(4).await;
+    assert!(!machine.path(&format!("secrets/{ID}")).exists());
+    machine.live.world().integrate_llm(llm());
+    machine.saved_revision(5).await;
+    agent.stop().await;
+    assert!(!machine.path(&format!("secrets/{ID}")).exists(), "an agent that ends leaves no secret");
+
+    let text = machine.read("seen").unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let (put, deleted) = (format!("put  {ID}"), format!("deleted  {ID}"));
+    assert_eq!([lines[0], lines[2], lines[4], lines[6]], ["snapshot  ", &put, &deleted, &put]);
+    let objects: Vec<Value> = [1, 3, 5, 7].map(|at| serde_json::from_str(lines[at]).unwrap()).to_vec();
+    assert_eq!(objects[0]["llmIntegrations"][0]["apiKey"], KEY);
+    assert_eq!((&objects[1]["secretState"], objects[1].get("apiKey")), (&json!("MISSING"), None));
+    assert_eq!(objects[2]["llmIntegrationId"], ID.to_string());
+    assert_eq!((&objects[3]["apiKey"], &objects[3]["headers"]), (&json!(KEY), &header));
+    assert!(!machine.read("seen.env").unwrap().contains("canary"), "no secret in the environment");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

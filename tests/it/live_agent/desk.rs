@@ -19,12 +19,15 @@ use sealink::{
     clock::Instant,
     domain::{id::RunnerId, scm::Scm},
     pb::{
-        gitpod::v1::{HostAuthenticationTokenSource as Source, Principal, Subject},
+        gitpod::v1::{
+            HostAuthenticationTokenSource as Source, LlmIntegration, LlmIntegrationPhase,
+            LlmIntegrationRequestHeader, LlmIntegrationRequestHeaderType, Principal, Subject, SupportedModel,
+        },
         sealink::v1::{
-            CallError, ConfigurationObject, ConfigurationSnapshot, ConfiguredIntegration, HostCredential,
-            LiveCaller, WatchConfigurationResponse, configuration_object::Object,
-            send_response_request::Result as Reply, watch_configuration_response::Event,
-            watch_requests_response::Call,
+            CallError, ConfigurationObject, ConfigurationSnapshot, ConfiguredIntegration,
+            ConfiguredLlmIntegration, HostCredential, LiveCaller, WatchConfigurationResponse,
+            configuration_object::Object, send_response_request::Result as Reply,
+            watch_configuration_response::Event, watch_requests_response::Call,
         },
     },
     seal::{Field, Place, PublicKey, seal},
@@ -107,6 +110,41 @@ pub(crate) fn integration_of(
         pat: true,
         encrypted_client_secret: sealed.bytes,
         kid: sealed.kid.0,
+        version: 1,
+        ..Default::default()
+    }
+}
+
+/// An LLM integration with an API key and one header, sealed for their places.
+pub(crate) fn llm_integration(
+    key: &PublicKey,
+    id: Uuid,
+    (api_key, header): (&str, &str),
+) -> ConfiguredLlmIntegration {
+    const ENDPOINT: &str = "https://llm.example.com/v1";
+    let sealed = |field, name: &str, text| {
+        let place = Place { runner: RUNNER, sub: id, field, a: ENDPOINT, b: name, c: "" };
+        seal(key, &place, &secret(text)).expect("sealed")
+    };
+    let (api_key, header) =
+        (sealed(Field::LlmApiKey, "", api_key), sealed(Field::LlmHeader, "x-team", header));
+    let integration = LlmIntegration {
+        id: id.to_string(),
+        models: vec![SupportedModel::Sonnet45.into()],
+        endpoint: ENDPOINT.to_owned(),
+        encrypted_api_key: api_key.bytes,
+        request_headers: vec![LlmIntegrationRequestHeader {
+            key: "x-team".to_owned(),
+            value: header.bytes,
+            header_type: LlmIntegrationRequestHeaderType::Literal.into(),
+        }],
+        phase: LlmIntegrationPhase::Available.into(),
+        ..Default::default()
+    };
+    ConfiguredLlmIntegration {
+        integration: Some(integration),
+        kid: api_key.kid.0,
+        header_kids: vec![header.kid.0],
         version: 1,
         ..Default::default()
     }

@@ -8,7 +8,10 @@ use sealink::{
 };
 use uuid::Uuid;
 
-use super::{desk::integration, machine::Machine};
+use super::{
+    desk::{integration, llm_integration},
+    machine::Machine,
+};
 
 async fn examine(machine: &Machine) -> Report {
     let report = doctor::examine(&machine.path("agent"), &machine.keys, None).await;
@@ -88,13 +91,18 @@ async fn secrets_are_counted_and_each_bad_one_has_a_cure() {
     for one in [good, moved, lost] {
         machine.live.world().integrate(one);
     }
+    let mut llm =
+        llm_integration(&machine.key, Uuid::from_u128(13), ("canary-key-4711", "canary-value-4712"));
+    "another".clone_into(&mut llm.header_kids[0]);
+    machine.live.world().integrate_llm(llm);
     let report = examine(&machine).await;
     assert_eq!(
         report.secrets.into_iter().collect::<Vec<_>>(),
-        [("OK", 1), ("REJECTED", 1), ("UNDECRYPTABLE", 1)]
+        [("OK", 2), ("REJECTED", 1), ("UNDECRYPTABLE", 2)]
     );
     let bad: Vec<_> = report.findings.iter().filter(|one| one.check == "secrets").collect();
-    assert_eq!(bad.len(), 2, "{bad:?}");
+    assert_eq!(bad.len(), 3, "{bad:?}");
+    assert!(bad[2].says.starts_with("the header x-team for https://llm.example.com/v1: UNDECRYPTABLE"));
     assert!(
         bad[0].says.starts_with("gitlab.com: REJECTED") && bad[0].cure.contains("enter the secret again")
     );

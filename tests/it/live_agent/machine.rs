@@ -77,6 +77,7 @@ impl Machine {
             status_listen: None,
             allow_origins: Vec::new(),
             ca_file: None,
+            schema: None,
             log: LogTail::default(),
         }
     }

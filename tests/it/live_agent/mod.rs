@@ -6,5 +6,6 @@ mod doctor;
 mod follow;
 mod machine;
 mod oauth;
-mod real;
+pub(crate) mod real;
+mod report;
 mod server;

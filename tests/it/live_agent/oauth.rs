@@ -191,6 +191,32 @@ async fn a_configuration_is_really_tried() {
     }
 }
 
+/// A forge that takes personal access tokens refuses one that nobody has; anything else stands against them.
+#[tokio::test]
+async fn personal_access_tokens_are_tried_where_they_are_asked_about() {
+    for (kind, scm) in [(Kind::GitHub, Scm::GitHub), (Kind::GitLab, Scm::GitLab), (Kind::Gitea, Scm::Gitea)] {
+        let office = Office::open(kind, scm).await;
+        let only_tokens = |pat| ConfiguredIntegration {
+            id: String::new(),
+            client_id: String::new(),
+            kid: String::new(),
+            encrypted_client_secret: Vec::new(),
+            pat,
+            ..office.integration.clone()
+        };
+        assert!(verdict(&office, validate(only_tokens(true), false)).await.valid, "{kind:?}");
+        office.forge.break_with(Fault::OtherJson);
+        let found = verdict(&office, validate(only_tokens(true), false)).await;
+        let alone =
+            ScmIntegrationValidationResult { pat_error: found.pat_error.clone(), ..Default::default() };
+        assert!(found.pat_error.is_some() && found == alone, "{kind:?}: {found:?}");
+        assert!(
+            verdict(&office, validate(only_tokens(false), false)).await.valid,
+            "{kind:?}: not asked about"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_host_the_agent_does_not_dial_is_a_host_error() {
     let office = Office::open(Kind::GitHub, Scm::GitHub).await;

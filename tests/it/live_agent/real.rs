@@ -1,5 +1,5 @@
 //! The real server, a live agent, and a fake forge behind it.
-use std::fs;
+use std::{fs, path::PathBuf};
 
 use sealink::{
     agent::{
@@ -10,17 +10,79 @@ use sealink::{
         run::{self, Options},
     },
     client::{Server, Token},
+    error::Result,
 };
 use serde_json::json;
-use tokio::sync::oneshot;
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::machine::eventually;
 use crate::{
     forges::{CLIENT_ID, CLIENT_SECRET, FakeForge, Kind, TOKEN},
-    support::TestServer,
+    support::{Actor, TestServer},
 };
 
 const PAT: &str = "HOST_AUTHENTICATION_TOKEN_SOURCE_PAT";
+
+/// `sealink agent run` without the process, registered and ACTIVE; it may reach one forge.
+pub(crate) struct RealAgent {
+    pub(crate) runner: String,
+    secrets_dir: PathBuf,
+    stop: oneshot::Sender<()>,
+    done: JoinHandle<Result<()>>,
+    _machine: TempDir,
+}
+
+impl RealAgent {
+    /// An agent of a new runner of `admin`'s at `server`, allowed to reach `origin`.
+    pub(crate) async fn start(server: &TestServer, admin: &Actor, origin: &str) -> Self {
+        let (runner, exchange) = admin.create_runner().await;
+        // In memory, as secrets must be.
+        let machine = tempfile::tempdir_in("/dev/shm").unwrap();
+        let (agent_dir, secrets_dir) = (machine.path().join("agent"), machine.path().join("secrets"));
+        let dir = AgentDir::create(&agent_dir).unwrap();
+        let key_dir = KeyDir::new(&machine.path().join("keys"));
+        key_dir.generate(2_048).unwrap();
+        let address = Server::parse(&format!("http://{}", server.address)).unwrap();
+        let token = Token::parse("test", &exchange).unwrap();
+        let session = register::sign_in(&dir, Some(address), Some(token)).await.unwrap();
+        register::register(&session, &key_dir, None, |_| {}).await.unwrap();
+
+        let options = Options {
+            server: None,
+            agent_dir,
+            key_dir,
+            secrets_dir: Some(secrets_dir.clone()),
+            allow_disk: false,
+            on_change: None,
+            status_listen: None,
+            allow_origins: vec![origin.to_owned()],
+            ca_file: None,
+            schema: None,
+            log: LogTail::default(),
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let done = tokio::spawn(run::run(options, |_, _| {}, async {
+            let _ = stopped.await;
+        }));
+        let mut phase = json!(null);
+        for _ in 0..1_000 {
+            phase = admin.runner(&runner).await["status"]["phase"].clone();
+            if phase == "RUNNER_PHASE_ACTIVE" {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(phase, "RUNNER_PHASE_ACTIVE");
+        Self { runner, secrets_dir, stop, done, _machine: machine }
+    }
+
+    /// Stops it as SIGTERM does.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        self.done.await.unwrap().unwrap();
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_real_server_gets_its_answers_and_the_agent_its_secrets() {
@@ -28,49 +90,14 @@ async fn a_real_server_gets_its_answers_and_the_agent_its_secrets() {
     let (origin, host) = (forge.origin.clone(), forge.host());
     let server = TestServer::start_with(&[("scm.allowed_origins", &origin)]).await;
     let admin = server.admin();
-    let (runner, exchange) = admin.create_runner().await;
-
-    let parent = tempfile::tempdir_in("/dev/shm").unwrap();
-    let (agent_dir, secrets_dir) = (parent.path().join("agent"), parent.path().join("secrets"));
-    let dir = AgentDir::create(&agent_dir).unwrap();
-    let key_dir = KeyDir::new(&parent.path().join("keys"));
-    key_dir.generate(2_048).unwrap();
-    let address = Server::parse(&format!("http://{}", server.address)).unwrap();
-    let token = Token::parse("test", &exchange).unwrap();
-    let session = register::sign_in(&dir, Some(address), Some(token)).await.unwrap();
-    register::register(&session, &key_dir, None, |_| {}).await.unwrap();
-
-    let options = Options {
-        server: None,
-        agent_dir,
-        key_dir,
-        secrets_dir: Some(secrets_dir.clone()),
-        allow_disk: false,
-        on_change: None,
-        status_listen: None,
-        allow_origins: vec![origin.clone()],
-        ca_file: None,
-        log: LogTail::default(),
-    };
-    let (stop, stopped) = oneshot::channel::<()>();
-    let agent = tokio::spawn(run::run(options, |_, _| {}, async {
-        let _ = stopped.await;
-    }));
-    let mut phase = json!(null);
-    for _ in 0..1_000 {
-        phase = admin.runner(&runner).await["status"]["phase"].clone();
-        if phase == "RUNNER_PHASE_ACTIVE" {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    assert_eq!(phase, "RUNNER_PHASE_ACTIVE");
+    let agent = RealAgent::start(&server, &admin, &origin).await;
+    let runner = agent.runner.clone();
 
     let over = json!({
         "host": host, "pat": true, "oauthClientId": CLIENT_ID, "oauthPlaintextClientSecret": CLIENT_SECRET,
     });
     let integration = admin.integrate(&runner, &over).await;
-    let secret = secrets_dir.join(&integration).join("client_secret");
+    let secret = agent.secrets_dir.join(&integration).join("client_secret");
     eventually("the secret is there", || fs::read_to_string(&secret).ok().as_deref() == Some(CLIENT_SECRET))
         .await;
 
@@ -112,7 +139,6 @@ async fn a_real_server_gets_its_answers_and_the_agent_its_secrets() {
 
     admin.delete_integration(&integration).await.ok();
     eventually("the secret is gone", || !secret.exists()).await;
-    drop(stop);
-    agent.await.unwrap().unwrap();
+    agent.stop().await;
     server.stop().await;
 }

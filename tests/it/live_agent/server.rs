@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Frame;
@@ -16,11 +17,15 @@ use prost::Message;
 use sealink::{
     api::rules::Rpc,
     pb::{
-        gitpod::v1::{GetRunnerRequest, GetRunnerResponse, Runner, RunnerPhase, RunnerStatus},
+        gitpod::v1::{
+            GetRunnerConfigurationSchemaRequest, GetRunnerConfigurationSchemaResponse, GetRunnerRequest,
+            GetRunnerResponse, Runner, RunnerConfigurationSchema, RunnerPhase, RunnerStatus,
+        },
         sealink::v1::{
-            ConfigurationObject, ConfigurationSnapshot, ConfiguredIntegration, DeletedObject,
-            GetConfigurationRequest, GetConfigurationResponse, HeartbeatRequest, HeartbeatResponse, KeyState,
-            ListKeysRequest, ListKeysResponse, RunnerKey, SendResponseRequest, SendResponseResponse,
+            ConfigurationObject, ConfigurationSnapshot, ConfiguredIntegration, ConfiguredLlmIntegration,
+            DeletedObject, GetConfigurationRequest, GetConfigurationResponse, HeartbeatRequest,
+            HeartbeatResponse, KeyState, ListKeysRequest, ListKeysResponse, RunnerKey, SendResponseRequest,
+            SendResponseResponse, UpdateConfigurationSchemaRequest, UpdateConfigurationSchemaResponse,
             UpdateStatusRequest, UpdateStatusResponse, WatchConfigurationRequest, WatchConfigurationResponse,
             WatchRequestsRequest, WatchRequestsResponse, configuration_object::Object, deleted_object,
             watch_configuration_response::Event, watch_requests_response::Call,
@@ -44,6 +49,10 @@ pub(super) struct World {
     /// Every change, for those who resume.
     log: Vec<WatchConfigurationResponse>,
     pub(super) integrations: Vec<ConfiguredIntegration>,
+    pub(super) llm_integrations: Vec<ConfiguredLlmIntegration>,
+    /// What is in force, and every schema that was reported.
+    pub(super) schema: RunnerConfigurationSchema,
+    pub(super) schemas: Vec<RunnerConfigurationSchema>,
     pub(super) keys: Vec<PublicKey>,
     /// Whose configuration snapshots are.
     pub(super) runner: String,
@@ -71,6 +80,11 @@ fn envelope(flags: u8, message: &[u8]) -> Bytes {
 }
 
 impl World {
+    /// Any change.
+    pub(super) fn change(&mut self, event: Event) {
+        self.put(event);
+    }
+
     fn put(&mut self, event: Event) {
         self.revision += 1;
         let message = WatchConfigurationResponse {
@@ -89,6 +103,20 @@ impl World {
         self.put(Event::Put(ConfigurationObject { object: Some(Object::ScmIntegration(integration)) }));
     }
 
+    /// Creates or changes an LLM integration.
+    pub(super) fn integrate_llm(&mut self, one: ConfiguredLlmIntegration) {
+        let id = |one: &ConfiguredLlmIntegration| one.integration.as_ref().map(|found| found.id.clone());
+        self.llm_integrations.retain(|other| id(other) != id(&one));
+        self.llm_integrations.push(one.clone());
+        self.put(Event::Put(ConfigurationObject { object: Some(Object::LlmIntegration(one)) }));
+    }
+
+    pub(super) fn delete_llm(&mut self, id: &str) {
+        self.llm_integrations.retain(|one| one.integration.as_ref().is_none_or(|found| found.id != id));
+        let object = Some(deleted_object::Object::LlmIntegrationId(id.to_owned()));
+        self.put(Event::Deleted(DeletedObject { object }));
+    }
+
     pub(super) fn delete(&mut self, id: &str) {
         self.integrations.retain(|one| one.id != id);
         let object = Some(deleted_object::Object::ScmIntegrationId(id.to_owned()));
@@ -105,7 +133,11 @@ impl World {
         let object = |one: &ConfiguredIntegration| ConfigurationObject {
             object: Some(Object::ScmIntegration(one.clone())),
         };
-        let objects = self.integrations.iter().map(object).collect();
+        let llm = |one: &ConfiguredLlmIntegration| ConfigurationObject {
+            object: Some(Object::LlmIntegration(one.clone())),
+        };
+        let llm = self.llm_integrations.iter().map(llm);
+        let objects = self.integrations.iter().map(object).chain(llm).collect();
         let snapshot = ConfigurationSnapshot { runner_id: self.runner.clone(), objects };
         WatchConfigurationResponse {
             epoch: self.epoch.clone(),
@@ -138,7 +170,21 @@ impl World {
 
     /// Ends every stream as a server does that stops.
     pub(super) fn end_streams(&mut self) {
-        let end = envelope(2, br#"{"error":{"code":"unavailable","message":"stopping"}}"#);
+        self.end_streams_with(&envelope(2, br#"{"error":{"code":"unavailable","message":"stopping"}}"#));
+    }
+
+    /// The same, asking everybody to come back after `delay`.
+    pub(super) fn end_streams_for(&mut self, delay: Duration) {
+        // google.rpc.RetryInfo { retry_delay: Duration { seconds } }
+        let info = [10, 2, 8, u8::try_from(delay.as_secs()).expect("a short delay")];
+        let value = STANDARD_NO_PAD.encode(info);
+        let json = format!(
+            r#"{{"error":{{"code":"unavailable","details":[{{"type":"google.rpc.RetryInfo","value":"{value}"}}]}}}}"#
+        );
+        self.end_streams_with(&envelope(2, json.as_bytes()));
+    }
+
+    fn end_streams_with(&mut self, end: &Bytes) {
         for stream in self.watchers.drain(..).chain(self.listeners.drain(..)) {
             let _ = stream.send(end.clone());
         }
@@ -161,9 +207,19 @@ impl World {
                 revision: self.revision,
                 runner_id: self.runner.clone(),
                 integrations: self.integrations.clone(),
+                llm_integrations: self.llm_integrations.clone(),
                 ..Default::default()
             }
             .encode_to_vec(),
+            GetRunnerConfigurationSchemaRequest::PATH => {
+                GetRunnerConfigurationSchemaResponse { schema: Some(self.schema.clone()) }.encode_to_vec()
+            }
+            UpdateConfigurationSchemaRequest::PATH => {
+                let request = UpdateConfigurationSchemaRequest::decode(body).expect("a schema");
+                self.schema = request.schema.expect("a schema");
+                self.schemas.push(self.schema.clone());
+                UpdateConfigurationSchemaResponse {}.encode_to_vec()
+            }
             GetRunnerRequest::PATH => {
                 let status = RunnerStatus { phase: RunnerPhase::Active.into(), ..Default::default() };
                 let runner = Runner { status: Some(status), ..Default::default() };
@@ -221,6 +277,9 @@ impl LiveServer {
             revision: 1,
             log: Vec::new(),
             integrations: Vec::new(),
+            llm_integrations: Vec::new(),
+            schema: RunnerConfigurationSchema::default(),
+            schemas: Vec::new(),
             keys,
             runner: RUNNER.to_string(),
             refuses_token: false,

@@ -1,5 +1,8 @@
 //! Makes the vectors. Everything "random" is the hash of a name, so making them twice gives the same files.
-use sealink::seal::{Place, PublicKey, jwe, key::RsaKey, sealed_box};
+use sealink::{
+    domain::secret::Secret,
+    seal::{Place, PublicKey, jwe, key::RsaKey, seal, sealed_box},
+};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -31,7 +34,24 @@ pub(super) fn vectors(file: &str) -> Vectors {
     Vectors { sealed_by: "sealink".to_owned(), key, good, bad }
 }
 
-fn good(file: &str, key: &PublicKey) -> Vec<Good> {
+/// The same secrets in the same places, sealed as the server does it: other bytes every time.
+pub(super) fn fresh(file: &str) -> Vectors {
+    let key = public_key(file);
+    let good = cases().map(|(name, place, secret)| {
+        let typed = Secret::parse("client_secret", secret.clone()).expect("an accepted secret");
+        let bytes = seal(&key, &place, &typed).expect("seals").bytes;
+        let sealed = match &key {
+            PublicKey::Rsa(_) => Encoded::Token(String::from_utf8(bytes).expect("a token is text")),
+            PublicKey::X25519(_) => Encoded::Hex(hex(&bytes)),
+        };
+        Good { name: name.to_owned(), place: spot(&place), secret, random: None, sealed }
+    });
+    let named = Key { file: file.to_owned(), kid: key.kid().0.clone(), fingerprint: key.fingerprint() };
+    Vectors { sealed_by: "sealink".to_owned(), key: named, good: good.into(), bad: Vec::new() }
+}
+
+/// What is sealed: a name, the place, the secret.
+fn cases() -> [(&'static str, Place<'static>, String); 7] {
     let azure =
         Place { a: "dev.azure.com", b: "https://login.microsoftonline.com/t/v2.0", c: "client", ..github() };
     let honeycomb = Place {
@@ -42,7 +62,7 @@ fn good(file: &str, key: &PublicKey) -> Vec<Good> {
         c: "",
         ..github()
     };
-    let cases = [
+    [
         ("1 byte", github(), "x".to_owned()),
         ("190 bytes", github(), "a".repeat(190)),
         ("191 bytes", github(), "b".repeat(191)),
@@ -50,7 +70,10 @@ fn good(file: &str, key: &PublicKey) -> Vec<Good> {
         ("an emoji", github(), "\u{1f511}".to_owned()),
         ("with an issuer", azure, "s3cr3t~Azure.Value".to_owned()),
         ("without a destination", honeycomb, "hcaik_0123456789".to_owned()),
-    ];
+    ]
+}
+
+fn good(file: &str, key: &PublicKey) -> Vec<Good> {
     let make = |(name, place, secret): (&str, Place<'_>, String)| {
         let label = format!("{file}/{name}");
         let (random, sealed) = match key {
@@ -76,7 +99,7 @@ fn good(file: &str, key: &PublicKey) -> Vec<Good> {
         };
         Good { name: name.to_owned(), place: spot(&place), secret, random: Some(random), sealed }
     };
-    cases.into_iter().map(make).collect()
+    cases().map(make).into()
 }
 
 /// Seals with randomness that follows from `label`.

@@ -18,7 +18,7 @@ mod negative;
 mod opening;
 mod pages;
 mod postgres_faults;
-mod process;
+pub(crate) mod process;
 mod runners;
 mod start;
 mod tokens;

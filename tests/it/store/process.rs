@@ -16,8 +16,13 @@ use crate::support::{Watch, files};
 pub(crate) const ADMIN: &str = "0123456789abcdef0123456789abcdef";
 
 pub(crate) fn command(data_dir: &Path) -> Command {
+    command_at(data_dir, "127.0.0.1:0")
+}
+
+/// The same for a server that is to be found at one address.
+pub(crate) fn command_at(data_dir: &Path, address: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealink"));
-    command.arg("serve").arg("--data-dir").arg(data_dir).args(["--listen", "127.0.0.1:0"]);
+    command.arg("serve").arg("--data-dir").arg(data_dir).args(["--listen", address]);
     for name in ["SEALINK_DATABASE_URL", "SEALINK_CONFIG", "SEALINK_ADMIN_TOKEN", "SEALINK_LOG"] {
         command.env_remove(name);
     }
@@ -48,8 +53,13 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) fn start(data_dir: &Path) -> Self {
-        let mut child =
-            command(data_dir).env("SEALINK_ADMIN_TOKEN", ADMIN).env("SEALINK_LOG", "trace").spawn().unwrap();
+        Self::spawn(command(data_dir), data_dir)
+    }
+
+    /// The server that a command starts.
+    pub(crate) fn spawn(mut command: Command, data_dir: &Path) -> Self {
+        command.env("SEALINK_ADMIN_TOKEN", ADMIN).env("SEALINK_LOG", "trace");
+        let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         let url = loop {

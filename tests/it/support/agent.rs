@@ -128,14 +128,17 @@ impl Agent {
 
     /// The integration as its configuration shows it.
     pub(crate) async fn configured(&self, id: &str) -> Value {
-        let configuration = self.configuration().await;
-        let all = configuration["integrations"].as_array().expect("an array").clone();
-        all.into_iter().find(|one| one["id"] == id).unwrap_or_else(|| panic!("no {id}: {configuration}"))
+        one_of(&self.configuration().await, id)
     }
 
     /// Opens the client secret of an integration with the private keys of this agent.
     pub(crate) async fn opened(&self, id: &str) -> String {
-        let found = self.configured(id).await;
+        self.opened_in(&self.configuration().await, id)
+    }
+
+    /// The same from a configuration that was read before.
+    pub(crate) fn opened_in(&self, configuration: &Value, id: &str) -> String {
+        let found = one_of(configuration, id);
         let text = |member: &str| found[member].as_str().unwrap_or_default().to_owned();
         let (host, issuer, client_id) = (text("host"), text("issuerUrl"), text("clientId"));
         let place = Place {
@@ -236,4 +239,11 @@ impl Agent {
         let sealed = Sealed { bytes, kid: Kid(kid.to_owned()) };
         open(&self.ring(), place, &sealed).expect("a secret that opens").expose().to_owned()
     }
+}
+
+/// An integration as a configuration shows it.
+fn one_of(configuration: &Value, id: &str) -> Value {
+    let mut all = configuration["integrations"].as_array().expect("an array").iter();
+    let found = all.find(|one| one["id"] == id);
+    found.unwrap_or_else(|| panic!("no {id}: {configuration}")).clone()
 }

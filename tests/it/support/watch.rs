@@ -68,7 +68,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Watch {
     /// Begins to log everything, once for all servers of this process.
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { secrets: Mutex::default(), heard: Mutex::default(), log_from: lock(log()).len() })
+        let log_from = lock(log()).begin();
+        Arc::new(Self { secrets: Mutex::default(), heard: Mutex::default(), log_from })
     }
 
     /// The server listens there: what is said to it and heard from it without an [`Actor`](super::Actor) counts, too.
@@ -144,7 +145,7 @@ impl Watch {
 
     /// Which secrets are where: in `files`, in what was answered, or in the log of this process.
     pub(crate) fn leaks(&self, files: &[(String, Vec<u8>)]) -> BTreeSet<String> {
-        let said = lock(log())[self.log_from..].to_vec();
+        let said = lock(log()).since(self.log_from).to_vec();
         let heard = lock(&self.heard);
         let answers = heard.iter().map(|(method, text)| (method.as_str(), text.as_slice()));
         let files = files.iter().filter(|(name, _)| !OWN_FILES.contains(&name.as_str()));
@@ -192,13 +193,51 @@ pub(crate) fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
     found
 }
 
+impl Drop for Watch {
+    fn drop(&mut self) {
+        lock(log()).end(self.log_from);
+    }
+}
+
 /// Whose watch listens where, in this process.
 static SERVERS: LazyLock<Mutex<HashMap<SocketAddr, Weak<Watch>>>> = LazyLock::new(Mutex::default);
 
-static SAID: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+/// What the servers inside of this process log, as far back as one of their watches needs it.
+struct LogText {
+    text: Vec<u8>,
+    /// How much was before `text`.
+    forgotten: usize,
+    /// Where each watch began.
+    watches: Vec<usize>,
+}
 
-/// What the servers inside of this process log, at level trace.
-fn log() -> &'static Mutex<Vec<u8>> {
+impl LogText {
+    /// Where a new watch begins.
+    fn begin(&mut self) -> usize {
+        let from = self.forgotten + self.text.len();
+        self.watches.push(from);
+        from
+    }
+
+    fn since(&self, from: usize) -> &[u8] {
+        &self.text[from - self.forgotten..]
+    }
+
+    /// Forgets what the watch that began there was the last to need.
+    fn end(&mut self, from: usize) {
+        if let Some(at) = self.watches.iter().position(|began| *began == from) {
+            self.watches.swap_remove(at);
+        }
+        let needed = self.watches.iter().min().map_or(self.text.len(), |began| began - self.forgotten);
+        self.text.drain(..needed);
+        self.forgotten += needed;
+    }
+}
+
+static SAID: Mutex<LogText> = Mutex::new(LogText { text: Vec::new(), forgotten: 0, watches: Vec::new() });
+
+/// At level trace.
+fn log() -> &'static Mutex<LogText> {
     static STARTED: OnceLock<()> = OnceLock::new();
     STARTED.get_or_init(|| {
         let everything = Log { level: "trace".to_owned(), format: LogFormat::Json };
@@ -212,7 +251,7 @@ struct Said;
 
 impl Write for Said {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        lock(&SAID).write(bytes)
+        lock(&SAID).text.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

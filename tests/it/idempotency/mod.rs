@@ -1,17 +1,15 @@
 //! `Idempotency-Key`: what is sent twice is made once.
+mod at_once;
+mod methods;
+
 use std::{collections::BTreeSet, time::Duration};
 
-use futures_util::future::join_all;
 use http::header::CONTENT_TYPE;
 use prost::Message;
-use sealink::{
-    domain::idempotency::{METHODS, Policy},
-    pb::gitpod::v1::{CreateScmIntegrationRequest, CreateScmIntegrationResponse},
-};
+use sealink::pb::gitpod::v1::{CreateScmIntegrationRequest, CreateScmIntegrationResponse};
 use serde_json::{Value, json};
-use sqlx::Connection;
 
-use crate::support::{Actor, Agent, Answer, Database, TestServer, new_id, on_both_stores};
+use crate::support::{Actor, Agent, Answer, TestServer, new_id, on_both_stores};
 
 const INTEGRATION: &str = "/gitpod.v1.RunnerConfigurationService/CreateSCMIntegration";
 const RUNNER: &str = "/gitpod.v1.RunnerService/CreateRunner";
@@ -46,6 +44,14 @@ async fn audited(server: &TestServer, action: &'static str) -> i64 {
 
 async fn kept(server: &TestServer) -> i64 {
     server.database().count("SELECT count(*) FROM idempotency").await
+}
+
+fn id_of(answer: &Answer) -> String {
+    let value = answer.ok();
+    let held =
+        ["runner", "user", "serviceAccount", "group", "member", "token", "policy"].map(|name| &value[name]);
+    let ids = held.iter().flat_map(|held| [&held["id"], &held["runnerId"], &held["groupId"]]);
+    [&value["id"]].into_iter().chain(ids).find_map(|id| id.as_str()).expect("an id").to_owned()
 }
 
 async fn a32_the_same_key_makes_one_thing(server: &TestServer) {
@@ -207,143 +213,6 @@ async fn a32_a_key_is_kept_for_a_day(server: &TestServer) {
     assert_eq!(kept(server).await, 1);
 }
 
-/// Of fifty that come at once one makes something; the others are told of it, or to wait.
-async fn a32_of_fifty_equal_keys_one_makes_something(server: &TestServer) {
-    let admin = server.admin();
-    let (id, _) = admin.create_runner().await;
-    let all = [
-        (INTEGRATION, integration(&id, "one.example.com"), "scm_integration.create"),
-        (RUNNER, runner("one"), "runner.create"),
-        (USER, user("ada"), "user.create"),
-    ];
-    for (path, body, action) in all {
-        let before = audited(server, action).await;
-        let answers = join_all((0..50).map(|_| send(&admin, path, "key", &body))).await;
-        one_thing(&answers, path);
-        assert_eq!(audited(server, action).await, before + 1, "{path}");
-    }
-}
-
-fn id_of(answer: &Answer) -> String {
-    let value = answer.ok();
-    let held =
-        ["runner", "user", "serviceAccount", "group", "member", "token", "policy"].map(|name| &value[name]);
-    let ids = held.iter().flat_map(|held| [&held["id"], &held["runnerId"], &held["groupId"]]);
-    [&value["id"]].into_iter().chain(ids).find_map(|id| id.as_str()).expect("an id").to_owned()
-}
-
-fn one_thing(answers: &[Answer], what: &str) {
-    let mut ids = BTreeSet::new();
-    for answer in answers {
-        if answer.status.is_success() {
-            ids.insert(id_of(answer));
-        } else {
-            answer.refused(409, "aborted", "in progress");
-        }
-    }
-    assert_eq!(ids.len(), 1, "{what}");
-}
-
-/// As long as the first is not done, the second is told to wait.
-async fn a32_in_flight_is_aborted(server: &TestServer) {
-    let admin = server.admin();
-    let (id, _) = admin.create_runner().await;
-    crate::audit::settled(server).await;
-    let body = integration(&id, "one.example.com");
-    let both = async || {
-        let mut calls: Vec<_> = (0..2).map(|_| Box::pin(send(&admin, INTEGRATION, "key", &body))).collect();
-        let second = calls.pop().expect("two");
-        match futures_util::future::select(calls.pop().expect("two"), second).await {
-            futures_util::future::Either::Left(done) | futures_util::future::Either::Right(done) => done,
-        }
-    };
-    // Whoever writes has to wait, so the answer that comes first is not the one that makes something.
-    let (early, late) = match server.database() {
-        Database::Sqlite(pool) => {
-            let mut connection = pool.acquire().await.expect("a connection");
-            let open = connection.begin_with("BEGIN IMMEDIATE").await.expect("a transaction");
-            let (early, late) = both().await;
-            open.rollback().await.expect("rolled back");
-            (early, late.await)
-        }
-        Database::Postgres { pool, .. } => {
-            let mut open = pool.begin().await.expect("a transaction");
-            sqlx::query("SELECT id FROM runner FOR UPDATE").execute(&mut *open).await.expect("locked");
-            let (early, late) = both().await;
-            open.rollback().await.expect("rolled back");
-            (early, late.await)
-        }
-    };
-    early.refused(409, "aborted", "in progress");
-    let made = late.ok();
-    assert_eq!(send(&admin, INTEGRATION, "key", &body).await.ok(), made);
-}
-
-async fn a32_methods_that_answer_only_a_token_refuse(server: &TestServer) {
-    let admin = server.admin();
-    let (id, exchange) = admin.create_runner().await;
-    let before = server.database().count("SELECT count(*) FROM token").await;
-    let mut refused = 0;
-    for (path, policy) in METHODS.iter().copied() {
-        let Policy::Refused(reason) = policy else { continue };
-        let body = match path.rsplit('/').next().expect("a method") {
-            "CreateRunnerToken" | "CreateRunnerLogsToken" => json!({ "runnerId": id }),
-            "ExchangeToken" => json!({ "exchangeToken": exchange }),
-            _ => json!({}),
-        };
-        send(&admin, path, "key", body).await.blames(FIELD).refused(400, "invalid_argument", reason);
-        refused += 1;
-    }
-    assert_eq!(refused, 4);
-    assert_eq!(server.database().count("SELECT count(*) FROM token").await, before);
-    Agent::sign_in(&admin, &id, &exchange).await;
-}
-
-/// Every method that makes something, as long as it is served, answers a repeat with the same thing.
-async fn every_create_answers_its_repeat(server: &TestServer) {
-    let admin = server.admin();
-    let agent = admin.register().await;
-    let me = admin.call("IdentityService/GetAuthenticatedIdentity", &json!({})).await.ok();
-    let group = admin.create_group("first").await;
-    let subject = json!({ "id": me["subject"]["id"], "principal": "PRINCIPAL_USER" });
-    for (path, policy) in METHODS.iter().copied() {
-        if policy != Policy::Once {
-            continue;
-        }
-        let method = path.rsplit('/').next().expect("a method");
-        let body = match method {
-            "CreateSCMIntegration" => integration(&agent.runner, "one.example.com"),
-            "CreateRunner" => runner("one"),
-            "CreateUser" => user("ada"),
-            "CreateServiceAccount" => json!({ "name": "builder", "role": "ORGANIZATION_ROLE_MEMBER" }),
-            "CreateGroup" => json!({ "organizationId": me["organizationId"], "name": "people" }),
-            "CreateMembership" => json!({ "groupId": group, "subject": subject }),
-            "CreateRunnerPolicy" => {
-                json!({ "runnerId": agent.runner, "groupId": group, "role": "RUNNER_ROLE_USER" })
-            }
-            "CreateEnvironmentClass" => {
-                json!({ "runnerId": agent.runner, "displayName": "Large", "description": "eight cores" })
-            }
-            "CreateHostAuthenticationToken" => json!({
-                "runnerId": agent.runner, "host": "github.com", "token": "token_value",
-                "source": "HOST_AUTHENTICATION_TOKEN_SOURCE_PAT",
-            }),
-            "CreateLLMIntegration" => json!({
-                "runnerId": agent.runner, "models": ["SUPPORTED_MODEL_SONNET_4_5"], "apiKey": "api_key",
-            }),
-            _ => {
-                let answer = send(&admin, path, "every", json!({})).await;
-                assert_eq!(answer.code(), "UNIMPLEMENTED", "{path} is served: it needs a request here");
-                continue;
-            }
-        };
-        let before = kept(server).await;
-        let first = id_of(&send(&admin, path, "every", &body).await);
-        assert_eq!(id_of(&send(&admin, path, "every", &body).await), first, "{path}");
-        assert_eq!(kept(server).await, before + 1, "{path}");
-    }
-}
-
 on_both_stores! {
     a32_the_same_key_makes_one_thing,
     a32_keys_belong_to_a_principal_and_a_method,
@@ -351,38 +220,6 @@ on_both_stores! {
     a32_what_failed_leaves_its_key_free,
     a32_keys_are_one_header_of_printable_ascii,
     a32_a_key_is_kept_for_a_day,
-    a32_of_fifty_equal_keys_one_makes_something,
-    a32_in_flight_is_aborted,
-    a32_methods_that_answer_only_a_token_refuse,
-    every_create_answers_its_repeat,
-}
-
-/// Two servers know nothing of each other's calls in progress, and still make one thing.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs TEST_POSTGRES_URL"]
-async fn a32_two_servers_make_one_thing() {
-    let server = TestServer::start_on_postgres().await;
-    let replica = server.replica().await;
-    let admin = server.admin();
-    let (id, _) = admin.create_runner().await;
-    for round in 0..10 {
-        let (key, name) = (format!("key {round}"), format!("name{round}"));
-        for (path, body) in [
-            (INTEGRATION, integration(&id, &format!("{name}.example.com"))),
-            (USER, user(&name)),
-            (RUNNER, runner(&name)),
-        ] {
-            let callers = [&admin, &replica.admin].into_iter().cycle().take(8);
-            let answers = join_all(callers.map(|caller| send(caller, path, &key, &body))).await;
-            one_thing(&answers, path);
-        }
-    }
-    for action in ["scm_integration.create", "user.create"] {
-        assert_eq!(audited(&server, action).await, 10);
-    }
-    assert_eq!(audited(&server, "runner.create").await, 11);
-    replica.stop().await;
-    server.stop().await;
 }
 
 /// Over gRPC the key is metadata.
@@ -418,22 +255,4 @@ async fn a32_the_key_is_metadata_over_grpc() {
     let (code, message) = call(&other).await.grpc();
     assert_eq!(code, tonic::Code::InvalidArgument);
     assert!(message.contains(FIELD), "{message}");
-}
-
-/// A method that makes something and is not in the table would take keys for granted and make it twice.
-#[test]
-fn every_method_that_makes_something_has_its_line() {
-    let files = prost_types::FileDescriptorSet::decode(sealink::pb::DESCRIPTORS).expect("descriptors").file;
-    let mut makes = BTreeSet::new();
-    for file in &files {
-        for service in &file.service {
-            for method in service.method.iter().map(prost_types::MethodDescriptorProto::name) {
-                if method.starts_with("Create") || method == "ExchangeToken" {
-                    makes.insert(format!("/{}.{}/{method}", file.package(), service.name()));
-                }
-            }
-        }
-    }
-    let listed: BTreeSet<_> = METHODS.iter().map(|(path, _)| (*path).to_owned()).collect();
-    assert_eq!(listed, makes);
 }
