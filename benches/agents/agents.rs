@@ -1,4 +1,4 @@
-//! Plays agents, for benches/agents/run, which starts it. SEALINK_URL, SEALINK_TOKEN and RUNNER_TOKEN say where and
+//! Plays agents, for benches/agents/run, which starts it. `SEALINK_URL`, `SEALINK_TOKEN` and `RUNNER_TOKEN` say where and
 //! as whom.
 //!
 //! `agents watch CONNECTIONS INTEGRATION CHANGES` opens 100 watches on each connection, says `watching BYTES` (of all
@@ -12,11 +12,14 @@ use std::{env, error::Error, io, process::ExitCode, sync::Arc, time::Duration};
 use bytes::{Buf, Bytes, BytesMut};
 use prost::Message;
 use reqwest::{Client, Response};
-use sealink::pb::sealink::v1::{
-    CheckAuthenticationForHostResult, HeartbeatRequest, ParseContextUrlResult, SendResponseRequest,
-    WatchConfigurationRequest, WatchConfigurationResponse, WatchRequestsRequest, WatchRequestsResponse,
-    send_response_request::Result as Answer, watch_configuration_response::Event,
-    watch_requests_response::Call,
+use sealink::pb::{
+    gitpod::v1::{CheckAuthenticationForHostResponse, ParseContextUrlResponse},
+    sealink::v1::{
+        CheckAuthenticationForHostResult, HeartbeatRequest, ParseContextUrlResult, SendResponseRequest,
+        WatchConfigurationRequest, WatchConfigurationResponse, WatchRequestsRequest, WatchRequestsResponse,
+        send_response_request::Result as Answer, watch_configuration_response::Event,
+        watch_requests_response::Call,
+    },
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -105,7 +108,12 @@ impl Stream {
 
 /// The value below which `share` of the sorted samples lie, in milliseconds.
 fn quantile(sorted: &[Duration], share: f64) -> f64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a place in a list of thousands"
+    )]
     let at = ((sorted.len() as f64 * share).ceil() as usize).clamp(1, sorted.len());
     sorted[at - 1].as_secs_f64() * 1e3
 }
@@ -192,12 +200,12 @@ async fn answer(caller: Caller, id: String) -> Result<(), Failure> {
         let answer = match call.call {
             Some(Call::CheckAuthenticationForHost(_)) => {
                 Answer::CheckAuthenticationForHost(CheckAuthenticationForHostResult {
-                    response: Some(Default::default()),
+                    response: Some(CheckAuthenticationForHostResponse::default()),
                 })
             }
-            Some(Call::ParseContextUrl(_)) => {
-                Answer::ParseContextUrl(ParseContextUrlResult { response: Some(Default::default()) })
-            }
+            Some(Call::ParseContextUrl(_)) => Answer::ParseContextUrl(ParseContextUrlResult {
+                response: Some(ParseContextUrlResponse::default()),
+            }),
             _ => continue,
         };
         let response = SendResponseRequest {

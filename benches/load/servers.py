@@ -64,6 +64,11 @@ class Server:
         fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / TICKS
 
+    def waiting_seconds(self):
+        """For how long its threads, together, were ready to run while other programs had the cores."""
+        tasks = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
+        return sum(int(task.read_text(encoding="ascii").split()[1]) for task in tasks) / 1e9
+
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
         self.process.wait()

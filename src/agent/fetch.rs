@@ -80,8 +80,8 @@ pub async fn fetch(session: &Session, dir: &AgentDir, keys: &KeyDir) -> Result<C
         .llm_integrations
         .into_iter()
         .map(|one| {
-            let opened = OpenedLlm::open(&mut opener, &one)?;
-            Ok((one, opened))
+            let secrets = OpenedLlm::open(&mut opener, &one)?;
+            Ok((one, secrets))
         })
         .collect::<Result<_>>()?;
     Ok(Configuration {

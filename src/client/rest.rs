@@ -66,8 +66,13 @@ impl Client {
             Some(resource) => format!("{resource} {error}"),
             None => error,
         };
-        let (code, violations) = (code(status), Vec::new());
-        ClientError::Refused(Refusal { code, message, violations, retry_after: None, futile: false })
+        ClientError::Refused(Refusal {
+            code: code(status),
+            message,
+            violations: Vec::new(),
+            retry_after: None,
+            futile: status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS,
+        })
     }
 }
 

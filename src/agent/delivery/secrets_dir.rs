@@ -73,13 +73,13 @@ impl SecretsDir {
         for integration in configuration.llm_integrations() {
             let found = llm::plain(integration);
             let Some(folder) = self.folder(&found.id, &mut kept)? else { continue };
-            let opened = OpenedLlm::open(opener, integration)?;
-            let key = opened.api_key.secret().map(|key| key.expose().as_bytes());
+            let secrets = OpenedLlm::open(opener, integration)?;
+            let key = secrets.api_key.secret().map(|key| key.expose().as_bytes());
             put(&folder.join(API_KEY), key)?;
-            let headers = object::headers(found, &opened, true);
+            let headers = object::headers(found, &secrets, true);
             let text = Zeroizing::new(serde_json::to_vec(&headers).map_err(Error::internal)?);
             put(&folder.join(HEADERS), (!headers.is_empty()).then_some(text.as_slice()))?;
-            let settings = object::llm_integration(integration, &opened, false).to_string();
+            let settings = object::llm_integration(integration, &secrets, false).to_string();
             put(&folder.join(CONFIG), Some(settings.as_bytes()))?;
         }
         self.remove_all_but(&kept)

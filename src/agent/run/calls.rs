@@ -105,13 +105,12 @@ impl Answering {
         let response = SendResponseRequest { agent_id, request_id, attempt, result: Some(result) };
         for _ in 0..SEND_TRIES {
             match self.shared.client.call(&response).await {
-                Ok(_) => return,
                 // A server that stops: another takes it.
                 Err(error) if error.code() == Some(Code::Unavailable) => {
                     tokio::time::sleep(error.retry_after().unwrap_or(SEND_AGAIN).min(USUAL)).await;
                 }
-                // Somebody else was first, or nobody waits any more.
-                Err(ClientError::Refused(_)) => return,
+                // Refused: somebody else was first, or nobody waits any more.
+                Ok(_) | Err(ClientError::Refused(_)) => return,
                 Err(error) => tracing::info!(%error, "an answer did not arrive; sending it again"),
             }
         }

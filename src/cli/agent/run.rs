@@ -49,7 +49,7 @@ pub(in crate::cli) struct Args {
     /// Also trust the certificate authorities in this PEM file
     #[arg(long, env = "SEALINK_CA_FILE", value_name = "FILE")]
     ca_file: Option<PathBuf>,
-    /// Report this schema, a RunnerConfigurationSchema as JSON, and again whenever the file changes
+    /// Report this schema, a `RunnerConfigurationSchema` as JSON, and again whenever the file changes
     #[arg(long, env = "SEALINK_SCHEMA", value_name = "FILE")]
     schema: Option<PathBuf>,
     /// What to log: off, error, warn, info, debug or trace

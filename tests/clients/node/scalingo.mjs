@@ -4,33 +4,33 @@ import http from "node:http";
 import { createRequire } from "node:module";
 import path from "node:path";
 
-const { SEALINK_CACHE, SEALINK_URL, SEALINK_TOKEN, SEALINK_NODE_FORGE: SEALINK_FORGE } = process.env;
+const { SEALINK_CACHE, SEALINK_URL, SEALINK_TOKEN, SEALINK_ACCOUNT_FORGE } = process.env;
 const require = createRequire(path.join(SEALINK_CACHE, "node", "package.json"));
 const { clientFromToken, Client } = require("scalingo");
 
 const TOKEN = "a-token-of-the-forge";
 const KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8g";
-const repository = { id: 7, name: "hello", full_name: "octo/hello", html_url: `${SEALINK_FORGE}/octo/hello`, description: "", fork: false };
+const repository = { id: 7, name: "hello", full_name: "octo/hello", html_url: `${SEALINK_ACCOUNT_FORGE}/octo/hello`, description: "", fork: false };
 const answers = {
-  "/api/v1/user": { id: 1, login: "octo", email: "octo@forge.example", avatar_url: `${SEALINK_FORGE}/octo.png` },
+  "/api/v1/user": { id: 1, login: "octo", email: "octo@forge.example", avatar_url: `${SEALINK_ACCOUNT_FORGE}/octo.png` },
   "/api/v1/user/keys": [{ id: 1, title: "laptop", key: KEY }],
   "/api/v1/user/orgs": [{ id: 3, username: "octo-org", avatar_url: "", description: "Shops" }],
   "/api/v1/repos/search": { ok: true, data: [repository] },
   "/api/v1/repos/octo/hello/pulls": [
-    { id: 102, number: 2, title: "A change", html_url: `${SEALINK_FORGE}/octo/hello/pulls/2`, head: { repo: repository } },
+    { id: 102, number: 2, title: "A change", html_url: `${SEALINK_ACCOUNT_FORGE}/octo/hello/pulls/2`, head: { repo: repository } },
   ],
   "/api/v1/repos/octo/hello/branches": [{ name: "main" }, { name: "feature/x" }],
 };
 const asked = [];
 const forge = http.createServer((request, response) => {
-  const url = new URL(request.url, SEALINK_FORGE);
+  const url = new URL(request.url, SEALINK_ACCOUNT_FORGE);
   asked.push(url);
   const known = request.headers.authorization === `token ${TOKEN}`;
   const found = known ? answers[url.pathname] : { message: "no" };
   response.writeHead(known ? (found ? 200 : 404) : 401, { "content-type": "application/json" });
   response.end(JSON.stringify(found ?? { message: "not found" }));
 });
-await new Promise((ready) => forge.listen(new URL(SEALINK_FORGE).port, "127.0.0.1", ready));
+await new Promise((ready) => forge.listen(new URL(SEALINK_ACCOUNT_FORGE).port, "127.0.0.1", ready));
 
 /** What a call is refused with. */
 async function refused(call, status, message) {
@@ -59,10 +59,10 @@ await client.Keys.destroy(stored.id);
 
 const { SCMIntegrations: accounts } = client;
 assert.deepEqual(await accounts.all(), []);
-const gitea = { scm_type: "gitea", url: SEALINK_FORGE, access_token: TOKEN };
+const gitea = { scm_type: "gitea", url: SEALINK_ACCOUNT_FORGE, access_token: TOKEN };
 await refused(accounts.create({ ...gitea, access_token: "wrong" }), 422, "access_token is not accepted by the forge");
 const account = await accounts.create(gitea);
-assert.equal(account.url, SEALINK_FORGE);
+assert.equal(account.url, SEALINK_ACCOUNT_FORGE);
 assert.equal(account.uid, "1");
 assert.equal(account.access_token, undefined);
 for (const id of [account.id, "gitea"]) {
@@ -77,7 +77,7 @@ assert.deepEqual(found.map((one) => [one.id, one.fullName, one.description]), []
 const words = await accounts.searchRepositories(account.id, "hello c++");
 assert.deepEqual(words.map((one) => [one.id, one.fullName, one.description]), [[7, "octo/hello", null]]);
 const { organizations, meta } = await accounts.organizations(account.id, 1, 20);
-assert.deepEqual(organizations.map((one) => [one.login, one.url]), [["octo-org", `${SEALINK_FORGE}/api/v1/orgs/octo-org`]]);
+assert.deepEqual(organizations.map((one) => [one.login, one.url]), [["octo-org", `${SEALINK_ACCOUNT_FORGE}/api/v1/orgs/octo-org`]]);
 assert.equal(meta.pagination.total_count, 1);
 const pulls = await accounts.searchPullRequests(account.id, "is:open repo:octo/hello change");
 assert.deepEqual(pulls.map((one) => [one.number, one.source_repo_name]), [[2, "octo/hello"]]);

@@ -3,12 +3,15 @@
 //! `docs/oauth.md` is the same journey in a browser: `docs.rs`.
 mod world;
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use url::Url;
 
-use self::world::{REPOSITORY, World};
+use self::world::{PATIENCE, REPOSITORY, World};
 use crate::forges::Browser;
 
 /// One test, because there is one Gitea, and each part begins where the one before it ended.
@@ -23,6 +26,7 @@ async fn a_real_gitea_authorizes_through_a_real_agent() {
     with_a_wrong_client_secret(&world).await;
     connected_with_pkce(&world).await;
     the_callers_own_token_is_used(&world).await;
+    renewed(&world).await;
     a_token_that_ended_is_none(&world).await;
     offline(&mut world).await;
     let log = world.agent.log();
@@ -175,6 +179,22 @@ async fn the_callers_own_token_is_used(world: &World) {
     parsed.refused(400, "failed_precondition", "authentication");
     let access = world.ask_as(&stranger, "CheckRepositoryAccess", access).await;
     assert!(!access.status.is_success() || access.ok()["hasAccess"] != true, "{access:?}");
+}
+
+/// When it is due, the agent trades the refresh token at Gitea for a new pair, and that works.
+async fn renewed(world: &World) {
+    let database = world.database().await;
+    let id = world.tokens().await[0]["id"].as_str().expect("an id").to_owned();
+    let before = database.sealed(&id, "host_token.value").await.expect("a ciphertext");
+    assert_eq!(database.execute("UPDATE host_token_refresh SET due_at = 1").await, 1);
+    let begun = Instant::now();
+    while database.sealed(&id, "host_token.value").await.expect("a ciphertext") == before {
+        assert!(begun.elapsed() < PATIENCE, "never renewed; the agent says:\n{}", world.agent.log());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(world.check().await["authenticated"], true);
+    let parsed = world.ask("ParseContextURL", json!({ "contextUrl": world.repository() })).await.ok();
+    assert_eq!(parsed["git"]["owner"], "ada");
 }
 
 /// Past its end a token is not even tried.

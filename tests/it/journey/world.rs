@@ -17,7 +17,7 @@ use crate::{
 };
 
 const ADMIN: &str = "canary-journey-administrator-4711";
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) const REPOSITORY: &str = "journey";
 
 /// A server, a runner with an agent, and an OAuth app at Gitea that nobody has used yet.

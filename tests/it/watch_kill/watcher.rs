@@ -115,7 +115,8 @@ impl Watcher {
             .collect()
     }
 
-    /// Waits for the first of everything, and until it is on the disk: from then on it goes on, and does not begin anew.
+    /// Waits for the first of everything, and until it is on the disk: from then on it goes on, and does not begin
+    /// anew.
     pub(super) async fn until_begun(&self) {
         self.until(|record| !record.is_empty() && self.agent_dir.join("configuration").exists()).await;
     }

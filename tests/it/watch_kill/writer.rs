@@ -110,7 +110,9 @@ impl Writer {
         let id = &made["id"];
         // Some stay, some change, some go.
         if self.made.is_multiple_of(2) {
-            let change = json!({ "id": id, "oauthClientId": "another", "oauthPlaintextClientSecret": "canary-newer-secret-4711" });
+            let change = json!({
+                "id": id, "oauthClientId": "another", "oauthPlaintextClientSecret": "canary-newer-secret-4711",
+            });
             self.change(client, answers, &name, "UpdateSCMIntegration", &change).await?;
         }
         if self.made % 4 < 2 {
