@@ -26,7 +26,6 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep, timeout},
 };
-use uuid::Uuid;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -125,7 +124,7 @@ fn tell(mut samples: Vec<Duration>) {
 }
 
 fn agent_id() -> String {
-    Uuid::now_v7().to_string()
+    sealink::clock::Clock::System.new_id().to_string()
 }
 
 /// A revision, and when it was known.

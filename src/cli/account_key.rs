@@ -40,9 +40,9 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             list_of(context, &found, "there are no keys; store one with `sealink account keys add`")
         }
         Command::Add { name, file } => {
-            let content = fs::read_to_string(&file)
+            let line = fs::read_to_string(&file)
                 .map_err(|source| input::unreadable(&file.display().to_string(), source))?;
-            let body = json!({ "key": { "name": name, "content": content } });
+            let body = json!({ "key": { "name": name, "content": line } });
             let made = call(context, Method::POST, &[], Some(&body)).await?;
             let key = &made["key"];
             context.out.created(key, &text(key, "id"), &format!("stored {}", text(key, "fingerprint_sha256")))

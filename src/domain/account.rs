@@ -84,7 +84,7 @@ impl ForgeUrl {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let plain = text.len() <= MAX_URL && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let odd = text.contains(['@', '?', '#', '\\', '%']) || text.contains("/.") || text.contains("*");
+        let odd = text.contains(['@', '?', '#', '\\', '%']) || text.contains("/.") || text.contains('*');
         let url = Url::parse(text).ok().filter(|_| plain && !odd)?;
         let slashes = text.get(url.scheme().len()..)?.starts_with("://");
         if !matches!(url.scheme(), "http" | "https") || !slashes || url.host_str().is_none_or(str::is_empty) {

@@ -115,7 +115,7 @@ impl PullQuery {
                 Some(("is", "open")) => state = PullFilter::Open,
                 Some(("is", "closed")) => state = PullFilter::Closed,
                 // Nothing else is searched.
-                Some(("is", "pr") | ("type", "pr")) => {}
+                Some(("is" | "type", "pr")) => {}
                 _ => titles.push(word.to_lowercase()),
             }
         }

@@ -70,4 +70,7 @@ fn llm_integrations_are_made_changed_opened_and_deleted() {
     site.run(&format!("llm delete {id}")).failed(1, &["force"]);
     site.ok(&format!("llm delete {id} --force"));
     site.run(&format!("llm show {id}")).failed(1, &["sealink llm list"]);
+    // clap says how to get help on a line of its own.
+    let unknown = site.run(&create.replace("sonnet-4-5", "eliza"));
+    assert!(unknown.code == 64 && unknown.stderr.contains("names look like"), "{unknown:?}");
 }

@@ -1,4 +1,4 @@
-//! `/openapi.json`: the REST API's description (OpenAPI 3.1), made of the handlers' own.
+//! `/openapi.json`: the REST API's description (`OpenAPI` 3.1), made of the handlers' own.
 use axum::{Router, body::Body, http::Response, routing::get};
 use utoipa::{
     Modify, OpenApi,
