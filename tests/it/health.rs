@@ -12,13 +12,13 @@ async fn every_service_that_is_served_is_known() {
         file.service.iter().map(move |service| format!("{}.{}", file.package(), service.name()))
     });
     // Health answers for itself by answering; gateways are described, but not what Sealink is about.
-    let served: Vec<_> =
+    let known: Vec<_> =
         named.filter(|name| !name.ends_with(".Health") && !name.ends_with(".GatewayService")).collect();
-    assert!(served.len() >= 10, "{served:?}");
+    assert!(known.len() >= 10, "{known:?}");
 
     let server = TestServer::start().await;
     let nobody = server.nobody();
-    for service in served.iter().map(String::as_str).chain([""]) {
+    for service in known.iter().map(String::as_str).chain([""]) {
         let answer = nobody.call("Health/Check", &json!({ "service": service })).await;
         assert_eq!(answer.ok()["status"], "SERVING", "{service}");
     }
