@@ -173,18 +173,18 @@ async fn a47_hostile_forges_are_refused(site: &Site) {
 async fn a_token_is_replaced_by_one_of_the_same_person(site: &Site) {
     let made = site.link("gitea").await;
     let path = format!("/v1/scm_integrations/{}", made["id"].as_str().expect("an id"));
-    let patch = async |token: &str| {
+    let replace = async |token: &str| {
         let body = json!({ "scm_integration": { "access_token": token } });
         site.nora.rest(Method::PATCH, &path, Some(&body)).await
     };
-    patch(OTHER_TOKEN).await.said(422, "access_token belongs to another account of the forge");
-    patch("sealink-canary-wrong").await.said(422, "access_token is not accepted by the forge");
-    patch("").await.said(422, "access_token can't be blank");
-    assert_eq!(patch(NEXT_TOKEN).await.ok(), json!({ "scm_integration": made }));
+    replace(OTHER_TOKEN).await.said(422, "access_token belongs to another account of the forge");
+    replace("sealink-canary-wrong").await.said(422, "access_token is not accepted by the forge");
+    replace("").await.said(422, "access_token can't be blank");
+    assert_eq!(replace(NEXT_TOKEN).await.ok(), json!({ "scm_integration": made }));
     site.get("/gitea/orgs").await.ok();
     let last = site.forge("gitea").requests().pop().expect("a request");
     assert_eq!(last.header("authorization"), format!("token {NEXT_TOKEN}"));
-    assert_eq!(patch(TOKEN).await.status, 200, "and again");
+    assert_eq!(replace(TOKEN).await.status, 200, "and again");
 }
 
 /// An administrator, too, has only its own accounts; another's answer like what never was.

@@ -39,7 +39,9 @@ impl Watch {
             return;
         }
         for (name, text) in files(folder) {
-            tokens(&text).into_iter().for_each(|token| self.keep_token(token));
+            for token in tokens(&text) {
+                self.keep_token(token);
+            }
             if name == "root.key" {
                 self.keep_secret("the root key", text.trim_ascii());
             }

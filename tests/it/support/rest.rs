@@ -9,7 +9,9 @@ impl Actor {
     /// `GET /v1/keys`, with the caller's token and this body, if any.
     pub(crate) async fn rest(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
         let text = body.map(ToString::to_string).unwrap_or_default();
-        body.into_iter().for_each(|body| self.watch.sent(body));
+        if let Some(body) = body {
+            self.watch.sent(body);
+        }
         self.rest_raw(method, path, text).await
     }
 
