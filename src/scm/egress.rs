@@ -207,7 +207,9 @@ pub struct CheckedResolver {
 
 impl CheckedResolver {
     fn may_connect(&self, address: IpAddr) -> bool {
-        let named = self.loopback && (is_loopback(address) || Network::is_private(address));
+        // Metadata services have addresses in private networks, too.
+        let private = || Network::is_private(address) && !is_local_address(address);
+        let named = self.loopback && (is_loopback(address) || private());
         named || self.networks.hold(address)
     }
 }
