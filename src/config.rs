@@ -215,7 +215,7 @@ impl Settings {
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
             if let Some(name) = self.database.url.unknown_parameter() {
-                return Err(refuse(&format!("database.url: unknown parameter {name:?}")));
+                return Err(refuse(format!("database.url: unknown parameter {name:?}")));
             }
             return Ok(Location::Postgres(self.database.url.clone()));
         }
