@@ -15,7 +15,7 @@ impl Service {
     /// # Errors
     /// Those of the database.
     pub async fn ssh_keys(&self, caller: &Caller) -> Result<Vec<SshKey>> {
-        self.store.ssh_keys(caller.user()?).await
+        self.store.ssh_keys(caller.organization, caller.user()?).await
     }
 
     /// A key of the caller.
