@@ -58,15 +58,18 @@ impl Service {
     /// # Errors
     /// [`Kind::Invalid`] on `access_token` if the forge does not take it, on `url` if no forge answers there or it may
     /// not be connected to; [`Kind::AlreadyExists`] on `url`; [`Kind::Unavailable`] if the forge limits its rate.
-    pub async fn create_account(&self, caller: &Caller, new: NewAccount) -> Result<Account> {
+    pub async fn create_account(&self, caller: &Caller, new: &NewAccount) -> Result<Account> {
+        if let Some(id) = caller.repeats()? {
+            return self.account(caller, &id.to_string()).await;
+        }
         let NewAccount { scm_type, url, token } = new;
         let member = caller.user()?;
-        let provider = self.forges.provider(scm_type, &url)?.map_err(refused_link)?;
-        let profile = provider.profile(&token).await.map_err(refused_link)?;
+        let provider = self.forges.provider(*scm_type, url)?.map_err(refused_link)?;
+        let profile = provider.profile(token).await.map_err(refused_link)?;
         let id = AccountId(self.clock.new_id());
-        let created_at = self.now();
+        let (scm_type, url, created_at) = (*scm_type, url.clone(), self.now());
         let account = Account { id, member, scm_type, url, profile, created_at, version: 1 };
-        let record = self.seal_token(&account, &token)?;
+        let record = self.seal_token(&account, token)?;
         self.store.create_account(self.actor(caller), account.clone(), record).await?;
         Ok(account)
     }
