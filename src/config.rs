@@ -224,6 +224,9 @@ impl Settings {
             return Ok(Location::Sqlite(path.into()));
         }
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            if let Some(name) = self.database.url.unknown_parameter() {
+                return Err(refuse(format!("database.url: unknown parameter {name:?}")));
+            }
             return Ok(Location::Postgres(self.database.url.clone()));
         }
         Err(refuse("database.url: must be sqlite://PATH or postgres://USER@HOST/NAME"))

@@ -15,12 +15,14 @@ use crate::{
 };
 
 /// Libraries whose debug output quotes headers, frames, SQL or bodies: they never log below this.
-const QUIET: [(&str, Level); 6] = [
+const QUIET: [(&str, Level); 7] = [
     ("h2", Level::INFO),
     ("hyper", Level::INFO),
     ("hyper_util", Level::INFO),
     ("tonic", Level::INFO),
     ("sqlx", Level::WARN),
+    // Quotes what it does not know of a database URL.
+    ("sqlx_postgres::options", Level::ERROR),
     ("tower", Level::INFO),
 ];
 

@@ -7,8 +7,9 @@ use crate::{
     clock::Instant,
     domain::{
         id::{EnvironmentClassId, RunnerId},
-        runner::{RunnerKind, RunnerProvider, plain_text},
+        runner::{RunnerKind, RunnerProvider},
         schema::{Field, FieldKind, Schema},
+        text::plain_text,
     },
     error::{Error, Result},
 };

@@ -3,7 +3,7 @@ use crate::{
     clock::Instant,
     domain::{
         id::{GroupId, MembershipId, OrganizationId, UserId},
-        runner::plain_text,
+        text::plain_text,
         user::MemberKind,
     },
     error::Result,

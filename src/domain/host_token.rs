@@ -7,8 +7,8 @@ use crate::{
         access::{Caller, Principal},
         host::{AllowedHosts, Host},
         id::{HostTokenId, IntegrationId, RunnerId, UserId},
-        runner::plain_text,
         secret::{MAX_HOST_TOKEN_BYTES, Plaintext, Secret, SecretPatch},
+        text::plain_text,
     },
     error::{Error, Result},
 };

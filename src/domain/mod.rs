@@ -36,6 +36,7 @@ pub mod secret_field;
 pub mod service_account;
 pub mod ssh_key;
 pub mod stored_secret;
+pub mod text;
 pub mod token;
 pub mod trial;
 pub mod update_window;

@@ -14,7 +14,6 @@ use crate::{
         update_window::UpdateWindow,
         user::MemberKind,
     },
-    error::{Error, Result},
 };
 
 /// Whether a runner runs on its user's machine. Fixed at creation.
@@ -279,19 +278,4 @@ pub struct NewRunner {
     pub configuration: Configuration,
     /// The metrics password in clear, to be sealed at rest.
     pub metrics_password: Option<Secret>,
-}
-
-/// Checks a text that people read: no control characters.
-///
-/// # Errors
-/// [`Kind::Invalid`](crate::error::Kind::Invalid) on `field`.
-pub fn plain_text(field: &str, text: String, longest: usize) -> Result<String> {
-    if text.chars().any(char::is_control) {
-        return Err(Error::invalid(field, "sealink.text", "value must not contain control characters"));
-    }
-    if text.chars().count() > longest {
-        let message = format!("value length must be at most {longest} characters");
-        return Err(Error::invalid(field, "string.max_len", message));
-    }
-    Ok(text)
 }

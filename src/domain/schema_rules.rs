@@ -5,8 +5,8 @@ use url::Url;
 
 use crate::{
     domain::{
-        runner::plain_text,
         schema::{Choice, Field, FieldKind, Schema, ScmSchema},
+        text::plain_text,
     },
     error::{Error, Result},
 };

@@ -3,12 +3,18 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Error, Result};
+use crate::{
+    domain::text::plain_text,
+    error::{Error, Result},
+};
 
 /// How long a secret may be, in bytes, where its field does not say otherwise.
 pub const MAX_SECRET_BYTES: usize = 4_096;
 /// How long a credential at a forge may be, in bytes: some forges issue signed tokens.
 pub const MAX_HOST_TOKEN_BYTES: usize = 8_192;
+
+/// No name of a key is longer.
+const LONGEST_KID: usize = 64;
 
 /// Secret text as a request sent it, not yet checked. Cannot be cloned, printed or compared; wiped when
 /// dropped.
@@ -137,6 +143,16 @@ impl SecretPatch {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct Kid(pub String);
+
+impl Kid {
+    /// A name that somebody sent: whether there is such a key is for the store to say.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::error::Kind::Invalid) on `field` for what no key's name can be.
+    pub fn parse(field: &str, text: String) -> Result<Self> {
+        plain_text(field, text, LONGEST_KID).map(Self)
+    }
+}
 
 impl fmt::Display for Kid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

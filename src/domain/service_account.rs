@@ -3,7 +3,7 @@ use crate::{
     clock::Instant,
     domain::{
         id::UserId,
-        runner::plain_text,
+        text::plain_text,
         user::{Role, member_name},
     },
     error::Result,

@@ -11,10 +11,16 @@ use zeroize::Zeroizing;
 
 use crate::{
     clock::Instant,
-    domain::id::{RunnerId, UserId},
+    domain::{
+        id::{RunnerId, UserId},
+        text::plain_text,
+    },
+    error::Result,
 };
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+/// Of an id that somebody sent; a few more than it has.
+const LONGEST_ID: usize = 64;
 const ID_LENGTH: usize = 12;
 const SECRET_LENGTH: usize = 43;
 const CHECKSUM_LENGTH: usize = 6;
@@ -64,6 +70,14 @@ impl TokenKind {
 pub struct TokenId(pub String);
 
 impl TokenId {
+    /// An id that somebody sent: whether there is such a token is for the store to say.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`](crate::error::Kind::Invalid) on `field` for what no token's id can be.
+    pub fn parse(field: &str, text: String) -> Result<Self> {
+        plain_text(field, text, LONGEST_ID).map(Self)
+    }
+
     /// The row of the token that `SEALINK_ADMIN_TOKEN` presets: as long as every id, and never one of them.
     #[must_use]
     pub fn preset() -> Self {

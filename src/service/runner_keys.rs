@@ -158,7 +158,7 @@ impl Service {
     /// [`Kind::NotFound`] or [`Kind::Forbidden`] for the key.
     pub async fn revoke_key(&self, caller: &Caller, kid: Kid, reason: String) -> Result<(RunnerKey, u32)> {
         self.reach_key(caller, &kid).await?;
-        let reason = crate::domain::runner::plain_text("reason", reason, 500)?;
+        let reason = crate::domain::text::plain_text("reason", reason, 500)?;
         self.store.revoke_key(self.actor(caller), kid, reason).await
     }
 

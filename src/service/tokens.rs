@@ -8,7 +8,7 @@ use crate::{
     domain::{
         access::Caller,
         id::{RunnerId, UserId},
-        runner::plain_text,
+        text::plain_text,
         token::{ApiToken, EXCHANGE_LIFE, PERSONAL_LIFE, PERSONAL_LIFE_MAX, TokenId, TokenKind},
         user::MemberKind,
     },

@@ -4,6 +4,28 @@ use std::fmt;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+/// What a PostgreSQL URL may say after its `?`.
+const KNOWN: [&str; 18] = [
+    "application_name",
+    "dbname",
+    "host",
+    "hostaddr",
+    "options",
+    "password",
+    "port",
+    "ssl-ca",
+    "ssl-cert",
+    "ssl-key",
+    "ssl-mode",
+    "ssl-root-cert",
+    "sslcert",
+    "sslkey",
+    "sslmode",
+    "sslrootcert",
+    "statement-cache-capacity",
+    "user",
+];
+
 /// `sqlite://PATH`, `postgres://USER:PASSWORD@HOST/NAME`, or empty. It may hold a password: it prints nothing
 /// of itself and is wiped when dropped.
 #[derive(Clone, Deserialize)]
@@ -19,6 +41,15 @@ impl DatabaseUrl {
         // A password may hold any character that was not escaped, so the last @ ends it.
         let user = address.rsplit_once('@').map_or("", |(user, _)| user);
         user.contains(':') || parameters.split('&').any(|one| one.starts_with("password="))
+    }
+
+    /// The name of a parameter that PostgreSQL's driver does not know. It would warn of it, with its value, and go on
+    /// without: a mistyped `password` ends up in the log.
+    #[must_use]
+    pub fn unknown_parameter(&self) -> Option<&str> {
+        let (_, parameters) = self.0.split_once('?')?;
+        let mut names = parameters.split('&').map(|one| one.split_once('=').map_or(one, |(name, _)| name));
+        names.find(|name| !name.is_empty() && !name.starts_with("options[") && !KNOWN.contains(name))
     }
 
     /// The URL itself, for connecting.
@@ -55,6 +86,9 @@ mod tests {
         ] {
             assert!(has(url), "{url}");
         }
+        let unknown = |url: &str| DatabaseUrl::from(url.to_owned()).unknown_parameter().map(str::to_owned);
+        assert_eq!(unknown("postgres://h/db?sslmode=require&passwrd=p"), Some("passwrd".to_owned()));
+        assert_eq!(unknown("postgres://h/db?sslmode=require&options[search_path]=x"), None);
         for url in ["", "postgres://h:5432/db", "postgres://u@h:5432/db?sslmode=require", "sqlite://a:b.db"] {
             assert!(!has(url), "{url}");
         }

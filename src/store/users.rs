@@ -91,13 +91,26 @@ impl Store {
         const FIND_LOCKED: &str = "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member \
             WHERE id = $1 AND organization_id = $2 AND kind = 'USER' FOR UPDATE";
         const DISABLE: &str = "UPDATE member SET disabled_at = $2 WHERE id = $1";
+        // One disabling at a time: two administrators must not take each other out.
+        const QUEUE: &str = "SELECT id FROM organization WHERE id = $1";
+        const QUEUE_LOCKED: &str = "SELECT id FROM organization WHERE id = $1 FOR NO KEY UPDATE";
+        const OTHERS: &str = "SELECT count(*) FROM member WHERE organization_id = $1 AND id <> $2 \
+            AND kind = 'USER' AND role = 'ADMIN' AND disabled_at IS NULL";
         self.write((actor, id), |tx, (actor, id)| {
             Box::pin(async move {
+                let sql = dialect(tx, QUEUE, QUEUE_LOCKED);
+                execute!(tx, sql, actor.organization)?;
                 let sql = dialect(tx, FIND, FIND_LOCKED);
                 let row: Option<UserRow> = on_tx!(tx, conn => sqlx::query_as(sql)
                     .bind(*id).bind(actor.organization).fetch_optional(conn).await)?;
                 let Some(mut user) = row.map(User::from) else { return Ok(None) };
                 if user.disabled_at.is_none() {
+                    let others: i64 = on_tx!(tx, conn => sqlx::query_scalar(OTHERS)
+                        .bind(actor.organization).bind(*id).fetch_one(conn).await)?;
+                    if others == 0 {
+                        let message = "the last administrator stays: make another user one first";
+                        return Err(Error::new(Kind::Precondition, message));
+                    }
                     execute!(tx, DISABLE, *id, actor.at)?;
                     log_audit(tx, actor, &Entry::new("user.disable", id)).await?;
                     user.disabled_at = Some(actor.at);

@@ -146,7 +146,30 @@ async fn a_token_is_good_until_the_very_moment_it_is_not(server: &TestServer) {
     assert!(nobody(&short).await);
 }
 
+/// Two administrators who disable each other at the same moment: one of them stays.
+async fn the_last_administrator_stays(server: &TestServer) {
+    let first = server.admin();
+    let body = json!({
+        "name": "ada", "email": "ada@example.com", "fullname": "Ada Lovelace", "role": "ORGANIZATION_ROLE_ADMIN",
+    });
+    let made = first.call("UserService/CreateUser", &body).await.ok();
+    let ada = json!({ "userId": made["user"]["id"] });
+    let (second, _) = first.create_token(&ada).await;
+    let own = first.call(WHO, &json!({})).await.ok();
+    let own = json!({ "userId": own["subject"]["id"] });
+    let (one, other) = tokio::join!(
+        first.call("UserService/DisableUser", &ada),
+        second.call("UserService/DisableUser", &own)
+    );
+    let done = [one.code(), other.code()].iter().filter(|code| **code == "OK").count();
+    assert_eq!(done, 1, "{one:?} {other:?}");
+    let left =
+        server.database().count("SELECT count(*) FROM member WHERE role = 'ADMIN' AND disabled_at IS NULL");
+    assert_eq!(left.await, 1);
+}
+
 on_both_stores!(
+    the_last_administrator_stays,
     users_are_made_listed_and_disabled,
     tokens_are_shown_once_listed_and_revoked,
     lives_of_tokens,

@@ -5,6 +5,7 @@ use crate::{
         audit::{EntryFilter, ListedEntry},
         audit_chain::{Fault, Finding, Head, Verified, mac_text},
         id::parse_uuid,
+        text::plain_text,
     },
     error::Result,
     pb::sealink::v1::{self as pb, list_audit_entries_request::Filter},
@@ -28,14 +29,17 @@ pub(crate) fn audit_entry(listed: ListedEntry) -> pb::AuditEntry {
     }
 }
 
+/// Of what a filter names.
+const LONGEST: usize = 256;
+
 /// What narrows a list of entries.
 pub(crate) fn audit_filter(filter: Option<Filter>) -> Result<EntryFilter> {
     let Filter { actor_id, action, object, since, until } = filter.unwrap_or_default();
     let actor = Some(actor_id).filter(|id| !id.is_empty());
     Ok(EntryFilter {
         actor: actor.map(|id| parse_uuid("filter.actor_id", &id)).transpose()?,
-        action,
-        object,
+        action: plain_text("filter.action", action, LONGEST)?,
+        object: plain_text("filter.object", object, LONGEST)?,
         since: since.map(|at| instant("filter.since", at)).transpose()?,
         until: until.map(|at| instant("filter.until", at)).transpose()?,
     })

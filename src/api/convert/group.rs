@@ -4,7 +4,7 @@ use crate::{
     domain::{
         group::{Group, GroupFilter, GroupName, Membership},
         id::GroupId,
-        runner::plain_text,
+        text::plain_text,
     },
     error::{Error, Result},
     pb::gitpod::v1::{self as pb, get_group_request::Group as Named},

@@ -6,9 +6,10 @@ use crate::{
         id::UserId,
         runner::{
             Configuration, LogLevel, Metrics, NewRunner, ReleaseChannel, Runner, RunnerFilter, RunnerKind,
-            RunnerProvider, Variant, plain_text,
+            RunnerProvider, Variant,
         },
         secret::{Plaintext, Secret},
+        text::plain_text,
         update_window::UpdateWindow,
     },
     error::{Error, Result},

@@ -2,9 +2,9 @@
 use super::runner::{CONFIGURATION, log_level, release_channel};
 use crate::{
     domain::{
-        runner::plain_text,
         runner_patch::{MetricsPatch, RunnerPatch},
         secret::{Plaintext, SecretPatch},
+        text::plain_text,
         update_window::UpdateWindow,
     },
     error::{Error, Result},

@@ -4,11 +4,15 @@ use crate::{
         id::parse_uuid,
         secret::{Kid, Sealed},
         stored_secret::{SecretEntry, StoredSecret},
+        text::plain_text,
     },
     error::{Error, Result},
     pb::sealink::v1 as pb,
     service::{Resealing, SecretState},
 };
+
+/// Names of secrets are shorter; headers have no longer ones.
+const LONGEST: usize = 256;
 
 /// Whether a secret can be used, on the wire.
 pub(super) fn secret_state(state: SecretState) -> pb::SecretState {
@@ -63,11 +67,11 @@ impl TryFrom<pb::ResealSecretRequest> for Resealing {
         } = request;
         Ok(Self {
             sub: parse_uuid("sub", &sub)?,
-            field,
-            name,
+            field: plain_text("field", field, LONGEST)?,
+            name: plain_text("name", name, LONGEST)?,
             expected_version,
-            expected_kid: Kid(expected_old_kid),
-            sealed: Sealed { bytes: new_sealed, kid: Kid(new_kid) },
+            expected_kid: Kid::parse("expected_old_kid", expected_old_kid)?,
+            sealed: Sealed { bytes: new_sealed, kid: Kid::parse("new_kid", new_kid)? },
         })
     }
 }

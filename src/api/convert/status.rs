@@ -4,8 +4,9 @@ use crate::{
     domain::{
         id::{AgentId, parse_uuid},
         liveness::{ReportPatch, SecretFault, SecretReport},
-        runner::{Runner, RunnerPhase, plain_text},
+        runner::{Runner, RunnerPhase},
         secret::Kid,
+        text::plain_text,
     },
     error::{Error, Result},
     pb::{gitpod::v1 as pb, sealink::v1 as sealink},

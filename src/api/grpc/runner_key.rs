@@ -65,13 +65,14 @@ impl RunnerKeyService for Api {
 
     async fn approve_key(&self, request: Request<ApproveKeyRequest>) -> Reply<ApproveKeyResponse> {
         let (caller, request) = parts(request, Audience::Users)?;
-        let key = self.service.approve_key(&caller, Kid(request.kid)).await?;
+        let key = self.service.approve_key(&caller, Kid::parse("kid", request.kid)?).await?;
         Ok(Response::new(ApproveKeyResponse { key: Some(convert::runner_key(key)) }))
     }
 
     async fn revoke_key(&self, request: Request<RevokeKeyRequest>) -> Reply<RevokeKeyResponse> {
         let (caller, request) = parts(request, Audience::Users)?;
-        let (key, wiped_secrets) = self.service.revoke_key(&caller, Kid(request.kid), request.reason).await?;
+        let kid = Kid::parse("kid", request.kid)?;
+        let (key, wiped_secrets) = self.service.revoke_key(&caller, kid, request.reason).await?;
         Ok(Response::new(RevokeKeyResponse { key: Some(convert::runner_key(key)), wiped_secrets }))
     }
 

@@ -52,7 +52,8 @@ impl TokenService for Api {
 
     async fn revoke_token(&self, request: Request<RevokeTokenRequest>) -> Reply<RevokeTokenResponse> {
         let (caller, request) = parts(request, Audience::Users)?;
-        self.service.revoke_token(&caller, TokenId(request.token_id)).await?;
+        let id = TokenId::parse("token_id", request.token_id)?;
+        self.service.revoke_token(&caller, id).await?;
         Ok(Response::new(RevokeTokenResponse {}))
     }
 }

@@ -1,6 +1,7 @@
 //! Principal × RPC: what is written in `matrix.toml` is what happens, for every method there is, over Connect and over
 //! gRPC, on both stores.
 mod foreign;
+mod nul;
 mod requests;
 mod scene;
 
