@@ -36,13 +36,13 @@ where
     };
     let ask = Ask { method, key: &key, request };
     let attempt = rest.service.attempt(&caller, ask).await?;
-    let made = make(attempt.caller.clone()).await;
+    let answer = make(attempt.caller.clone()).await;
     // Another server may have been faster, or the outcome not known.
-    if made.is_err()
+    if answer.is_err()
         && matches!(attempt.caller.once, Some(Once::First(_)))
         && let Some(caller) = rest.service.repeated(&caller, ask).await?
     {
         return make(caller).await;
     }
-    made
+    answer
 }
