@@ -12,7 +12,11 @@ use toml::{Table, Value};
 use crate::{
     domain::{host::AllowedHosts, network::Network, public_url::PublicUrl},
     error::{Error, Kind, Result},
-    scm::{egress::Policy, http::Limits as ForgeLimits, provider::Forges},
+    scm::{
+        egress::Policy,
+        http::{Limits as ForgeLimits, check_ca},
+        provider::Forges,
+    },
     store::{DatabaseUrl, Location},
 };
 
@@ -170,6 +174,9 @@ impl Settings {
     fn check(&self) -> Result<()> {
         AllowedHosts::parse(&self.scm.allowed_origins)?;
         self.forges()?;
+        if let Some(path) = self.ca_file() {
+            check_ca(path).map_err(|error| refuse(format!("scm.ca_file: {error}")))?;
+        }
         self.location()?;
         if !self.server.public_url.is_empty() {
             PublicUrl::parse(&self.server.public_url)?;
@@ -197,8 +204,11 @@ impl Settings {
             self.scm.allowed_cidrs.iter().map(|text| Network::parse(text)).collect::<Result<_>>()?;
         let refused = |_| refuse("scm.allowed_origins: must be http(s)://host[:port]");
         let policy = Policy::new(&self.scm.allowed_origins).map_err(refused)?.with_networks(networks);
-        let ca = Some(self.scm.ca_file.clone()).filter(|path| !path.as_os_str().is_empty());
-        Ok(Forges::new(policy, ca, ForgeLimits::for_members()))
+        Ok(Forges::new(policy, self.ca_file().map(Path::to_owned), ForgeLimits::for_members()))
+    }
+
+    fn ca_file(&self) -> Option<&Path> {
+        Some(self.scm.ca_file.as_path()).filter(|path| !path.as_os_str().is_empty())
     }
 
     /// Where the data is.

@@ -34,6 +34,10 @@ fn password(url: &str) -> Option<&str> {
 fn wrong_settings_are_named_before_anything_is_made() {
     let directory = TempDir::new().expect("a directory");
     let data = directory.path().join("data");
+    let damaged = directory.path().join("damaged.pem");
+    fs::write(&damaged, "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n-----END CERTIFICATE-----\n")
+        .expect("written");
+    let damaged = damaged.display().to_string();
     for (key, value) in [
         ("server.listen", "nowhere"),
         ("server.reflection", "perhaps"),
@@ -43,6 +47,9 @@ fn wrong_settings_are_named_before_anything_is_made() {
         ("cors.allowed_origins", "*"),
         ("cors.allowed_origins", "https://a.example/path"),
         ("scm.allowed_origins", "127.0.0.1:3000"),
+        ("scm.ca_file", "missing.pem"),
+        ("scm.ca_file", "Cargo.toml"),
+        ("scm.ca_file", damaged.as_str()),
         ("limits.connections", "0"),
         ("limits.connections", "-1"),
         ("limits.connections", "many"),

@@ -14,6 +14,7 @@ mod integrations;
 mod isolation;
 mod keys;
 mod kill;
+mod members_own;
 mod negative;
 mod opening;
 mod pages;
@@ -90,6 +91,9 @@ conformance! {
         a_key_revoked_during_its_registration_stays_out
         wrong_answers_are_counted
         expired_registrations_are_swept;
+    members_own:
+        keys_are_imported_all_or_none
+        what_is_a_members_own_is_found_by_it_alone;
     negative:
         a_missing_unique_index_is_noticed
         a_lost_audit_entry_is_noticed
