@@ -89,6 +89,7 @@ conformance! {
         a_key_belongs_to_one_runner
         a_key_revoked_during_its_registration_stays_out
         wrong_answers_are_counted
+        of_sixty_wrong_answers_at_once_five_are_judged
         expired_registrations_are_swept;
     negative:
         a_missing_unique_index_is_noticed
