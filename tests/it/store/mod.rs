@@ -122,6 +122,7 @@ conformance! {
         a_preset_token_replaces_the_last_one
         a_revoked_preset_token_stays_revoked
         dropping_a_preset_token_is_audited_once
+        an_administrators_token_is_found_while_it_works
         servers_that_start_together_agree;
     tokens:
         a_token_is_created_found_touched_and_revoked
