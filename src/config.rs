@@ -1,6 +1,8 @@
 //! Settings: the embedded defaults, then a file, then the environment, then flags.
+mod environment;
+
 use std::{
-    env, fs,
+    fs,
     net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -159,8 +161,9 @@ impl Settings {
                 .map_err(|error| refuse(format!("{name}: cannot be read: {error}")))?;
             overlay(&mut settings, parse(&name, &text)?, &name)?;
         }
-        for (key, value) in
-            environment(&known).into_iter().chain(flags.iter().cloned().map(|(k, v)| (k.to_owned(), v)))
+        for (key, value) in environment::settings(&known)?
+            .into_iter()
+            .chain(flags.iter().cloned().map(|(k, v)| (k.to_owned(), v)))
         {
             set(&mut settings, &key, &value)?;
         }
@@ -288,18 +291,6 @@ fn overlay(settings: &mut Table, file: Table, name: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// `SEALINK_SECTION_NAME` for every known key, and the shorter names.
-fn environment(known: &Table) -> Vec<(String, String)> {
-    let long = known.iter().filter_map(|(section, values)| Some((section, values.as_table()?)));
-    let long = long.flat_map(|(section, values)| {
-        values.keys().map(move |key| {
-            (format!("SEALINK_{section}_{key}").to_ascii_uppercase(), format!("{section}.{key}"))
-        })
-    });
-    let short = SHORT.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
-    long.chain(short).filter_map(|(name, key)| Some((key, env::var(name).ok()?))).collect()
 }
 
 /// Sets one key from text, in the type its default has.

@@ -81,7 +81,7 @@ pub use self::{
     liveness::{Agent, StreamChange},
     llm_integrations::{LlmUpdate, NewLlmRow},
     llm_pages::LlmScope,
-    registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
+    registrations::{NewRegistration, Registration},
     reseal::Reseal,
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
     sealed_secrets::{NewSecret, SecretChange},

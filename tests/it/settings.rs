@@ -70,6 +70,28 @@ fn wrong_settings_are_named_before_anything_is_made() {
 }
 
 #[test]
+fn a_mistyped_variable_is_named_with_the_setting_it_is_near() {
+    let directory = TempDir::new().expect("a directory");
+    let data = directory.path().join("data");
+    let (code, said) = serve(&data, &[("SEALINK_LIMITS_CONNECTONS", "5")], &[]);
+    assert_eq!(code, Some(64), "{said}");
+    let expected = "sealink: SEALINK_LIMITS_CONNECTONS: there is no such setting; did you mean \
+                    SEALINK_LIMITS_CONNECTIONS?";
+    assert_eq!(said, expected);
+    assert!(!data.exists());
+    // Variables of the command line, of agents and of other programs stop nobody: the database is reached for.
+    let foreign = [
+        ("SEALINK_DATABASE_URL", "postgres://127.0.0.1:1/db"),
+        ("SEALINK_TOKEN", "x"),
+        ("SEALINK_SCHEMA", "x"),
+        ("SEALINK_DATABASE_SERVICE_HOST", "10.0.0.1"),
+        ("SEALINK_DATABASE_PORT", "tcp://10.0.0.1:5432"),
+    ];
+    let (_, said) = serve(&data, &foreign, &[]);
+    assert!(said.contains("cannot be reached"), "{said}");
+}
+
+#[test]
 fn an_address_in_use_leaves_no_data_behind() {
     let directory = TempDir::new().expect("a directory");
     let data = directory.path().join("data");
