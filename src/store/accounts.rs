@@ -5,6 +5,7 @@ use super::{
     Store,
     changes::log_audit,
     on,
+    rotation::require_seed,
     tx::{Tx, changed_meanwhile, execute, on_tx, version},
 };
 use crate::{
@@ -124,14 +125,6 @@ impl Store {
         on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_optional(pool).await)
     }
 
-    /// Any account with its record, to see whether the keyring opens what is stored.
-    pub async fn any_account_token(&self) -> Result<Option<(Account, Vec<u8>)>> {
-        const SQL: &str = select_account!("TRUE LIMIT 1");
-        let row: Option<Row> = on!(self, pool => sqlx::query_as(SQL).fetch_optional(pool).await)?;
-        let Some(account) = row.map(Account::try_from).transpose()? else { return Ok(None) };
-        Ok(self.account_token(account.id).await?.map(|record| (account, record)))
-    }
-
     /// Replaces an account's token and profile, if it is still at `account`'s version; the next version.
     ///
     /// # Errors
@@ -173,6 +166,7 @@ async fn insert(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) ->
         return Err(Error::new(Kind::Precondition, "is one too many: nobody has more than 1000 accounts")
             .blaming("url", "sealink.count"));
     }
+    require_seed(tx, Some(record)).await?;
     let profile = &account.profile;
     let inserted = execute!(
         tx,
@@ -205,6 +199,7 @@ async fn swap(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) -> R
     const SQL: &str = "UPDATE scm_account SET access_token = $3, username = $4, email = $5, avatar_url = $6, \
         profile_url = $7, version = version + 1, updated_at = $8 WHERE id = $1 AND version = $2";
     const EXISTS: &str = "SELECT version FROM scm_account WHERE id = $1";
+    require_seed(tx, Some(record)).await?;
     let profile = &account.profile;
     let touched = execute!(
         tx,

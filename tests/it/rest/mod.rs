@@ -6,5 +6,6 @@ mod forge;
 mod keys;
 mod matrix;
 mod real;
+pub(crate) mod rotation;
 mod site;
 mod tokens;
