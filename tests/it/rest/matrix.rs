@@ -69,7 +69,8 @@ fn body(site: &Site, route: &str) -> Option<Value> {
 
 const fn query(route: &str) -> &str {
     match route.as_bytes() {
-        b"GET /v1/scm_integrations/{id}/search_pull_requests" => "?query=repo:octo/hello",
+        b"GET /v1/scm_integrations/{id}/search_pull_requests"
+        | b"POST /v1/scm_integrations/{id}/search_pull_requests" => "?query=repo:octo/hello",
         b"GET /v1/scm_integrations/{id}/branches" => "?repo_name=octo/hello",
         _ => "",
     }
