@@ -1,6 +1,8 @@
 //! Settings: the embedded defaults, then a file, then the environment, then flags.
+mod environment;
+
 use std::{
-    env, fs,
+    fs,
     net::SocketAddr,
     ops::RangeInclusive,
     path::{Path, PathBuf},
@@ -12,7 +14,11 @@ use toml::{Table, Value};
 use crate::{
     domain::{host::AllowedHosts, network::Network, public_url::PublicUrl},
     error::{Error, Kind, Result},
-    scm::{egress::Policy, http::Limits as ForgeLimits, provider::Forges},
+    scm::{
+        egress::Policy,
+        http::{Limits as ForgeLimits, check_ca},
+        provider::Forges,
+    },
     store::{DatabaseUrl, Location},
 };
 
@@ -155,8 +161,9 @@ impl Settings {
                 .map_err(|error| refuse(format!("{name}: cannot be read: {error}")))?;
             overlay(&mut settings, parse(&name, &text)?, &name)?;
         }
-        for (key, value) in
-            environment(&known).into_iter().chain(flags.iter().cloned().map(|(k, v)| (k.to_owned(), v)))
+        for (key, value) in environment::settings(&known)?
+            .into_iter()
+            .chain(flags.iter().cloned().map(|(k, v)| (k.to_owned(), v)))
         {
             set(&mut settings, &key, &value)?;
         }
@@ -170,6 +177,9 @@ impl Settings {
     fn check(&self) -> Result<()> {
         AllowedHosts::parse(&self.scm.allowed_origins)?;
         self.forges()?;
+        if let Some(path) = self.ca_file() {
+            check_ca(path).map_err(|error| refuse(format!("scm.ca_file: {error}")))?;
+        }
         self.location()?;
         if !self.server.public_url.is_empty() {
             PublicUrl::parse(&self.server.public_url)?;
@@ -197,8 +207,11 @@ impl Settings {
             self.scm.allowed_cidrs.iter().map(|text| Network::parse(text)).collect::<Result<_>>()?;
         let refused = |_| refuse("scm.allowed_origins: must be http(s)://host[:port]");
         let policy = Policy::new(&self.scm.allowed_origins).map_err(refused)?.with_networks(networks);
-        let ca = Some(self.scm.ca_file.clone()).filter(|path| !path.as_os_str().is_empty());
-        Ok(Forges::new(policy, ca, ForgeLimits::for_members()))
+        Ok(Forges::new(policy, self.ca_file().map(Path::to_owned), ForgeLimits::for_members()))
+    }
+
+    fn ca_file(&self) -> Option<&Path> {
+        Some(self.scm.ca_file.as_path()).filter(|path| !path.as_os_str().is_empty())
     }
 
     /// Where the data is.
@@ -278,18 +291,6 @@ fn overlay(settings: &mut Table, file: Table, name: &str) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// `SEALINK_SECTION_NAME` for every known key, and the shorter names.
-fn environment(known: &Table) -> Vec<(String, String)> {
-    let long = known.iter().filter_map(|(section, values)| Some((section, values.as_table()?)));
-    let long = long.flat_map(|(section, values)| {
-        values.keys().map(move |key| {
-            (format!("SEALINK_{section}_{key}").to_ascii_uppercase(), format!("{section}.{key}"))
-        })
-    });
-    let short = SHORT.iter().map(|(name, key)| ((*name).to_owned(), (*key).to_owned()));
-    long.chain(short).filter_map(|(name, key)| Some((key, env::var(name).ok()?))).collect()
 }
 
 /// Sets one key from text, in the type its default has.

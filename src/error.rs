@@ -76,6 +76,7 @@ pub struct Violation {
 pub struct Error {
     kind: Kind,
     message: Cow<'static, str>,
+    resource: Option<&'static str>,
     violations: Vec<Violation>,
     retry_after: Option<Duration>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -85,7 +86,14 @@ impl Error {
     /// An error of `kind` with a sentence for the caller.
     #[must_use]
     pub fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, message: message.into(), violations: Vec::new(), retry_after: None, source: None }
+        Self {
+            kind,
+            message: message.into(),
+            resource: None,
+            violations: Vec::new(),
+            retry_after: None,
+            source: None,
+        }
     }
 
     /// A broken rule on one field; `message` says what a valid value looks like.
@@ -116,7 +124,7 @@ impl Error {
     /// `what` does not exist, or not for this caller: `Error::not_found("runner")`.
     #[must_use]
     pub fn not_found(what: &'static str) -> Self {
-        Self::new(Kind::NotFound, format!("{what} not found"))
+        Self { resource: Some(what), ..Self::new(Kind::NotFound, format!("{what} not found")) }
     }
 
     /// Something that should not happen; the caller reads "internal".
@@ -153,6 +161,7 @@ impl Error {
         Self {
             kind: self.kind,
             message: self.message.clone(),
+            resource: self.resource,
             violations: self.violations.clone(),
             retry_after: self.retry_after,
             source: self.source.clone(),
@@ -169,6 +178,12 @@ impl Error {
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
+    }
+
+    /// What does not exist, as [`not_found`](Self::not_found) was told.
+    #[must_use]
+    pub fn resource(&self) -> Option<&'static str> {
+        self.resource
     }
 
     /// The broken rules, for [`Kind::Invalid`]; also set on other kinds where one field is to blame.

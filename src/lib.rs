@@ -4,22 +4,23 @@
 //!
 //! ```text
 //!  gRPC    gRPC-Web    Connect                   sealink runner ..   sealink agent
-//!     \        |        /                                  \            /
-//!      +--  listener  -+    connections, limits             \        agent   the only holder
-//!              |                                             \      /  |     of private keys
-//!             rpc           every protocol becomes gRPC       client   |
-//!              |                                                       |
-//!             api           bytes <-> types, caller, errors            |
-//!              |                                                       |
-//!           service         look up, authorise, decide, act            |
+//!     \        |        /    REST                          \            /
+//!      +---- listener --------+   connections, limits       \        agent   the only holder
+//!              |              |                              \      /  |     of private keys
+//!             rpc             |   RPCs become gRPC            client   |
+//!              |              |                                        |
+//!             api        api/rest   bytes <-> types, caller, errors    |
+//!              |              |                                        |
+//!           service ----------+   look up, authorise, decide, act      |
 //!          /   |   \                                                   |
 //!     store at_rest seal    SQL  |  own keyring  |  runners' keys  <---+
+//!          \  scm  /        forges: the server's sockets and the agent's
 //!          \   |   /
 //!           domain          types and rules; no I/O, no wire
 //! ```
 //!
 //! A request goes down, and a module imports what stands below it; `docs/architecture.md` has the exceptions and
-//! `tests/it/architecture.rs` keeps it so. To add an RPC, follow the checklist in `CONTRIBUTING.md`: a `.proto`,
+//! `tests/it/architecture.rs` keeps it so. To add an RPC or a REST route, follow the checklists in `CONTRIBUTING.md`: a `.proto`,
 //! a use case, a handler of four lines, a row in the access matrix.
 //!
 //! | module | what it is |
@@ -30,7 +31,7 @@
 //! | [`seal`] | sealing to runners' public keys, and in `seal::open` the agent's opposite |
 //! | [`at_rest`] | the keyring for the few secrets the server itself must use |
 //! | [`scm`] | forges over HTTP, and where connections may go |
-//! | [`api`] | handlers, authentication, health, browsers |
+//! | [`api`] | handlers of RPCs and of the REST API, authentication, health, browsers |
 //! | [`rpc`] | gRPC, gRPC-Web and Connect from one tonic service |
 //! | [`listener`] | the accept loop: one port, HTTP/1.1 and HTTP/2, slow and greedy clients |
 //! | [`server`], [`data_dir`] | the server's life: open, listen, serve, drain; its directory |

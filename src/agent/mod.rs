@@ -29,5 +29,3 @@ pub mod rotate;
 pub mod run;
 pub mod secrets;
 pub mod status_page;
-
-pub use crate::scm::{egress, http};

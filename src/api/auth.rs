@@ -10,11 +10,11 @@ use std::{
 
 use axum::body::Body;
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, Request, Response, header};
+use http::{Request, Response};
 use tonic::Status;
 use tower::{Layer, Service as TowerService};
 
-use super::{grpc::not_yet, idempotency, rules::Rpc, status::status};
+use super::{authorization::authorization, grpc::not_yet, idempotency, rules::Rpc, status::status};
 use crate::{
     domain::{access::Caller, token::Credential},
     error::{Error, Result},
@@ -116,7 +116,8 @@ where
         return inner.call(request).await;
     }
     let (deferred, unserved) = (DEFERRED.contains(&path), UNSERVED.contains(&path));
-    let Some(credential) = bearer(request.headers()) else { return Ok(refuse(&Error::unauthenticated())) };
+    let credential = authorization(request.headers(), "bearer").and_then(Credential::parse);
+    let Some(credential) = credential else { return Ok(refuse(&Error::unauthenticated())) };
     if deferred {
         let deferred = Arc::new(Deferred { credential, settled: AtomicBool::new(false) });
         request.extensions_mut().insert(Arc::clone(&deferred));
@@ -139,14 +140,6 @@ where
         }
         Err(error) => Ok(refuse(&error)),
     }
-}
-
-/// Exactly one `Authorization` header with a bearer token.
-fn bearer(headers: &HeaderMap) -> Option<Credential> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| Credential::parse(token.trim())).flatten()
 }
 
 fn refuse(error: &Error) -> Response<tonic::body::Body> {

@@ -139,6 +139,14 @@ where
     Ok(answer)
 }
 
+/// The request's name for itself, if it has one.
+///
+/// # Errors
+/// [`Kind::Invalid`](crate::error::Kind::Invalid) for what is no key, or more than one.
+pub(super) fn named(headers: &HeaderMap) -> Result<Option<IdempotencyKey>> {
+    is_named(headers).then(|| key(headers)).transpose()
+}
+
 fn key(headers: &HeaderMap) -> Result<IdempotencyKey> {
     let mut values = headers.get_all(HEADER).iter();
     match (values.next(), values.next()) {

@@ -8,7 +8,10 @@ use axum::{
 };
 use tonic::Status;
 
-use super::grpc::{Api, mismatched};
+use super::{
+    authorization::authorization,
+    grpc::{Api, mismatched},
+};
 use crate::{
     domain::id::RunnerId,
     error::Error,
@@ -44,7 +47,7 @@ async fn logs(State(api): State<Api>, Path(id): Path<String>, headers: HeaderMap
 }
 
 async fn tail(api: &Api, id: &str, headers: &HeaderMap) -> Result<Vec<u8>, Status> {
-    let token = bearer(headers).ok_or_else(Error::unauthenticated)?;
+    let token = authorization(headers, "bearer").ok_or_else(Error::unauthenticated)?;
     let id = RunnerId::parse("id", id).map_err(|_| Error::unauthenticated())?;
     let runner = api.service.runner_of_logs_token(id, token).await?;
     let question = Question::TailLog(TailLogCall { max_bytes: MOST });
@@ -55,12 +58,4 @@ async fn tail(api: &Api, id: &str, headers: &HeaderMap) -> Result<Vec<u8>, Statu
         }
         _ => Err(mismatched()),
     }
-}
-
-/// Exactly one `Authorization` header with a bearer token.
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -1,6 +1,7 @@
 //! The edge: bytes to types and back, callers, errors. The only place that knows the protocols.
 mod access_log;
 mod auth;
+mod authorization;
 mod convert;
 pub mod cors;
 mod grpc;

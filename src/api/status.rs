@@ -54,11 +54,18 @@ pub(super) fn detailed(code: Code, message: String, name: &str, detail: &impl Me
 
 /// Logs what an operator should know, once, inside the request's span.
 pub(super) fn log_unexpected(error: &Error) {
+    if is_unexpected(error) {
+        log(error);
+    }
+}
+
+fn is_unexpected(error: &Error) -> bool {
     match error.kind() {
-        Kind::Internal | Kind::DataLoss | Kind::Unavailable => log(error),
-        // A limit that the server ran into, such as a full disk, not one that it sets its callers.
-        Kind::Exhausted if std::error::Error::source(error).is_some() => log(error),
-        _ => {}
+        Kind::Internal | Kind::DataLoss => true,
+        // What the server ran into, such as a full disk or a database that is gone. Limits that it sets its callers and
+        // forges that fail them have no cause here, and would let any member fill the log.
+        Kind::Exhausted | Kind::Unavailable => std::error::Error::source(error).is_some(),
+        _ => false,
     }
 }
 
@@ -84,5 +91,27 @@ fn retry_info(delay: Duration) -> RetryInfo {
 impl From<Error> for Status {
     fn from(error: Error) -> Self {
         status(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn callers_cannot_fill_the_log() {
+        let cause = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+        for (kind, bare, caused) in [
+            (Kind::Internal, true, true),
+            (Kind::DataLoss, true, true),
+            (Kind::Unavailable, false, true),
+            (Kind::Exhausted, false, true),
+            (Kind::Invalid, false, false),
+            (Kind::Forbidden, false, false),
+        ] {
+            let error = || Error::new(kind, "no");
+            let found = (is_unexpected(&error()), is_unexpected(&error().caused_by(cause())));
+            assert_eq!(found, (bare, caused), "{kind:?}");
+        }
     }
 }

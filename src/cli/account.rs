@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{account_key, context::Context, input};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 
 /// Where the API has accounts.
 const ACCOUNTS: &str = "scm_integrations";
@@ -216,13 +216,7 @@ async fn call(
 ) -> Result<Value> {
     let path = [&[ACCOUNTS][..], path].concat();
     let query: Vec<_> = query.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let answer = context.client()?.rest(method, &path, &query, body).await;
-    answer.map_err(|error| match Error::from(error) {
-        error if error.message() == "SCM integration not found" => {
-            Error::new(Kind::NotFound, "account not found: `sealink account list` shows yours")
-        }
-        error => error,
-    })
+    context.client()?.rest(method, &path, &query, body).await.map_err(Error::from)
 }
 
 /// A member that is an array; empty if it is not.

@@ -24,6 +24,7 @@ const CURES: &[(&str, &str)] = &[
     ("runner does not have a public key", "run `sealink agent register` on the runner first"),
     ("runner not found", "`sealink runner list` shows those you may use"),
     ("SCM integration not found", "`sealink integration list` shows those you may see"),
+    ("account not found", "`sealink account list` shows yours"),
     ("host authentication token not found", "`sealink host-token list` shows those you may see"),
     ("LLM integration not found", "`sealink llm list` shows those you may see"),
     ("environment class not found", "`sealink environment-class list` shows those you may see"),

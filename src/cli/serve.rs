@@ -13,14 +13,20 @@ use super::exit;
 use crate::trim;
 use crate::{
     config::Settings,
+    data_dir::DataDir,
     error::{Error, Kind, Result},
     server,
+    service::Service,
     store::DatabaseUrl,
     telemetry,
 };
 
 /// Presets the administrator's token.
 const ADMIN_TOKEN: &str = "SEALINK_ADMIN_TOKEN";
+
+const LOCKED_OUT: &str = "no administrator's token is valid: what SEALINK_ADMIN_TOKEN presets ends when the server starts \
+     without it; to get in, start with SEALINK_ADMIN_TOKEN set (if that token was revoked, to a new one: openssl rand \
+     -hex 32)";
 
 /// Options of the server; the rest comes from the configuration file and the environment.
 #[derive(Debug, clap::Args)]
@@ -86,6 +92,16 @@ pub fn run(args: &Args) -> Result<ExitCode> {
     runtime()?.block_on(serve(settings, preset))
 }
 
+/// Opens everything, and says so if nobody could administer it.
+async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Result<(Service, DataDir)> {
+    let (service, directory) = server::open(settings, preset).await?;
+    if !service.has_administrator_token().await? {
+        // Said whatever the log level: every call would be answered 401, and nothing would tell why.
+        eprintln!("{LOCKED_OUT}");
+    }
+    Ok((service, directory))
+}
+
 /// One core is served best by one thread that never hands work over.
 fn runtime() -> Result<Runtime> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -103,7 +119,7 @@ async fn serve(settings: Settings, preset: Option<Zeroizing<String>>) -> Result<
     };
     // Before anything is made: who connects meanwhile waits.
     let listener = TcpListener::bind(address).await.map_err(cannot)?;
-    let (service, _directory) = match server::open(&settings, preset).await {
+    let (service, _directory) = match open(&settings, preset).await {
         Ok(opened) => opened,
         Err(error) => return Ok(exit::of_start(&error)),
     };

@@ -16,6 +16,9 @@ use super::{Client, ClientError, Refusal};
 /// How long one call may take: more than the server allows itself to ask a forge.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How the REST API says that there is no such account, which it does not name as a resource.
+const NO_ACCOUNT: &str = "SCM integration not found";
+
 /// An error as the REST API puts it.
 #[derive(Deserialize)]
 struct Wire {
@@ -64,6 +67,7 @@ impl Client {
         let Ok(Wire { error, resource }) = serde_json::from_value(body) else { return self.foreign(status) };
         let message = match resource {
             Some(resource) => format!("{resource} {error}"),
+            None if error == NO_ACCOUNT => "account not found".to_owned(),
             None => error,
         };
         ClientError::Refused(Refusal {

@@ -135,6 +135,9 @@ pub struct Account {
     pub version: u64,
 }
 
+/// What errors call an account that is not there.
+pub const RESOURCE: &str = "account";
+
 /// An account to be linked, its fields checked.
 #[derive(Debug)]
 pub struct NewAccount {

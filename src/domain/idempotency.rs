@@ -30,7 +30,7 @@ pub enum Policy {
     Refused(&'static str),
 }
 
-/// Every method that makes something. A new one needs its line here, and in its use case the line that answers a
+/// Every method that makes something, of the REST API the paths of such a `POST`. A new one needs its line here, and in its use case the line that answers a
 /// repeat: `if let Some(id) = caller.repeats()? { .. }`.
 pub const METHODS: &[(&str, Policy)] = &[
     ("/gitpod.v1.GroupService/CreateGroup", Policy::Once),
@@ -47,6 +47,8 @@ pub const METHODS: &[(&str, Policy)] = &[
     ("/sealink.v1.ServiceAccountService/CreateServiceAccount", Policy::Once),
     ("/sealink.v1.TokenService/CreateToken", Policy::Refused(ONLY_A_TOKEN)),
     ("/sealink.v1.UserService/CreateUser", Policy::Once),
+    ("/v1/keys", Policy::Once),
+    ("/v1/scm_integrations", Policy::Once),
 ];
 
 /// What a method does with a key, and its name for as long as the program runs; `None` if it makes nothing, and keys

@@ -5,7 +5,7 @@ use crate::{
         integration::{Integration, check_issuer, check_methods, parse_client_id, parse_directory},
         issuer::IssuerUrl,
         scm::Scm,
-        secret::{Secret, SecretPatch},
+        secret::{Plaintext, Secret, SecretPatch},
     },
     error::{Error, Kind, Result},
 };
@@ -58,6 +58,18 @@ pub enum OAuthPlan<'a> {
 }
 
 impl Patch {
+    /// Reads the secret that came with a client id. An empty client id removes both, whatever the secret is, so
+    /// that one is not even looked at.
+    ///
+    /// # Errors
+    /// As [`SecretPatch::parse`].
+    pub fn client_secret(client_id: Option<&str>, secret: Option<Plaintext>) -> Result<SecretPatch> {
+        match client_id {
+            Some("") => Ok(SecretPatch::Keep),
+            _ => SecretPatch::parse(CLIENT_SECRET, secret),
+        }
+    }
+
     /// Decides what `current` becomes.
     ///
     /// # Errors

@@ -6,7 +6,10 @@ use ssh_key::PublicKey;
 
 use crate::{
     clock::Instant,
-    domain::id::{SshKeyId, UserId},
+    domain::{
+        account::ScmType,
+        id::{SshKeyId, UserId},
+    },
     error::{Error, Result},
 };
 
@@ -47,10 +50,8 @@ pub struct SshKey {
 /// A key to be stored, its fields checked.
 #[derive(Clone, Debug)]
 pub struct NewSshKey {
-    /// As [`SshKey::name`].
-    pub name: String,
-    /// The key.
-    pub key: SshPublicKey,
+    name: String,
+    key: SshPublicKey,
 }
 
 impl SshPublicKey {
@@ -127,6 +128,26 @@ impl NewSshKey {
             (Err(error), _) | (_, Err(error)) => Err(error),
         }
     }
+
+    /// A key that a forge shows under `title`, named `<type>-<title>`: of the title at most 200 characters, and no
+    /// control characters.
+    #[must_use]
+    pub fn imported(scm_type: ScmType, title: &str, key: SshPublicKey) -> Self {
+        let plain: String = title.chars().filter(|letter| !letter.is_control()).take(200).collect();
+        Self { name: format!("{}-{}", scm_type.id(), plain.trim()), key }
+    }
+
+    /// As [`SshKey::name`].
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &SshPublicKey {
+        &self.key
+    }
 }
 
 #[cfg(test)]
@@ -169,6 +190,19 @@ mod tests {
         let error = NewSshKey::parse(None, Some(" ")).unwrap_err();
         let fields: Vec<_> = error.violations().iter().map(|one| one.field.as_str()).collect();
         assert_eq!(fields, ["name", "content"]);
-        assert_eq!(NewSshKey::parse(Some(" laptop "), Some(KEY)).unwrap().name, "laptop");
+        assert_eq!(NewSshKey::parse(Some(" laptop "), Some(KEY)).unwrap().name(), "laptop");
+    }
+
+    #[test]
+    fn imported_keys_are_named_after_their_forge() {
+        let name = |title: &str| {
+            let key = SshPublicKey::parse(KEY).unwrap();
+            NewSshKey::imported(ScmType::GitHubEnterprise, title, key).name().to_owned()
+        };
+        assert_eq!(name("work laptop"), "github-enterprise-work laptop");
+        assert_eq!(name("a\u{7}b\n "), "github-enterprise-ab");
+        let longest = name(&"\u{e9}".repeat(1_000));
+        assert_eq!(longest.chars().count(), "github-enterprise-".len() + 200);
+        assert!(NewSshKey::parse(Some(&longest), Some(KEY)).is_ok(), "as if it were stored by hand");
     }
 }

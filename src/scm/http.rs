@@ -2,7 +2,7 @@
 //!
 //! TLS is always verified, against the system's roots and `--ca-file`. No proxy variables: behind a proxy, the
 //! check of addresses would check the proxy's.
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fmt, fs, path::Path, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use http::{
@@ -74,8 +74,7 @@ pub struct Question<'a> {
     pub form: Option<Zeroizing<String>>,
 }
 
-/// What came back, whatever its status.
-#[derive(Debug)]
+/// What came back, whatever its status. Bodies of token endpoints are credentials: neither they nor headers are printed.
 pub struct Answer {
     /// The status.
     pub status: StatusCode,
@@ -188,6 +187,12 @@ impl Answer {
     }
 }
 
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+    }
+}
+
 /// The header that asks for JSON.
 #[must_use]
 pub fn accept_json() -> (HeaderName, HeaderValue) {
@@ -219,6 +224,15 @@ fn read_ca(path: &Path) -> Result<Vec<Certificate>> {
 
 fn no_certificate(path: &Path) -> Error {
     Error::new(Kind::Invalid, format!("{} holds no certificate in PEM that can be used", path.display()))
+}
+
+/// Whether a PEM file of additional roots can be used, without those of the system, which take megabytes.
+///
+/// # Errors
+/// As [`Http::new`].
+pub fn check_ca(path: &Path) -> Result<()> {
+    let built = Client::builder().no_proxy().tls_certs_only(read_ca(path)?).build();
+    built.map(drop).map_err(|_| no_certificate(path))
 }
 
 async fn read(mut answer: reqwest::Response) -> Result<Answer, ForgeError> {
@@ -258,5 +272,22 @@ fn failure(error: &reqwest::Error) -> ForgeError {
         ForgeError::Unreachable("no connection")
     } else {
         ForgeError::Foreign("it broke off its answer")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_printed_without_what_it_says() {
+        let secret = HeaderValue::from_static("canary-header-4711");
+        let answer = Answer {
+            status: StatusCode::OK,
+            headers: HeaderMap::from_iter([(http::header::SET_COOKIE, secret)]),
+            body: Bytes::from_static(br#"{"access_token":"canary-token-4711"}"#),
+        };
+        assert_eq!(format!("{answer:?}"), "Answer(200 OK, 36 bytes)");
+        assert_eq!(format!("{answer:#?}"), "Answer(200 OK, 36 bytes)");
     }
 }

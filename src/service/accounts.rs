@@ -6,7 +6,7 @@ use crate::{
     at_rest::{Keyring, Location},
     domain::{
         access::Caller,
-        account::{Account, NewAccount, ScmType},
+        account::{Account, NewAccount, RESOURCE, ScmType},
         forge::{FoundPull, FoundRepository, Listed, Organization},
         id::{AccountId, SshKeyId},
         scm_query::{PullQuery, RepositoryName, RepositoryQuery},
@@ -34,7 +34,7 @@ impl Service {
     /// # Errors
     /// Those of the database.
     pub async fn accounts(&self, caller: &Caller) -> Result<Vec<Account>> {
-        self.store.accounts(caller.user()?).await
+        self.store.accounts(caller.organization, caller.user()?).await
     }
 
     /// An account of the caller: by its id, or the newest of a type, by that type's name.
@@ -58,14 +58,18 @@ impl Service {
     /// # Errors
     /// [`Kind::Invalid`] on `access_token` if the forge does not take it, on `url` if no forge answers there or it may
     /// not be connected to; [`Kind::AlreadyExists`] on `url`; [`Kind::Unavailable`] if the forge limits its rate.
-    pub async fn create_account(&self, caller: &Caller, new: NewAccount) -> Result<Account> {
+    pub async fn create_account(&self, caller: &Caller, new: &NewAccount) -> Result<Account> {
+        if let Some(id) = caller.repeats()? {
+            return self.account(caller, &id.to_string()).await;
+        }
         let NewAccount { scm_type, url, token } = new;
         let member = caller.user()?;
-        let provider = self.forges.provider(scm_type, &url)?.map_err(refused_link)?;
-        let profile = provider.profile(&token).await.map_err(refused_link)?;
+        let provider = self.forges.provider(*scm_type, url)?.map_err(refused_link)?;
+        let profile = provider.profile(token).await.map_err(refused_link)?;
         let id = AccountId(self.clock.new_id());
-        let account = Account { id, member, scm_type, url, profile, created_at: self.now(), version: 1 };
-        let record = self.seal_token(&account, &token)?;
+        let (scm_type, url, created_at) = (*scm_type, url.clone(), self.now());
+        let account = Account { id, member, scm_type, url, profile, created_at, version: 1 };
+        let record = self.seal_token(&account, token)?;
         self.store.create_account(self.actor(caller), account.clone(), record).await?;
         Ok(account)
     }
@@ -104,29 +108,23 @@ impl Service {
         if deleted { Ok(()) } else { Err(missing()) }
     }
 
-    /// Stores the account's public SSH keys that the caller has not yet; only these, and whether there are more at the
-    /// forge than were read. Keys that cannot be read are left out.
+    /// Stores the account's public SSH keys that the caller has not yet, all or none; only these, and whether there are
+    /// more at the forge than were read. Keys that cannot be read are left out.
     ///
     /// # Errors
-    /// [`Kind::NotFound`]; those of the forge.
+    /// [`Kind::NotFound`]; those of the forge; [`Kind::Precondition`] if the caller would have too many.
     pub async fn import_keys(&self, caller: &Caller, id_or_type: &str) -> Result<Listed<SshKey>> {
         let Opened { account, provider, token } = self.open_account(caller, id_or_type).await?;
         let found = provider.ssh_keys(&token, &account.profile.username).await;
         let found = found.map_err(|error| refused(error, "user"))?;
-        let mut imported = Vec::new();
-        for key in found.items {
-            let Ok(public) = SshPublicKey::parse(&key.content) else { continue };
-            let plain = key.title.chars().filter(|letter| !letter.is_control()).take(200);
-            let name = format!("{}-{}", account.scm_type.id(), plain.collect::<String>());
-            let new = NewSshKey { name, key: public };
-            let id = SshKeyId(self.clock.new_id());
-            match self.store.create_ssh_key(self.actor(caller), account.member, id, new).await {
-                Ok(key) => imported.push(key),
-                Err(error) if error.kind() == Kind::AlreadyExists => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(Listed { items: imported, truncated: found.truncated })
+        let new = found.items.into_iter().filter_map(|key| {
+            let public = SshPublicKey::parse(&key.content).ok()?;
+            let new = NewSshKey::imported(account.scm_type, &key.title, public);
+            Some((SshKeyId(self.clock.new_id()), self.clock.new_id(), new))
+        });
+        let new = new.collect();
+        let items = self.store.import_ssh_keys(self.actor(caller), account.member, new).await?;
+        Ok(Listed { items, truncated: found.truncated })
     }
 
     /// Repositories that the account sees.
@@ -186,7 +184,11 @@ impl Service {
 
     async fn open_account(&self, caller: &Caller, id_or_type: &str) -> Result<Opened> {
         let account = self.account(caller, id_or_type).await?;
-        let record = self.store.account_token(account.id).await?.ok_or_else(missing)?;
+        let record = self
+            .store
+            .account_token(caller.organization, account.member, account.id)
+            .await?
+            .ok_or_else(missing)?;
         let ring = self.ring_for(Keyring::key_id_of(&record)).await?;
         let token = open_token(&ring.keyring, &account, &record)?;
         let provider = self.forges.provider(account.scm_type, &account.url)?;
@@ -220,7 +222,7 @@ fn at<T>(account: &Account, run: impl FnOnce(&Location<'_>) -> Result<T>) -> Res
 }
 
 fn missing() -> Error {
-    Error::not_found("SCM integration")
+    Error::not_found(RESOURCE)
 }
 
 /// Why an account cannot be linked, or its token replaced.

@@ -16,7 +16,7 @@ use crate::{
     },
     error::{Error, Kind, Result},
     seal::{self, PublicKey, expected_answer, random, seal_challenge},
-    store::{NewRegistration, REGISTRATION_TRIES, Registration},
+    store::{NewRegistration, Registration},
 };
 
 /// How long the challenges of a registration can be answered.
@@ -114,9 +114,7 @@ impl Service {
         if registration.expires_at <= self.now() {
             return Err(ended("the registration has expired: begin again"));
         }
-        if registration.wrong_answers >= REGISTRATION_TRIES {
-            return Err(ended("too many wrong answers: begin again"));
-        }
+        registration.takes_answers()?;
         if !matches(&proof.answer_new, &registration.answer_new_hash) {
             let left = self.store.count_wrong_answer(self.actor(caller), proof.id).await?;
             return Err(ended(format!("answer_new is wrong; {left} tries left")));

@@ -15,7 +15,7 @@ impl Service {
     /// # Errors
     /// Those of the database.
     pub async fn ssh_keys(&self, caller: &Caller) -> Result<Vec<SshKey>> {
-        self.store.ssh_keys(caller.user()?).await
+        self.store.ssh_keys(caller.organization, caller.user()?).await
     }
 
     /// A key of the caller.
@@ -33,6 +33,9 @@ impl Service {
     /// [`Kind::AlreadyExists`](crate::error::Kind::AlreadyExists) on `content` if the caller has it,
     /// [`Kind::Precondition`](crate::error::Kind::Precondition) if the caller has too many.
     pub async fn create_ssh_key(&self, caller: &Caller, new: NewSshKey) -> Result<SshKey> {
+        if let Some(id) = caller.repeats()? {
+            return self.ssh_key(caller, SshKeyId(id)).await;
+        }
         let id = SshKeyId(self.clock.new_id());
         self.store.create_ssh_key(self.actor(caller), caller.user()?, id, new).await
     }

@@ -117,6 +117,18 @@ impl Start {
     }
 }
 
+impl Service {
+    /// Whether anybody can administer: a preset token ends with the first start without it, and nothing else may
+    /// have been made.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn has_administrator_token(&self) -> Result<bool> {
+        let organization = self.store.first_organization().await?;
+        self.store.has_administrator_token(organization, self.now()).await
+    }
+}
+
 async fn open_keyring(store: &Store, clock: &Clock, root_key: &RootKey) -> Result<Keyring> {
     if store.seeds().await?.is_empty() {
         let row = KeyringRow::generate(root_key, FIRST_SEED, SeedState::Active)?;

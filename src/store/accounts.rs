@@ -11,7 +11,7 @@ use super::{
 use crate::{
     clock::Instant,
     domain::{
-        account::{Account, ForgeUrl, ScmType},
+        account::{Account, ForgeUrl, RESOURCE, ScmType},
         audit::{Actor, Entry},
         forge::Profile,
         id::{AccountId, OrganizationId, UserId},
@@ -51,21 +51,34 @@ impl TryFrom<Row> for Account {
             url: ForgeUrl::from_stored(origin, base_path),
             profile: Profile { uid, username, email, avatar_url, profile_url: row.profile_url },
             created_at: row.created_at,
-            version: u64::try_from(row.version).unwrap_or_default(),
+            version: row.version.unsigned_abs(),
         })
     }
 }
 
+/// An account with its token's record.
+#[derive(FromRow)]
+struct Sealed {
+    #[sqlx(flatten)]
+    row: Row,
+    access_token: Vec<u8>,
+}
+
 macro_rules! select_account {
     ($rest:literal) => {
+        select_account!("", $rest)
+    };
+    ($more:literal, $rest:literal) => {
         concat!(
             "SELECT id, member_id, scm_type, origin, base_path, uid, username, email, avatar_url, profile_url, \
-             version, created_at FROM scm_account WHERE ",
+             version, created_at",
+            $more,
+            " FROM scm_account WHERE ",
             $rest
         )
     };
 }
-pub(super) const LIST: &str = select_account!("member_id = $1 ORDER BY id");
+pub(super) const LIST: &str = select_account!("organization_id = $1 AND member_id = $2 ORDER BY id");
 pub(super) const NEWEST: &str =
     select_account!("organization_id = $1 AND member_id = $2 AND scm_type = $3 ORDER BY id DESC LIMIT 1");
 
@@ -89,8 +102,9 @@ impl Store {
     }
 
     /// All accounts of a member, oldest first.
-    pub async fn accounts(&self, member: UserId) -> Result<Vec<Account>> {
-        let rows: Vec<Row> = on!(self, pool => sqlx::query_as(LIST).bind(member).fetch_all(pool).await)?;
+    pub async fn accounts(&self, organization: OrganizationId, member: UserId) -> Result<Vec<Account>> {
+        let rows: Vec<Row> =
+            on!(self, pool => sqlx::query_as(LIST).bind(organization).bind(member).fetch_all(pool).await)?;
         rows.into_iter().map(Account::try_from).collect()
     }
 
@@ -119,10 +133,17 @@ impl Store {
         row.map(Account::try_from).transpose()
     }
 
-    /// The record of an account's token.
-    pub async fn account_token(&self, id: AccountId) -> Result<Option<Vec<u8>>> {
-        const SQL: &str = "SELECT access_token FROM scm_account WHERE id = $1";
-        on!(self, pool => sqlx::query_scalar(SQL).bind(id).fetch_optional(pool).await)
+    /// The record of the token of a member's account.
+    pub async fn account_token(
+        &self,
+        organization: OrganizationId,
+        member: UserId,
+        id: AccountId,
+    ) -> Result<Option<Vec<u8>>> {
+        const SQL: &str = "SELECT access_token FROM scm_account \
+            WHERE id = $1 AND organization_id = $2 AND member_id = $3";
+        on!(self, pool => sqlx::query_scalar(SQL)
+            .bind(id).bind(organization).bind(member).fetch_optional(pool).await)
     }
 
     /// Replaces an account's token and profile, if it is still at `account`'s version; the next version.
@@ -156,12 +177,12 @@ impl Store {
 }
 
 async fn insert(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) -> Result<()> {
-    const COUNT: &str = "SELECT COUNT(*) FROM scm_account WHERE member_id = $1";
+    const COUNT: &str = "SELECT COUNT(*) FROM scm_account WHERE organization_id = $1 AND member_id = $2";
     const SQL: &str = "INSERT INTO scm_account (id, organization_id, member_id, scm_type, origin, base_path, uid, \
         username, email, avatar_url, profile_url, access_token, version, created_at, updated_at) \
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-    let there: i64 =
-        on_tx!(tx, conn => sqlx::query_scalar(COUNT).bind(account.member).fetch_one(conn).await)?;
+    let there: i64 = on_tx!(tx, conn => sqlx::query_scalar(COUNT)
+        .bind(actor.organization).bind(account.member).fetch_one(conn).await)?;
     if there >= MOST {
         return Err(Error::new(Kind::Precondition, "is one too many: nobody has more than 1000 accounts")
             .blaming("url", "sealink.count"));
@@ -197,8 +218,10 @@ async fn insert(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) ->
 
 async fn swap(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) -> Result<()> {
     const SQL: &str = "UPDATE scm_account SET access_token = $3, username = $4, email = $5, avatar_url = $6, \
-        profile_url = $7, version = version + 1, updated_at = $8 WHERE id = $1 AND version = $2";
-    const EXISTS: &str = "SELECT version FROM scm_account WHERE id = $1";
+        profile_url = $7, version = version + 1, updated_at = $8 \
+        WHERE id = $1 AND version = $2 AND organization_id = $9 AND member_id = $10";
+    const EXISTS: &str = "SELECT version FROM scm_account \
+        WHERE id = $1 AND organization_id = $2 AND member_id = $3";
     require_seed(tx, Some(record)).await?;
     let profile = &account.profile;
     let touched = execute!(
@@ -212,11 +235,13 @@ async fn swap(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) -> R
         &profile.avatar_url,
         &profile.profile_url,
         actor.at,
+        actor.organization,
+        account.member,
     )?;
     if touched > 0 {
         return Ok(());
     }
-    let found =
-        on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(EXISTS).bind(account.id).fetch_optional(conn).await)?;
-    Err(found.map_or_else(|| Error::not_found("SCM integration"), |_| changed_meanwhile()))
+    let found = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(EXISTS)
+        .bind(account.id).bind(actor.organization).bind(account.member).fetch_optional(conn).await)?;
+    Err(found.map_or_else(|| Error::not_found(RESOURCE), |_| changed_meanwhile()))
 }

@@ -10,6 +10,7 @@ use super::{
     users::insert_user,
 };
 use crate::{
+    clock::Instant,
     domain::{
         audit::{Actor, Entry},
         id::{OrganizationId, UserId},
@@ -118,6 +119,16 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// Whether an administrator of the organization has a token that changes things at the moment `at`.
+    pub async fn has_administrator_token(&self, organization: OrganizationId, at: Instant) -> Result<bool> {
+        const SQL: &str = "SELECT t.token_id FROM token t JOIN member m ON m.id = t.member_id \
+            WHERE t.organization_id = $1 AND m.role = 'ADMIN' AND m.disabled_at IS NULL AND NOT t.read_only \
+            AND t.revoked_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2) LIMIT 1";
+        let found: Option<TokenId> = on!(self, pool => sqlx::query_scalar(SQL)
+            .bind(organization).bind(at).fetch_optional(pool).await)?;
+        Ok(found.is_some())
     }
 
     /// The organization of the first start.

@@ -82,7 +82,7 @@ pub use self::{
     liveness::{Agent, StreamChange},
     llm_integrations::{LlmUpdate, NewLlmRow},
     llm_pages::LlmScope,
-    registrations::{NewRegistration, Registration, TRIES as REGISTRATION_TRIES},
+    registrations::{NewRegistration, Registration},
     reseal::Reseal,
     rotation::{SealedColumn, SealedRecord, SeedRow},
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How many wrong answers end a registration.
-pub const TRIES: i64 = 5;
+const TRIES: i64 = 5;
 
 /// A registration to be stored. Of the expected answers only their SHA-256 is kept.
 #[derive(Clone, Debug)]
@@ -64,6 +64,17 @@ pub struct Registration {
     pub wrong_answers: i64,
     /// When it ends.
     pub expires_at: Instant,
+}
+
+impl Registration {
+    /// Refuses what needs no look at the answer any more. Only the write decides: others may answer at the same
+    /// time.
+    ///
+    /// # Errors
+    /// [`Kind::Precondition`] if the tries are used up.
+    pub fn takes_answers(&self) -> Result<()> {
+        if self.wrong_answers < TRIES { Ok(()) } else { Err(used_up()) }
+    }
 }
 
 impl Store {
@@ -112,15 +123,20 @@ impl Store {
     }
 
     /// Counts a wrong answer; how many tries are left.
+    ///
+    /// # Errors
+    /// [`Kind::Precondition`] if the tries are used up: this answer was not judged, and is not counted.
+    /// [`Kind::NotFound`] if the registration is gone.
     pub async fn count_wrong_answer(&self, actor: Actor, id: RegistrationId) -> Result<i64> {
-        const SQL: &str = "UPDATE key_registration SET wrong_answers = wrong_answers + 1 WHERE id = $1 \
-            RETURNING wrong_answers";
+        const SQL: &str = "UPDATE key_registration SET wrong_answers = wrong_answers + 1 \
+            WHERE id = $1 AND organization_id = $2 AND wrong_answers < $3 RETURNING wrong_answers";
         self.write((actor, id), |tx, (actor, id)| {
             Box::pin(async move {
                 let wrong = on_tx!(tx, conn => sqlx::query_scalar::<_, i64>(SQL)
-                    .bind(*id).fetch_optional(conn).await)?;
+                    .bind(*id).bind(actor.organization).bind(TRIES).fetch_optional(conn).await)?;
+                let Some(wrong) = wrong else { return Err(ended(tx, actor, *id).await?) };
                 log_audit(tx, actor, &Entry::new("runner_key.wrong_answer", id)).await?;
-                Ok(wrong.map_or(0, |wrong| (TRIES - wrong).max(0)))
+                Ok(TRIES - wrong)
             })
         })
         .await
@@ -130,8 +146,8 @@ impl Store {
     /// `replaces` names the key that is still ACTIVE; else it waits as PENDING.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if the registration is gone, [`Kind::Precondition`] if the key was replaced,
-    /// revoked or became another runner's meanwhile.
+    /// [`Kind::NotFound`] if the registration is gone, [`Kind::Precondition`] if its tries are used up, or the
+    /// key was replaced, revoked or became another runner's meanwhile.
     pub async fn complete_registration(
         &self,
         actor: Actor,
@@ -184,10 +200,25 @@ async fn take(tx: &mut Tx, actor: &Actor, id: RegistrationId) -> Result<(RunnerI
         FROM key_registration k WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM revoked_key r \
             WHERE r.organization_id = k.organization_id AND r.kid = k.kid) ON CONFLICT (organization_id, kid) DO NOTHING";
     const DELETE: &str = "DELETE FROM key_registration WHERE id = $1 AND organization_id = $2 \
-        RETURNING runner_id, kid";
+        AND wrong_answers < $3 RETURNING runner_id, kid";
     execute!(tx, LOCK, id)?;
     execute!(tx, INSERT, id, actor.at)?;
     let taken = on_tx!(tx, conn => sqlx::query_as::<_, (RunnerId, Kid)>(DELETE)
+        .bind(id).bind(actor.organization).bind(TRIES).fetch_optional(conn).await)?;
+    match taken {
+        Some(taken) => Ok(taken),
+        None => Err(ended(tx, actor, id).await?),
+    }
+}
+
+/// Why a registration takes no answer: it is there with its tries used up, or gone.
+async fn ended(tx: &mut Tx, actor: &Actor, id: RegistrationId) -> Result<Error> {
+    const SQL: &str = "SELECT id FROM key_registration WHERE id = $1 AND organization_id = $2";
+    let found = on_tx!(tx, conn => sqlx::query_scalar::<_, RegistrationId>(SQL)
         .bind(id).bind(actor.organization).fetch_optional(conn).await)?;
-    taken.ok_or_else(|| Error::not_found("key registration"))
+    Ok(found.map_or_else(|| Error::not_found("key registration"), |_| used_up()))
+}
+
+fn used_up() -> Error {
+    Error::new(Kind::Precondition, "too many wrong answers: begin again")
 }

@@ -1,5 +1,6 @@
 //! Members' public SSH keys.
 use sqlx::FromRow;
+use uuid::Uuid;
 
 use super::{
     Store,
@@ -36,7 +37,7 @@ impl From<Row> for SshKey {
 }
 
 pub(super) const LIST: &str = "SELECT id, member_id, name, content, fingerprint, md5_fingerprint, created_at \
-    FROM ssh_key WHERE member_id = $1 ORDER BY id LIMIT $2";
+    FROM ssh_key WHERE organization_id = $1 AND member_id = $2 ORDER BY id LIMIT $3";
 
 impl Store {
     /// Stores a key of a member.
@@ -52,22 +53,52 @@ impl Store {
     ) -> Result<SshKey> {
         self.write((actor, member, id, new), |tx, (actor, member, id, new)| {
             Box::pin(async move {
+                if count(tx, actor, *member).await? >= MOST_KEYS {
+                    return Err(too_many());
+                }
                 let key = insert(tx, actor, *member, *id, new).await?;
-                let entry = Entry::new("ssh_key.create", id)
-                    .with("name", key.name.as_str())
-                    .with("fingerprint", key.fingerprint.as_str());
-                log_audit(tx, actor, &entry).await?;
-                Ok(key)
+                key.ok_or_else(|| {
+                    Error::new(Kind::AlreadyExists, "has already been taken")
+                        .blaming("content", "sealink.unique")
+                })
+            })
+        })
+        .await
+    }
+
+    /// Stores those keys of a member that it has not yet, all or none, and answers these. Each brings its id and that of
+    /// its audit entry.
+    ///
+    /// # Errors
+    /// [`Kind::Precondition`] if the member would have too many.
+    pub async fn import_ssh_keys(
+        &self,
+        actor: Actor,
+        member: UserId,
+        new: Vec<(SshKeyId, Uuid, NewSshKey)>,
+    ) -> Result<Vec<SshKey>> {
+        self.write((actor, member, new), |tx, (actor, member, new)| {
+            Box::pin(async move {
+                let there = count(tx, actor, *member).await?;
+                let mut imported = Vec::new();
+                for (id, entry_id, new) in new {
+                    let actor = Actor { entry_id: *entry_id, ..actor.clone() };
+                    imported.extend(insert(tx, &actor, *member, *id, new).await?);
+                    if there + imported.len() > MOST_KEYS {
+                        return Err(too_many());
+                    }
+                }
+                Ok(imported)
             })
         })
         .await
     }
 
     /// All keys of a member, oldest first.
-    pub async fn ssh_keys(&self, member: UserId) -> Result<Vec<SshKey>> {
+    pub async fn ssh_keys(&self, organization: OrganizationId, member: UserId) -> Result<Vec<SshKey>> {
         let most = i64::try_from(MOST_KEYS).unwrap_or(i64::MAX);
-        let rows: Vec<Row> =
-            on!(self, pool => sqlx::query_as(LIST).bind(member).bind(most).fetch_all(pool).await)?;
+        let rows: Vec<Row> = on!(self, pool => sqlx::query_as(LIST)
+            .bind(organization).bind(member).bind(most).fetch_all(pool).await)?;
         Ok(rows.into_iter().map(SshKey::from).collect())
     }
 
@@ -101,30 +132,43 @@ impl Store {
     }
 }
 
-async fn insert(tx: &mut Tx, actor: &Actor, member: UserId, id: SshKeyId, new: &NewSshKey) -> Result<SshKey> {
-    const COUNT: &str = "SELECT COUNT(*) FROM ssh_key WHERE member_id = $1";
+async fn count(tx: &mut Tx, actor: &Actor, member: UserId) -> Result<usize> {
+    const SQL: &str = "SELECT COUNT(*) FROM ssh_key WHERE organization_id = $1 AND member_id = $2";
+    let there: i64 = on_tx!(tx, conn => sqlx::query_scalar(SQL)
+        .bind(actor.organization).bind(member).fetch_one(conn).await)?;
+    usize::try_from(there).map_err(Error::internal)
+}
+
+fn too_many() -> Error {
+    Error::new(Kind::Precondition, "is one too many: nobody has more than 1000 keys")
+        .blaming("content", "sealink.count")
+}
+
+/// Stores a key with its audit entry; `None` if the member has it.
+async fn insert(
+    tx: &mut Tx,
+    actor: &Actor,
+    member: UserId,
+    id: SshKeyId,
+    new: &NewSshKey,
+) -> Result<Option<SshKey>> {
     const SQL: &str = "INSERT INTO ssh_key (id, organization_id, member_id, name, content, fingerprint, \
-        md5_fingerprint, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let there: i64 = on_tx!(tx, conn => sqlx::query_scalar(COUNT).bind(member).fetch_one(conn).await)?;
-    if usize::try_from(there).is_ok_and(|there| there >= MOST_KEYS) {
-        return Err(Error::new(Kind::Precondition, "is one too many: nobody has more than 1000 keys")
-            .blaming("content", "sealink.count"));
+        md5_fingerprint, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+        ON CONFLICT (member_id, fingerprint) DO NOTHING";
+    let (name, key) = (new.name(), new.key());
+    let (content, fingerprint, md5) = (key.content(), key.fingerprint(), key.md5_fingerprint());
+    if execute!(tx, SQL, id, actor.organization, member, name, content, fingerprint, md5, actor.at)? == 0 {
+        return Ok(None);
     }
-    let (content, fingerprint, md5) = (new.key.content(), new.key.fingerprint(), new.key.md5_fingerprint());
-    execute!(tx, SQL, id, actor.organization, member, &new.name, content, fingerprint, md5, actor.at)
-        .map_err(|error| match error.kind() {
-            Kind::AlreadyExists => {
-                Error::new(Kind::AlreadyExists, "has already been taken").blaming("content", "sealink.unique")
-            }
-            _ => error,
-        })?;
-    Ok(SshKey {
+    let entry = Entry::new("ssh_key.create", &id).with("name", name).with("fingerprint", fingerprint);
+    log_audit(tx, actor, &entry).await?;
+    Ok(Some(SshKey {
         id,
         member,
-        name: new.name.clone(),
+        name: name.to_owned(),
         content: content.to_owned(),
         fingerprint: fingerprint.to_owned(),
         md5_fingerprint: md5.to_owned(),
         created_at: actor.at,
-    })
+    }))
 }

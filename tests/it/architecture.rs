@@ -9,7 +9,7 @@ const FORBIDDEN: [(&str, &[&str]); 22] = [
         "agent",
         &[
             "api", "at_rest", "cli", "config", "listener", "rpc", "server", "service", "store", "sqlx",
-            "tonic", "axum",
+            "tonic", "axum", "reqwest",
         ],
     ),
     (
@@ -125,6 +125,19 @@ fn arrows_point_down() {
         assert!(wrong.is_empty(), "{} names {wrong:?}", path.display());
     }
     assert_eq!(seen.len(), FORBIDDEN.len(), "the scan sees only {seen:?}");
+}
+
+/// Whoever opens a connection of its own goes around the policy of addresses.
+#[test]
+fn only_the_policed_client_opens_connections_to_forges() {
+    let mut clients = BTreeSet::new();
+    for (path, text) in sources("src/scm") {
+        if names(&condensed(&text)).contains("reqwest") {
+            clients.insert(path.strip_prefix("src/scm").expect("below src/scm").display().to_string());
+        }
+    }
+    let expected = ["egress/resolver.rs", "http.rs"].map(str::to_owned);
+    assert_eq!(clients, BTreeSet::from(expected));
 }
 
 /// The module of the crate that a file belongs to: `store` of `src/store/tx.rs`, `clock` of `src/clock.rs`.

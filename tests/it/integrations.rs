@@ -114,7 +114,7 @@ async fn a24_oauth_comes_whole_or_not_at_all(server: &TestServer) {
 
 /// A25: an empty client id removes OAuth with its ciphertext, whatever else is sent.
 async fn a25_an_empty_client_id_removes_oauth(server: &TestServer) {
-    for secret in [Value::Null, json!("ignored")] {
+    for secret in [Value::Null, json!("ignored"), json!(""), json!("bad\n"), json!(" bad\0")] {
         let (admin, agent, id) = scene(server).await;
         let change = json!({ "oauthClientId": "", "oauthPlaintextClientSecret": secret });
         assert_eq!(admin.update_integration(&id, &change).await.ok(), json!({}));

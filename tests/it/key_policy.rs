@@ -157,7 +157,32 @@ fn private_keys_are_refused_and_not_echoed() {
     assert!(refusal("PKCS#1", pkcs1).contains("compromised"));
     assert!(refusal("SEC 1", b"\x30\x06\x02\x01\x01\x04\x01\x00").contains("compromised"));
     assert!(refusal("label", b"-----BEGIN OPENSSH PRIVATE KEY-----\n").contains("compromised"));
-    assert!(refusal("JWK", br#"{"kty":"RSA","n":"AQ","e":"AQAB","d":"AQ"}"#).contains("compromised"));
+}
+
+#[test]
+fn a_private_jwk_is_known_however_its_members_are_spelled() {
+    let der = public_key("rsa-2048");
+    let n = URL_SAFE_NO_PAD.encode(&der.wire_bytes()[33..289]);
+    let jwk = |members: &str| format!(r#"{{"kty":"RSA","n":"{n}","e":"AQAB"{members}}}"#);
+    for members in [
+        r#","d":"AQ""#,
+        r#","\u0064":"AQ""#,
+        r#","\u0064\u0050":1,"\u0064\u0070":"AQ""#,
+        r#","q\u0069":null"#,
+        r#","\u006B":"AQ""#,
+        r#","\u0064":"AQ","\u0064":"AQ""#,
+        r#","e":"AQAB","\u0070":"AQ""#,
+        r#","x":[{"\u0064":"AQ"}]"#,
+        r#","d" :"AQ""x"#,
+        &format!(r#","x":{}{},"\u0064":"AQ""#, "[".repeat(200), "]".repeat(200)),
+        r#","x":"\"","\u0064":"AQ""#,
+    ] {
+        assert!(refusal(members, jwk(members).as_bytes()).contains("compromised"), "{members}");
+    }
+    // A value is no name.
+    for members in [r#","kid":"d""#, r#","kid":"\u0064","key_ops":["k"],"x5t":1.5,"ext":true"#] {
+        assert_eq!(accept(jwk(members).as_bytes()).expect("accepted"), der, "{members}");
+    }
 }
 
 #[test]

@@ -172,6 +172,25 @@ async fn five_wrong_answers_end_a_registration(server: &TestServer) {
     agent.complete(&again).await.refused(404, "not_found", "key registration not found");
 }
 
+/// However many guesses arrive together, five are looked at.
+async fn sixty_wrong_answers_at_once_are_five_tries(server: &TestServer) {
+    let admin = server.admin();
+    let mut agent = admin.enroll().await;
+    let key = x25519_kept(&mut agent);
+    let right = agent.begin(key.public()).await;
+    let guess =
+        |byte: u8| Begun { id: right.id.clone(), answer_new: STANDARD.encode([byte; 32]), answer_old: None };
+    let guesses: Vec<_> = (0..60).map(guess).collect();
+    let refused = futures_util::future::join_all(guesses.iter().map(|guess| agent.complete(guess))).await;
+    let judged = refused.iter().filter(|answer| answer.message().contains("tries left")).count();
+    assert_eq!(judged, 5);
+    for answer in refused.iter().filter(|answer| !answer.message().contains("tries left")) {
+        answer.refused(400, "failed_precondition", "too many wrong answers");
+    }
+    agent.complete(&right).await.refused(400, "failed_precondition", "too many wrong answers");
+    assert!(states(&agent).await.is_empty());
+}
+
 async fn a_registration_expires_and_is_its_runners_own(server: &TestServer) {
     let admin = server.admin();
     let mut agent = admin.enroll().await;
@@ -225,6 +244,7 @@ on_both_stores!(
     revocation_wipes_what_was_sealed,
     a_revoked_key_stays_refused_when_its_runner_is_gone,
     five_wrong_answers_end_a_registration,
+    sixty_wrong_answers_at_once_are_five_tries,
     a_registration_expires_and_is_its_runners_own,
     two_first_keys_at_once,
     keys_that_break_the_policy_are_refused_by_their_field,

@@ -46,6 +46,7 @@ mod live_agent;
 mod live_calls;
 mod liveness;
 mod llm_integrations;
+mod locked_out;
 mod logs;
 mod matrix;
 mod memory;

@@ -34,6 +34,10 @@ fn password(url: &str) -> Option<&str> {
 fn wrong_settings_are_named_before_anything_is_made() {
     let directory = TempDir::new().expect("a directory");
     let data = directory.path().join("data");
+    let damaged = directory.path().join("damaged.pem");
+    fs::write(&damaged, "-----BEGIN CERTIFICATE-----\nY2FuYXJ5\n-----END CERTIFICATE-----\n")
+        .expect("written");
+    let damaged = damaged.display().to_string();
     for (key, value) in [
         ("server.listen", "nowhere"),
         ("server.reflection", "perhaps"),
@@ -43,6 +47,9 @@ fn wrong_settings_are_named_before_anything_is_made() {
         ("cors.allowed_origins", "*"),
         ("cors.allowed_origins", "https://a.example/path"),
         ("scm.allowed_origins", "127.0.0.1:3000"),
+        ("scm.ca_file", "missing.pem"),
+        ("scm.ca_file", "Cargo.toml"),
+        ("scm.ca_file", damaged.as_str()),
         ("limits.connections", "0"),
         ("limits.connections", "-1"),
         ("limits.connections", "many"),
@@ -60,6 +67,28 @@ fn wrong_settings_are_named_before_anything_is_made() {
         assert!(said.starts_with(&format!("sealink: {key}: ")) && said.lines().count() == 1, "{said}");
         assert!(!data.exists(), "{key}={value} made {}", data.display());
     }
+}
+
+#[test]
+fn a_mistyped_variable_is_named_with_the_setting_it_is_near() {
+    let directory = TempDir::new().expect("a directory");
+    let data = directory.path().join("data");
+    let (code, said) = serve(&data, &[("SEALINK_LIMITS_CONNECTONS", "5")], &[]);
+    assert_eq!(code, Some(64), "{said}");
+    let expected = "sealink: SEALINK_LIMITS_CONNECTONS: there is no such setting; did you mean \
+                    SEALINK_LIMITS_CONNECTIONS?";
+    assert_eq!(said, expected);
+    assert!(!data.exists());
+    // Variables of the command line, of agents and of other programs stop nobody: the database is reached for.
+    let foreign = [
+        ("SEALINK_DATABASE_URL", "postgres://127.0.0.1:1/db"),
+        ("SEALINK_TOKEN", "x"),
+        ("SEALINK_SCHEMA", "x"),
+        ("SEALINK_DATABASE_SERVICE_HOST", "10.0.0.1"),
+        ("SEALINK_DATABASE_PORT", "tcp://10.0.0.1:5432"),
+    ];
+    let (_, said) = serve(&data, &foreign, &[]);
+    assert!(said.contains("cannot be reached"), "{said}");
 }
 
 #[test]

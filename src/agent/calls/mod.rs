@@ -21,7 +21,6 @@ pub use failure::Failure;
 use super::{
     configuration::Configuration,
     forge::{self, Credential, Forge},
-    http::Http,
     log::LogTail,
     opener::{Opener, Outcome},
 };
@@ -40,6 +39,7 @@ use crate::{
             send_response_request::Result as Reply, watch_requests_response::Call,
         },
     },
+    scm::http::Http,
     seal::{self, Field, Place},
 };
 

@@ -12,7 +12,7 @@ use super::{
     github_like::{self, WireName, WireUser},
     kinds, page_of,
 };
-use crate::agent::http::{Http, accept_json};
+use crate::scm::http::{Http, accept_json};
 
 pub(super) struct Gitea {
     api: Api,

@@ -12,7 +12,7 @@ use super::{
     github_like::{self, WireName, WireUser},
     kinds, page_of,
 };
-use crate::agent::http::Http;
+use crate::scm::http::Http;
 
 pub(super) struct GitHub {
     api: Api,

@@ -11,7 +11,7 @@ use super::{
     api::{self, Api},
     kinds, page_of,
 };
-use crate::agent::http::{Http, accept_json};
+use crate::scm::http::{Http, accept_json};
 
 pub(super) struct GitLab {
     api: Api,

@@ -11,12 +11,13 @@ use zeroize::Zeroizing;
 
 use super::ForgeError;
 use crate::{
-    agent::{
+    domain::{scm::Scm, secret::Secret},
+    error,
+    scm::{
         egress::Origin,
         http::{Answer, Http, Question, accept_json},
     },
-    domain::{scm::Scm, secret::Secret},
-    error, seal,
+    seal,
 };
 
 /// No forge gives out this code.

@@ -34,10 +34,8 @@ use super::{
     configuration::Configuration,
     delivery::{Delivery, Job, on_change::OnChange, secrets_dir::SecretsDir},
     dir::AgentDir,
-    egress::Policy,
     fetch,
     health::Health,
-    http::{Http, Limits},
     keys::KeyDir,
     log::LogTail,
     opener::Opener,
@@ -49,6 +47,10 @@ use crate::{
     clock::Clock,
     domain::{id::RunnerId, secret::Kid},
     error::{Error, Kind, Result},
+    scm::{
+        egress::Policy,
+        http::{Http, Limits},
+    },
 };
 
 /// How long calls that are under way may take once the agent is told to stop.

@@ -4,9 +4,9 @@ use crate::{
     domain::{
         id::RunnerId,
         integration::{Draft, Integration},
-        integration_patch::{CLIENT_SECRET, Patch},
+        integration_patch::Patch,
         runner::Runner,
-        secret::{Plaintext, SecretPatch},
+        secret::Plaintext,
     },
     error::{Error, Result},
     pb::{
@@ -58,12 +58,10 @@ impl TryFrom<UpdateScmIntegrationRequest> for Patch {
             issuer_url,
             virtual_directory,
         } = request;
+        let secret = oauth_plaintext_client_secret.map(Plaintext::new);
         Ok(Self {
+            client_secret: Self::client_secret(oauth_client_id.as_deref(), secret)?,
             client_id: oauth_client_id,
-            client_secret: SecretPatch::parse(
-                CLIENT_SECRET,
-                oauth_plaintext_client_secret.map(Plaintext::new),
-            )?,
             pat,
             issuer_url,
             virtual_directory,

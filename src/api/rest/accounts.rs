@@ -1,7 +1,7 @@
 //! `/scm_integrations`: the caller's accounts at forges. `{id}` is an account's id or its type's name.
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, Response, StatusCode},
 };
 
@@ -10,10 +10,13 @@ use super::{
     auth::{Reader, Writer},
     body::Fields,
     error::{Problem, json},
+    id::Id,
+    once::once,
     wire::Owner,
     wire_accounts::{Integration, Integrations, NewIntegrationBody, OneIntegration, TokenBody},
 };
 use crate::domain::{
+    access::Caller,
     account::{NewAccount, replacement},
     secret::Plaintext,
 };
@@ -41,7 +44,7 @@ pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> An
         (status = 404, body = Problem),
     ),
 )]
-pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Path(id): Path<String>) -> Answer {
+pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id): Id) -> Answer {
     let account = rest.service.account(&caller, &id).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
     Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(account, &owner) }))
@@ -51,9 +54,10 @@ pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Path(
 #[utoipa::path(
     post, path = "/v1/scm_integrations", tag = "accounts", security(("bearer" = [])),
     request_body = NewIntegrationBody,
+    params(("Idempotency-Key" = Option<String>, Header)),
     responses(
         (status = 201, body = OneIntegration), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
     ),
 )]
 pub(super) async fn create(
@@ -65,9 +69,11 @@ pub(super) async fn create(
     let mut fields = Fields::read(&headers, body, "scm_integration", false).await?;
     let token = fields.text("access_token").map(Plaintext::new);
     let (scm_type, url) = (fields.text("scm_type"), fields.text("url"));
-    fields.check()?;
-    let new = NewAccount::parse(scm_type.as_deref(), url.as_deref(), token)?;
-    let account = rest.service.create_account(&caller, new).await?;
+    let said = fields.check()?;
+    let new = &NewAccount::parse(scm_type.as_deref(), url.as_deref(), token)?;
+    let service = &rest.service;
+    let make = |caller: Caller| async move { service.create_account(&caller, new).await };
+    let account = once(&rest, caller.clone(), &headers, ("/v1/scm_integrations", &said), make).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
     Ok(json(StatusCode::CREATED, &OneIntegration { scm_integration: Integration::new(account, &owner) }))
 }
@@ -85,7 +91,7 @@ pub(super) async fn create(
 pub(super) async fn replace_token(
     State(rest): State<Rest>,
     Writer(caller): Writer,
-    Path(id): Path<String>,
+    Id(id): Id,
     headers: HeaderMap,
     body: Body,
 ) -> Answer {
@@ -106,11 +112,7 @@ pub(super) async fn replace_token(
         (status = 404, body = Problem),
     ),
 )]
-pub(super) async fn delete(
-    State(rest): State<Rest>,
-    Writer(caller): Writer,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn delete(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> Answer {
     rest.service.delete_account(&caller, &id).await?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;

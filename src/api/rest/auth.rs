@@ -1,13 +1,14 @@
 //! Who calls the REST API: the bearer of an API token, or of the web token that it was exchanged for.
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, request::Parts},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
 use super::{Rest, error::Refusal};
 use crate::{
+    api::authorization::authorization,
     domain::{
         access::{Audience, Caller},
         token::Credential,
@@ -61,12 +62,4 @@ pub(super) fn basic(headers: &HeaderMap) -> Option<Credential> {
     let decoded = Zeroizing::new(STANDARD.decode(authorization(headers, "basic")?).ok()?);
     let token = std::str::from_utf8(&decoded).ok()?.strip_prefix(':')?;
     Credential::parse(token)
-}
-
-/// What follows the scheme in exactly one `Authorization` header.
-fn authorization<'h>(headers: &'h HeaderMap, scheme: &str) -> Option<&'h str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else { return None };
-    let (found, rest) = value.to_str().ok()?.split_once(' ')?;
-    found.eq_ignore_ascii_case(scheme).then(|| rest.trim())
 }

@@ -9,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
 
 use super::error::Refusal;
 use crate::error::{Error, Violation};
@@ -25,7 +26,12 @@ pub(super) const MISSING: &str = "missing field";
 pub(super) struct Fields {
     members: Map<String, Value>,
     wrong: Vec<Violation>,
+    /// What was asked for, and found: names and texts, each after its length.
+    said: Zeroizing<Vec<u8>>,
 }
+
+/// The length that stands before a name or a text, in bytes.
+const PREFIX: usize = size_of::<u64>();
 
 impl Fields {
     /// Reads `{"root": {..}}`, and with `bare` also the inner object alone.
@@ -44,18 +50,29 @@ impl Fields {
             serde_json::from_slice(&bytes).map_err(|error| Refusal::Syntax(error.to_string()))?;
         let missing = || Refusal::Error(Error::invalid(root, "sealink.root", MISSING));
         let Value::Object(mut outer) = value else { return Err(missing()) };
-        match outer.remove(root) {
-            Some(Value::Object(members)) => Ok(Self { members, wrong: Vec::new() }),
-            None if bare => Ok(Self { members: outer, wrong: Vec::new() }),
-            _ => Err(missing()),
-        }
+        let members = match outer.remove(root) {
+            Some(Value::Object(members)) => members,
+            None if bare => outer,
+            _ => return Err(missing()),
+        };
+        // At its full size from the start: growing would leave copies of secrets behind.
+        let said =
+            members.iter().map(|(name, value)| 2 * PREFIX + name.len() + value.as_str().map_or(0, str::len));
+        let said = Zeroizing::new(Vec::with_capacity(said.sum()));
+        Ok(Self { members, wrong: Vec::new(), said })
     }
 
     /// A text; absent and `null` are the same.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
         match self.members.remove(name) {
             None | Some(Value::Null) => None,
-            Some(Value::String(text)) => Some(text),
+            Some(Value::String(text)) => {
+                for part in [name, text.as_str()] {
+                    self.said.extend_from_slice(&(part.len() as u64).to_be_bytes());
+                    self.said.extend_from_slice(part.as_bytes());
+                }
+                Some(text)
+            }
             Some(_) => {
                 self.blame(name, "must be a string");
                 None
@@ -71,12 +88,12 @@ impl Fields {
         });
     }
 
-    /// Nothing that was asked for had the wrong type.
+    /// Nothing that was asked for had the wrong type; all of it, spelled the same whenever it says the same.
     ///
     /// # Errors
     /// 422 on every field that had.
-    pub(super) fn check(self) -> Result<(), Refusal> {
-        if self.wrong.is_empty() { Ok(()) } else { Err(Error::violations_of(self.wrong).into()) }
+    pub(super) fn check(self) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+        if self.wrong.is_empty() { Ok(self.said) } else { Err(Error::violations_of(self.wrong).into()) }
     }
 }
 

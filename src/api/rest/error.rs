@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use crate::{
     api::status::log_unexpected,
+    domain::account,
     error::{Error, Kind, Violation},
 };
 
@@ -109,9 +110,12 @@ fn problem(status: StatusCode, error: &Error) -> Problem {
         return unprocessable(error);
     }
     match status {
-        StatusCode::NOT_FOUND => match message.strip_suffix(" not found") {
+        StatusCode::NOT_FOUND => match error.resource() {
+            None => Problem { error: message, ..Problem::default() },
             // Clients know this one by its whole sentence.
-            Some("SCM integration") | None => Problem { error: message, ..Problem::default() },
+            Some(account::RESOURCE) => {
+                Problem { error: "SCM integration not found".to_owned(), ..Problem::default() }
+            }
             Some(resource) => Problem {
                 resource: Some(resource.to_owned()),
                 error: "not found".to_owned(),
@@ -205,7 +209,8 @@ mod tests {
                 json!({ "error": "not now", "errors": { "base": ["not now"] } }),
             ),
             (Error::not_found("key"), 404, json!({ "resource": "key", "error": "not found" })),
-            (Error::not_found("SCM integration"), 404, json!({ "error": "SCM integration not found" })),
+            (Error::not_found(account::RESOURCE), 404, json!({ "error": "SCM integration not found" })),
+            (Error::new(Kind::NotFound, "key not found"), 404, json!({ "error": "key not found" })),
             (Error::new(Kind::Forbidden, "no"), 403, json!({ "error": "no", "code": "forbidden" })),
             (
                 Error::new(Kind::Forbidden, "no").blaming("access_token", "scm_token_rejected"),

@@ -1,7 +1,7 @@
 //! What an account sees at its forge: keys, repositories, organizations, pull requests, branches.
 use axum::{
     body::Body,
-    extract::{Path, RawQuery, State},
+    extract::{RawQuery, State},
     http::{HeaderName, HeaderValue, Response, StatusCode},
 };
 use url::form_urlencoded;
@@ -10,6 +10,7 @@ use super::{
     Answer, Rest,
     auth::{Reader, Writer},
     error::{Problem, json},
+    id::Id,
     page::PageAsk,
     wire::{Key, Keys, Owner},
     wire_accounts::{Branch, Branches, Organizations, PullRequest, PullRequests, Repositories, Repository},
@@ -44,11 +45,7 @@ fn marked(mut response: Response<Body>, truncated: bool) -> Response<Body> {
         (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
     ),
 )]
-pub(super) async fn import_keys(
-    State(rest): State<Rest>,
-    Writer(caller): Writer,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn import_keys(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> Answer {
     let imported = rest.service.import_keys(&caller, &id).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
     let keys = imported.items.into_iter().map(|key| Key::new(key, &owner)).collect();
@@ -71,7 +68,7 @@ pub(super) async fn import_keys(
 pub(super) async fn search_repos(
     State(rest): State<Rest>,
     Reader(caller): Reader,
-    Path(id): Path<String>,
+    Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Answer {
     let query = RepositoryQuery::parse(&parameter(query.as_deref(), "query"))?;
@@ -96,7 +93,7 @@ pub(super) async fn search_repos(
 pub(super) async fn orgs(
     State(rest): State<Rest>,
     Reader(caller): Reader,
-    Path(id): Path<String>,
+    Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Answer {
     let page = PageAsk::parse(query.as_deref());
@@ -125,7 +122,7 @@ pub(super) async fn orgs(
 pub(super) async fn search_pull_requests(
     State(rest): State<Rest>,
     Reader(caller): Reader,
-    Path(id): Path<String>,
+    Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Answer {
     let query = PullQuery::parse(&parameter(query.as_deref(), "query"))?;
@@ -152,7 +149,7 @@ pub(super) async fn search_pull_requests(
 pub(super) async fn branches(
     State(rest): State<Rest>,
     Reader(caller): Reader,
-    Path(id): Path<String>,
+    Id(id): Id,
     RawQuery(query): RawQuery,
 ) -> Answer {
     let name = RepositoryName::parse(&parameter(query.as_deref(), "repo_name"));

@@ -1,7 +1,7 @@
 //! `/keys`: the caller's public SSH keys.
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, Response, StatusCode},
 };
 
@@ -10,10 +10,12 @@ use super::{
     auth::{Reader, Writer},
     body::Fields,
     error::{Problem, json},
+    id::Id,
+    once::once,
     wire::{Key, Keys, NewKeyBody, OneKey, Owner},
 };
 use crate::{
-    domain::{id::SshKeyId, ssh_key::NewSshKey},
+    domain::{access::Caller, id::SshKeyId, ssh_key::NewSshKey},
     error::Error,
 };
 
@@ -37,7 +39,7 @@ pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> An
         (status = 404, body = Problem),
     ),
 )]
-pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Path(id): Path<String>) -> Answer {
+pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id): Id) -> Answer {
     let key = rest.service.ssh_key(&caller, key_id(&id)?).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
     Ok(json(StatusCode::OK, &OneKey { key: Key::new(key, &owner) }))
@@ -46,9 +48,10 @@ pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Path(
 /// Stores a key.
 #[utoipa::path(
     post, path = "/v1/keys", tag = "keys", security(("bearer" = [])), request_body = NewKeyBody,
+    params(("Idempotency-Key" = Option<String>, Header)),
     responses(
         (status = 201, body = OneKey), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 422, body = Problem),
+        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
     ),
 )]
 pub(super) async fn create(
@@ -59,9 +62,11 @@ pub(super) async fn create(
 ) -> Answer {
     let mut fields = Fields::read(&headers, body, "key", true).await?;
     let (name, content) = (fields.text("name"), fields.text("content"));
-    fields.check()?;
-    let new = NewSshKey::parse(name.as_deref(), content.as_deref())?;
-    let key = rest.service.create_ssh_key(&caller, new).await?;
+    let said = fields.check()?;
+    let new = &NewSshKey::parse(name.as_deref(), content.as_deref())?;
+    let service = &rest.service;
+    let make = |caller: Caller| async move { service.create_ssh_key(&caller, new.clone()).await };
+    let key = once(&rest, caller.clone(), &headers, ("/v1/keys", &said), make).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
     Ok(json(StatusCode::CREATED, &OneKey { key: Key::new(key, &owner) }))
 }
@@ -74,11 +79,7 @@ pub(super) async fn create(
         (status = 404, body = Problem),
     ),
 )]
-pub(super) async fn delete(
-    State(rest): State<Rest>,
-    Writer(caller): Writer,
-    Path(id): Path<String>,
-) -> Answer {
+pub(super) async fn delete(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> Answer {
     rest.service.delete_ssh_key(&caller, key_id(&id)?).await?;
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;

@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use serde::Deserialize;
 
-use super::{MOST, MOST_FOUND, MOST_PAGES, Provider, link, some};
+use super::{MOST, MOST_FOUND, MOST_PAGES, Provider, link, some, visible};
 use crate::{
     domain::{
         forge::{ForgeKey, FoundPull, FoundRepository, Listed, Organization, Profile},
@@ -11,7 +11,7 @@ use crate::{
         secret::Secret,
     },
     scm::{
-        ForgeError, Result,
+        Result,
         api::{Api, Paging, header},
         http::accept_json,
     },
@@ -176,10 +176,7 @@ impl Provider for Gitea {
 
     async fn organizations(&self, token: &Secret) -> Result<Listed<Organization>> {
         let found = self.api.all::<WireOrganization>(who(token)?, &["user", "orgs"], &[], PAGING, MOST).await;
-        let found = match found {
-            Err(ForgeError::Forbidden) => Listed { items: Vec::new(), truncated: false },
-            found => found?,
-        };
+        let found = visible(found)?;
         let organization = |one: WireOrganization| Organization {
             id: one.id,
             url: format!("{}/api/v1/orgs/{}", self.site, one.username),

@@ -3,7 +3,7 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, header::ACCEPT};
 use serde::Deserialize;
 
-use super::{MOST, MOST_FOUND, MOST_PAGES, Provider, link, some};
+use super::{MOST, MOST_FOUND, MOST_PAGES, Provider, link, some, visible};
 use crate::{
     domain::{
         forge::{ForgeKey, FoundPull, FoundRepository, Listed, Organization, Profile},
@@ -193,11 +193,7 @@ impl Provider for GitHub {
     async fn organizations(&self, token: &Secret) -> Result<Listed<Organization>> {
         let found =
             self.api.all::<WireOrganization>(bearer(token.expose())?, &["user", "orgs"], &[], PAGING, MOST);
-        let found = match found.await {
-            // A token without the right to list them.
-            Err(ForgeError::Forbidden) => Listed { items: Vec::new(), truncated: false },
-            found => found?,
-        };
+        let found = visible(found.await)?;
         let organization = |one: WireOrganization| Organization {
             id: one.id,
             login: one.login,

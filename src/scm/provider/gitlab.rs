@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::{MOST, MOST_FOUND, MOST_PAGES, Provider, link, some};
+use super::{MOST, MOST_FOUND, MOST_PAGES, Provider, link, some, visible};
 use crate::{
     domain::{
         forge::{ForgeKey, FoundPull, FoundRepository, Listed, Organization, Profile},
@@ -177,7 +177,7 @@ impl Provider for GitLab {
 
     async fn organizations(&self, token: &Secret) -> Result<Listed<Organization>> {
         let least = [("min_access_level", "30")];
-        let found = self.api.all::<WireGroup>(who(token)?, &["groups"], &least, PAGING, MOST).await?;
+        let found = visible(self.api.all::<WireGroup>(who(token)?, &["groups"], &least, PAGING, MOST).await)?;
         let organization = |one: WireGroup| Organization {
             id: one.id,
             login: one.full_path,

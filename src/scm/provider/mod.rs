@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::{
-    Result,
+    ForgeError, Result,
     api::Api,
     egress::Policy,
     http::{Http, Limits},
@@ -28,7 +28,7 @@ use crate::{
         scm_query::{PullQuery, RepositoryName, RepositoryQuery},
         secret::Secret,
     },
-    error,
+    error::{self, Error},
 };
 
 /// How many keys, organizations or branches are read.
@@ -93,14 +93,16 @@ impl Forges {
         if let Some(http) = self.http.get() {
             return Ok(Arc::clone(http));
         }
-        let http = Http::new(self.policy.clone(), self.ca.as_deref(), self.limits)?;
+        // Whoever asks cannot help it: the file was usable when the server started.
+        let http =
+            Http::new(self.policy.clone(), self.ca.as_deref(), self.limits).map_err(Error::internal)?;
         Ok(Arc::clone(self.http.get_or_init(|| http)))
     }
 
     /// The client for a forge; `Err` within `Ok` for one that may not be connected to.
     ///
     /// # Errors
-    /// As [`Http::new`].
+    /// [`Kind::Internal`](crate::error::Kind::Internal) if the roots cannot be read any more.
     pub fn provider(&self, scm_type: ScmType, url: &ForgeUrl) -> error::Result<Result<Box<dyn Provider>>> {
         let http = self.http()?;
         Ok(open(&http, scm_type, url))
@@ -109,7 +111,7 @@ impl Forges {
 
 fn open(http: &Arc<Http>, scm_type: ScmType, url: &ForgeUrl) -> Result<Box<dyn Provider>> {
     let at = |origin: &str, version: &[&str]| {
-        let origin = http.policy().of_origin(origin).map_err(super::ForgeError::Refused)?;
+        let origin = http.policy().of_origin(origin).map_err(ForgeError::Refused)?;
         let below = url.base_path().split('/').filter(|part| !part.is_empty());
         let base = below.chain(version.iter().copied()).map(str::to_owned).collect();
         Ok(Api::at(Arc::clone(http), origin, base).with_retries(RETRIES))
@@ -124,6 +126,14 @@ fn open(http: &Arc<Http>, scm_type: ScmType, url: &ForgeUrl) -> Result<Box<dyn P
             Box::new(gitea::Gitea::new(at(url.origin(), &["api", "v1"])?, site(url)))
         }
     })
+}
+
+/// What a token may not list is left out.
+fn visible<T>(found: Result<Listed<T>>) -> Result<Listed<T>> {
+    match found {
+        Err(ForgeError::Forbidden) => Ok(Listed { items: Vec::new(), truncated: false }),
+        found => found,
+    }
 }
 
 /// Where people find the forge.

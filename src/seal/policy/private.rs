@@ -28,10 +28,38 @@ fn is_private_der(bytes: &[u8]) -> Result<bool, rsa::pkcs8::der::Error> {
     Ok(u32::from(version.length) == 1 && matches!(reader.read_byte()?, 0 | 1))
 }
 
-/// A JWK with one of the members that RFC 7518 defines for private keys.
+/// The members that RFC 7518 defines for private and for symmetric keys.
+const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "k"];
+
+/// A JWK, or whatever text has JWKs in it, with a member of a private key. Names are compared as JSON means them
+/// (`"\u0064"` is `"d"`), at any depth, and also in JSON that is broken elsewhere: its key is as compromised.
 fn is_private_jwk(bytes: &[u8]) -> bool {
-    bytes.trim_ascii_start().starts_with(b"{")
-        && [b"\"d\"".as_slice(), b"\"p\"", b"\"q\"", b"\"dp\"", b"\"dq\"", b"\"qi\"", b"\"k\""]
-            .iter()
-            .any(|member| memmem::find(bytes, member).is_some())
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return false;
+    }
+    let mut rest = bytes;
+    while let Some((text, after)) = next_string(rest) {
+        if after.trim_ascii_start().starts_with(b":") && is_private_member(text) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// The next JSON string with its quotes, and what follows it.
+fn next_string(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let string = &text[memchr::memchr(b'"', text)?..];
+    let mut end = 1;
+    loop {
+        match string.get(end)? {
+            b'"' => return Some(string.split_at(end + 1)),
+            b'\\' => end += 2,
+            _ => end += 1,
+        }
+    }
+}
+
+fn is_private_member(name: &[u8]) -> bool {
+    serde_json::from_slice::<String>(name).is_ok_and(|name| PRIVATE_MEMBERS.contains(&&*name))
 }

@@ -10,7 +10,7 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use sealink::{agent::http::Limits, domain::scm::Scm};
+use sealink::{domain::scm::Scm, scm::http::Limits};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 

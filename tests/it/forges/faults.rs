@@ -2,13 +2,13 @@
 use std::time::Duration;
 
 use sealink::{
-    agent::{
-        egress::Policy,
-        forge::{Credential, ForgeError},
-        http::{Http, Limits},
-    },
+    agent::forge::{Credential, ForgeError},
     domain::scm::Scm,
     error::Kind as ErrorKind,
+    scm::{
+        egress::Policy,
+        http::{Http, Limits},
+    },
 };
 
 use super::{FakeForge, Fault, Kind, SLUG, TOKEN, open, secret};

@@ -2,12 +2,9 @@
 use std::time::Duration;
 
 use sealink::{
-    agent::{
-        forge::{
-            Credential, ForgeError,
-            oauth::{App, OAuthError, Verifier},
-        },
-        http::Limits,
+    agent::forge::{
+        Credential, ForgeError,
+        oauth::{App, OAuthError, Verifier},
     },
     domain::scm::Scm,
     pb::{
@@ -23,6 +20,7 @@ use sealink::{
             watch_requests_response::Call,
         },
     },
+    scm::http::Limits,
 };
 use serde_json::json;
 use url::Url;

@@ -11,15 +11,15 @@ mod real;
 use std::sync::Arc;
 
 use sealink::{
-    agent::{
-        egress::Policy,
-        forge::{self, Credential, Forge, ForgeError, PullState, Search, Slice, Slug},
-        http::{Http, Limits},
-    },
+    agent::forge::{self, Credential, Forge, ForgeError, PullState, Search, Slice, Slug},
     domain::{
         context_url::{RevisionKind, Site},
         scm::Scm,
         secret::Secret,
+    },
+    scm::{
+        egress::Policy,
+        http::{Http, Limits},
     },
 };
 

@@ -2,14 +2,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use sealink::{
-    agent::{
-        forge::{
-            ForgeError,
-            oauth::{App, OAuthError, Verifier},
-        },
-        http::{Http, Limits},
+    agent::forge::{
+        ForgeError,
+        oauth::{App, OAuthError, Verifier},
     },
     domain::scm::Scm,
+    scm::http::{Http, Limits},
 };
 
 use super::{CLIENT_ID, CLIENT_SECRET, FakeForge, Fault, Kind, TOKEN, http, secret};

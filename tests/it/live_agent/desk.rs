@@ -10,8 +10,6 @@ use sealink::{
         calls::{Desk, Failure},
         configuration::Configuration,
         dir::AgentDir,
-        egress::Policy,
-        http::{Http, Limits},
         keys::KeyDir,
         log::LogTail,
         opener::Opener,
@@ -29,6 +27,10 @@ use sealink::{
             configuration_object::Object, send_response_request::Result as Reply,
             watch_configuration_response::Event, watch_requests_response::Call,
         },
+    },
+    scm::{
+        egress::Policy,
+        http::{Http, Limits},
     },
     seal::{Field, Place, PublicKey, seal},
 };

@@ -21,6 +21,10 @@ async fn every_error_is_json() {
     let missing = get("/v1/keys/0198a7c0-0000-7000-8000-000000000001").await;
     missing.said(404, "not found");
     assert_eq!(missing.value(), json!({ "resource": "key", "error": "not found" }));
+    for path in ["/v1/keys/%FF", "/keys/%C3", "/v1/scm_integrations/%FF", "/v1/scm_integrations/%FF/orgs"] {
+        get(path).await.said(404, "not found");
+        server.nobody().rest(Method::GET, path, None).await.said(401, "missing or invalid bearer token");
+    }
     for path in ["/v1/keys", "/v1/users/self", "/keys/x"] {
         server.nobody().rest(Method::GET, path, None).await.said(401, "missing or invalid bearer token");
     }

@@ -162,6 +162,10 @@ async fn faults_of_a_linked_forge(site: &Site) {
             assert_eq!(answer.value()["code"].as_str(), code, "{scm_type} {fault:?}");
             assert_eq!(answer.headers.contains_key("retry-after"), status == 503, "{fault:?}");
         }
+        // People are told to make tokens without the right to list organizations.
+        fake.break_with(Fault::Forbidden);
+        let none = site.get(&format!("/{scm_type}/orgs")).await.ok();
+        assert_eq!(none["organizations"], json!([]), "{scm_type}");
         fake.break_with(Fault::None);
         assert_eq!(site.get(&branches).await.status, 200);
     }

@@ -5,6 +5,7 @@ mod contract;
 mod forge;
 mod keys;
 mod matrix;
+mod once;
 mod real;
 pub(crate) mod rotation;
 mod site;

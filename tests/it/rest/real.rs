@@ -57,13 +57,13 @@ impl Gitea {
         self.make("user/repos", &repository("storefront")).await;
         self.make("user/repos", &repository("kitchen")).await;
         let branch = json!({ "new_branch_name": "feature/x", "old_branch_name": "main" });
-        self.make("repos/ada/storefront/branches", &branch).await;
+        self.make("repos/dana/storefront/branches", &branch).await;
         let file = json!({ "branch": "feature/x", "content": "aGVsbG8K", "message": "A change" });
-        self.make("repos/ada/storefront/contents/hello.txt", &file).await;
+        self.make("repos/dana/storefront/contents/hello.txt", &file).await;
         let pull = json!({ "title": "Faster checkout", "head": "feature/x", "base": "main" });
-        self.make("repos/ada/storefront/pulls", &pull).await;
-        self.make("orgs", &json!({ "username": "ada-org", "description": "Shops" })).await;
-        self.make("repos/ada/storefront/forks", &json!({ "organization": "ada-org" })).await;
+        self.make("repos/dana/storefront/pulls", &pull).await;
+        self.make("orgs", &json!({ "username": "dana-org", "description": "Shops" })).await;
+        self.make("repos/dana/storefront/forks", &json!({ "organization": "dana-org" })).await;
         self.make("user/keys", &json!({ "title": "work laptop", "key": KEY })).await;
     }
 }
@@ -80,22 +80,22 @@ async fn get(nora: &Actor, path: &str) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs TEST_GITEA_URL, which tests/forge/gitea sets"]
 async fn a_real_gitea_behind_an_account() {
-    let ada = Gitea::new_user("ada").await;
-    ada.furnish().await;
-    let server = TestServer::start_with(&[("scm.allowed_origins", &ada.origin)]).await;
+    let dana = Gitea::new_user("dana").await;
+    dana.furnish().await;
+    let server = TestServer::start_with(&[("scm.allowed_origins", &dana.origin)]).await;
     let nora = server.member("nora").await;
     let scopes = ["read:user", "read:organization", "read:repository"];
-    let token = ada.token("first", &scopes).await;
-    let with = |token: &str| json!({ "scm_type": "gitea", "url": ada.origin, "access_token": token });
+    let token = dana.token("first", &scopes).await;
+    let with = |token: &str| json!({ "scm_type": "gitea", "url": dana.origin, "access_token": token });
     let wrong = link(&nora, &with("0123456789abcdef0123456789abcdef01234567")).await;
     wrong.said(422, "access_token is not accepted by the forge");
     let made = link(&nora, &with(&token)).await;
     assert_eq!(made.status, 201, "{made:?}");
     let account = made.value()["scm_integration"].clone();
-    assert_eq!((&account["username"], &account["url"]), (&json!("ada"), &json!(ada.origin)));
-    assert_eq!(account["email"], "ada@forge.example");
+    assert_eq!((&account["username"], &account["url"]), (&json!("dana"), &json!(dana.origin)));
+    assert_eq!(account["email"], "dana@forge.example");
     assert!(account["uid"].as_str().is_some_and(|uid| uid.parse::<u64>().is_ok()), "{account}");
-    assert_eq!(account["profile_url"], format!("{}/ada", ada.origin));
+    assert_eq!(account["profile_url"], format!("{}/dana", dana.origin));
 
     let import = "/v1/scm_integrations/gitea/import_keys";
     let imported = nora.rest(Method::POST, import, None).await;
@@ -106,38 +106,38 @@ async fn a_real_gitea_behind_an_account() {
     assert_eq!(nora.rest(Method::POST, import, None).await.value(), json!({ "keys": [] }));
 
     let found = get(&nora, "/search_repos?query=storefront").await;
-    assert_eq!(names(&found, "repositories", "fullName"), ["ada/storefront"], "forks are left out");
+    assert_eq!(names(&found, "repositories", "fullName"), ["dana/storefront"], "forks are left out");
     let mut forks =
         names(&get(&nora, "/search_repos?query=storefront+fork:true").await, "repositories", "fullName");
     forks.sort();
-    assert_eq!(forks, ["ada-org/storefront", "ada/storefront"]);
-    let mut own = names(&get(&nora, "/search_repos?query=user:ada").await, "repositories", "name");
+    assert_eq!(forks, ["dana-org/storefront", "dana/storefront"]);
+    let mut own = names(&get(&nora, "/search_repos?query=user:dana").await, "repositories", "name");
     own.sort();
     assert_eq!(own, ["kitchen", "storefront"]);
-    let of_org = get(&nora, "/search_repos?query=user:ada-org+fork:true").await;
-    assert_eq!(names(&of_org, "repositories", "fullName"), ["ada-org/storefront"]);
+    let of_org = get(&nora, "/search_repos?query=user:dana-org+fork:true").await;
+    assert_eq!(names(&of_org, "repositories", "fullName"), ["dana-org/storefront"]);
     assert_eq!(get(&nora, "/search_repos?query=user:nobody").await, json!({ "repositories": [] }));
 
     let organizations = get(&nora, "/orgs").await;
-    assert_eq!(names(&organizations, "organizations", "login"), ["ada-org"]);
+    assert_eq!(names(&organizations, "organizations", "login"), ["dana-org"]);
     assert_eq!(organizations["organizations"][0]["description"], "Shops");
-    let pulls = get(&nora, "/search_pull_requests?query=is:open+repo:ada%2Fstorefront+checkout").await;
+    let pulls = get(&nora, "/search_pull_requests?query=is:open+repo:dana%2Fstorefront+checkout").await;
     assert_eq!(names(&pulls, "pull_requests", "title"), ["Faster checkout"]);
-    assert_eq!(names(&pulls, "pull_requests", "source_repo_name"), ["ada/storefront"]);
-    let closed = get(&nora, "/search_pull_requests?query=is:closed+repo:ada%2Fstorefront").await;
+    assert_eq!(names(&pulls, "pull_requests", "source_repo_name"), ["dana/storefront"]);
+    let closed = get(&nora, "/search_pull_requests?query=is:closed+repo:dana%2Fstorefront").await;
     assert_eq!(closed, json!({ "pull_requests": [] }));
-    let mut branches = names(&get(&nora, "/branches?repo_name=ada%2Fstorefront").await, "branches", "name");
+    let mut branches = names(&get(&nora, "/branches?repo_name=dana%2Fstorefront").await, "branches", "name");
     branches.sort();
     assert_eq!(branches, ["feature/x", "main"]);
-    let missing = "/v1/scm_integrations/gitea/branches?repo_name=ada/missing";
+    let missing = "/v1/scm_integrations/gitea/branches?repo_name=dana/missing";
     nora.rest(Method::GET, missing, None).await.said(404, "not found");
 
     // The token is revoked at the forge, and another takes its place.
-    ada.ask(Method::DELETE, "users/ada/tokens/first", &json!({})).await;
+    dana.ask(Method::DELETE, "users/dana/tokens/first", &json!({})).await;
     let refused = nora.rest(Method::GET, "/v1/scm_integrations/gitea/orgs", None).await;
     refused.said(403, "the forge does not accept the access token any more");
     assert_eq!(refused.value()["code"], "scm_token_rejected");
-    let narrow = ada.token("narrow", &["read:user"]).await;
+    let narrow = dana.token("narrow", &["read:user"]).await;
     let patch = async |token: &str| {
         let body = json!({ "scm_integration": { "access_token": token } });
         nora.rest(Method::PATCH, "/v1/scm_integrations/gitea", Some(&body)).await
@@ -147,6 +147,6 @@ async fn a_real_gitea_behind_an_account() {
     assert_eq!((refused.status.as_u16(), &refused.value()["code"]), (403, &json!("scm_forbidden")));
     let bob = Gitea::new_user("bob").await.token("bob's", &scopes).await;
     patch(&bob).await.said(422, "access_token belongs to another account of the forge");
-    assert_eq!(patch(&ada.token("second", &scopes).await).await.status, 200);
-    assert_eq!(names(&get(&nora, "/orgs").await, "organizations", "login"), ["ada-org"]);
+    assert_eq!(patch(&dana.token("second", &scopes).await).await.status, 200);
+    assert_eq!(names(&get(&nora, "/orgs").await, "organizations", "login"), ["dana-org"]);
 }

@@ -5,14 +5,15 @@ use futures_util::future::join_all;
 use sealink::{
     clock::Instant,
     domain::{
+        id::RegistrationId,
         page::After,
         runner_key::{KeyAlgorithm, KeyState},
         secret::{Kid, Sealed},
     },
-    error::Kind,
+    error::{Error, Kind},
 };
 
-use super::world::{World, integration, now, page, registration};
+use super::world::{World, integration, new_id, now, page, registration};
 
 pub(super) async fn the_first_key_is_active_and_the_next_waits(world: Arc<World>) {
     let (runner, first) = world.registered("first").await;
@@ -180,12 +181,41 @@ pub(super) async fn wrong_answers_are_counted(world: Arc<World>) {
     let offer = registration(runner, "k");
     let id = offer.id;
     world.store.begin_registration(world.actor(), offer).await.unwrap();
-    for left in [4, 3, 2, 1, 0, 0] {
+    for left in [4, 3, 2, 1, 0] {
         assert_eq!(world.store.count_wrong_answer(world.actor(), id).await.unwrap(), left);
     }
+    assert_used_up(&world.store.count_wrong_answer(world.actor(), id).await.unwrap_err());
     let found = world.store.registration(world.organization, id).await.unwrap().unwrap();
-    assert_eq!(found.wrong_answers, 6);
-    assert_eq!(world.audited("runner_key.wrong_answer").await, 6);
+    assert_eq!(found.wrong_answers, 5);
+    assert_eq!(world.audited("runner_key.wrong_answer").await, 5);
+    let absent = world.store.count_wrong_answer(world.actor(), RegistrationId(new_id())).await;
+    assert_eq!(absent.unwrap_err().kind(), Kind::NotFound);
+    let foreign = world.store.count_wrong_answer(world.stranger().await.0, id).await;
+    assert_eq!(foreign.unwrap_err().kind(), Kind::NotFound);
+}
+
+#[track_caller]
+fn assert_used_up(error: &Error) {
+    assert_eq!((error.kind(), error.message()), (Kind::Precondition, "too many wrong answers: begin again"));
+}
+
+pub(super) async fn of_sixty_wrong_answers_at_once_five_are_judged(world: Arc<World>) {
+    let runner = world.runner().await;
+    let offer = registration(runner, "k");
+    let id = offer.id;
+    world.store.begin_registration(world.actor(), offer).await.unwrap();
+    let counted = join_all((0..60).map(|_| world.store.count_wrong_answer(world.actor(), id))).await;
+    let mut left: Vec<_> = counted.iter().filter_map(|result| result.as_ref().ok().copied()).collect();
+    left.sort_unstable();
+    assert_eq!(left, [0, 1, 2, 3, 4]);
+    counted.iter().filter_map(|result| result.as_ref().err()).for_each(assert_used_up);
+    assert_eq!(world.audited("runner_key.wrong_answer").await, 5);
+    // The right answer comes too late, and leaves nothing.
+    let census = world.census().await;
+    assert_used_up(&world.store.complete_registration(world.actor(), id, None).await.unwrap_err());
+    assert_eq!(world.census().await, census);
+    let keys = world.store.runner_keys(runner, page(100, After::START)).await.unwrap();
+    assert!(keys.rows.is_empty());
 }
 
 pub(super) async fn expired_registrations_are_swept(world: Arc<World>) {

@@ -14,6 +14,7 @@ mod integrations;
 mod isolation;
 mod keys;
 mod kill;
+mod members_own;
 mod negative;
 mod opening;
 mod pages;
@@ -90,7 +91,11 @@ conformance! {
         a_key_belongs_to_one_runner
         a_key_revoked_during_its_registration_stays_out
         wrong_answers_are_counted
+        of_sixty_wrong_answers_at_once_five_are_judged
         expired_registrations_are_swept;
+    members_own:
+        keys_are_imported_all_or_none
+        what_is_a_members_own_is_found_by_it_alone;
     negative:
         a_missing_unique_index_is_noticed
         a_lost_audit_entry_is_noticed
@@ -122,6 +127,7 @@ conformance! {
         a_preset_token_replaces_the_last_one
         a_revoked_preset_token_stays_revoked
         dropping_a_preset_token_is_audited_once
+        an_administrators_token_is_found_while_it_works
         servers_that_start_together_agree;
     tokens:
         a_token_is_created_found_touched_and_revoked

@@ -1,5 +1,5 @@
 //! What the first start writes, and what servers that start together agree on.
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use sealink::{
@@ -8,7 +8,7 @@ use sealink::{
         token::{TokenId, TokenKind},
         user::Role,
     },
-    store::{FirstAdmin, StoredSeed, TokenOwner},
+    store::{FirstAdmin, NewTokenRow, StoredSeed, TokenOwner},
 };
 
 use super::world::{World, new_id, now, token, user};
@@ -97,6 +97,39 @@ pub(super) async fn dropping_a_preset_token_is_audited_once(world: Arc<World>) {
         assert!(world.store.token(TokenId::preset()).await.unwrap().is_none());
     }
     assert_eq!(world.audited("token.drop_preset").await, 1);
+}
+
+pub(super) async fn an_administrators_token_is_found_while_it_works(world: Arc<World>) {
+    let (later, sooner) = (now().plus(Duration::from_mins(2)), now().plus(Duration::from_mins(1)));
+    let found = |at| world.store.has_administrator_token(world.organization, at);
+    assert!(!found(now()).await.unwrap());
+    let member = UserId(new_id());
+    world.store.create_user(world.actor(), member, user("member")).await.unwrap();
+    let runner = world.runner().await;
+    let admin = |kind| token(kind, Some(world.admin), None);
+    let read_only = NewTokenRow { read_only: true, ..admin(TokenKind::Personal) };
+    for useless in [
+        read_only,
+        token(TokenKind::Personal, Some(member), None),
+        token(TokenKind::Runner, None, Some(runner)),
+    ] {
+        world.store.create_token(world.actor(), useless, "token.create").await.unwrap();
+    }
+    assert!(!found(now()).await.unwrap(), "none of them administers");
+    let short = NewTokenRow { expires_at: Some(sooner), ..admin(TokenKind::Personal) };
+    world.store.create_token(world.actor(), short, "token.create").await.unwrap();
+    assert!(found(now()).await.unwrap());
+    assert!(!found(later).await.unwrap(), "expired");
+    let lasting = admin(TokenKind::Admin);
+    let id = lasting.token_id.clone();
+    world.store.create_token(world.actor(), lasting, "token.create").await.unwrap();
+    assert!(found(later).await.unwrap());
+    world.store.revoke_token(world.actor(), id).await.unwrap();
+    assert!(!found(later).await.unwrap(), "revoked");
+    world.store.preset_admin_token(world.actor(), [1; 32], new_id()).await.unwrap();
+    assert!(found(later).await.unwrap());
+    world.raw.execute("UPDATE member SET disabled_at = 1").await;
+    assert!(!found(later).await.unwrap(), "disabled");
 }
 
 pub(super) async fn servers_that_start_together_agree(world: Arc<World>) {
