@@ -57,6 +57,6 @@ impl Service {
     pub async fn authorized_keys(&self, caller: &Caller, name: &str) -> Result<Vec<SshKey>> {
         let found = self.store.member_named(caller.organization, name).await?;
         let (member, disabled) = found.ok_or_else(|| Error::not_found("user"))?;
-        if disabled { Ok(Vec::new()) } else { self.store.ssh_keys(member).await }
+        if disabled { Ok(Vec::new()) } else { self.store.ssh_keys(caller.organization, member).await }
     }
 }
