@@ -56,24 +56,11 @@ impl TryFrom<Row> for Account {
     }
 }
 
-/// An account with its token's record.
-#[derive(FromRow)]
-struct Sealed {
-    #[sqlx(flatten)]
-    row: Row,
-    access_token: Vec<u8>,
-}
-
 macro_rules! select_account {
     ($rest:literal) => {
-        select_account!("", $rest)
-    };
-    ($more:literal, $rest:literal) => {
         concat!(
             "SELECT id, member_id, scm_type, origin, base_path, uid, username, email, avatar_url, profile_url, \
-             version, created_at",
-            $more,
-            " FROM scm_account WHERE ",
+             version, created_at FROM scm_account WHERE ",
             $rest
         )
     };

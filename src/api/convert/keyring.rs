@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// A seed as its operators see it.
-pub(crate) fn seed(seed: SeedReport) -> pb::Seed {
+pub(crate) fn seed(seed: &SeedReport) -> pb::Seed {
     let state = match seed.state {
         SeedState::Active => pb::SeedState::Active,
         SeedState::DecryptOnly => pb::SeedState::DecryptOnly,

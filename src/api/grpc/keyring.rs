@@ -35,7 +35,7 @@ impl KeyringService for Api {
     async fn list_seeds(&self, request: Request<ListSeedsRequest>) -> Reply<ListSeedsResponse> {
         let (caller, _) = parts(request, Audience::Administrators)?;
         let seeds = self.service.seeds(&caller).await?;
-        Ok(Response::new(ListSeedsResponse { seeds: seeds.into_iter().map(convert::seed).collect() }))
+        Ok(Response::new(ListSeedsResponse { seeds: seeds.iter().map(convert::seed).collect() }))
     }
 
     type RotateStream = Events<RotateResponse>;
