@@ -44,8 +44,8 @@ const RETRIES: u32 = 2;
 ///
 /// Every method may ask several questions; each is repeated at most twice if the forge fails for the moment, and ends
 /// within the limits of [`Http`]. How long all of it may take is the caller's to say. A token the forge does not take is
-/// [`ForgeError::Unauthenticated`](super::ForgeError::Unauthenticated) everywhere. What a token may not see is
-/// [`ForgeError::NotFound`](super::ForgeError::NotFound), as forges do not tell it from what never was; where people
+/// [`ForgeError::Unauthenticated`] everywhere. What a token may not see is
+/// [`ForgeError::NotFound`], as forges do not tell it from what never was; where people
 /// are told to make tokens without that right, it is left out instead. Names are encoded here.
 #[async_trait]
 pub trait Provider: Send + Sync {
