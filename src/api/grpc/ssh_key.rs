@@ -7,11 +7,14 @@ use crate::{
         convert,
         request::{Reply, parts},
     },
-    domain::access::Audience,
+    domain::{access::Audience, text::plain_text},
     pb::sealink::v1::{
         ListAuthorizedKeysRequest, ListAuthorizedKeysResponse, ssh_key_service_server::SshKeyService,
     },
 };
+
+/// A member's name has no more characters.
+const LONGEST: usize = 63;
 
 #[tonic::async_trait]
 impl SshKeyService for Api {
@@ -20,7 +23,8 @@ impl SshKeyService for Api {
         request: Request<ListAuthorizedKeysRequest>,
     ) -> Reply<ListAuthorizedKeysResponse> {
         let (caller, request) = parts(request, Audience::KeyReaders)?;
-        let keys = self.service.authorized_keys(&caller, &request.user).await?;
+        let user = plain_text("user", request.user, LONGEST)?;
+        let keys = self.service.authorized_keys(&caller, &user).await?;
         Ok(Response::new(ListAuthorizedKeysResponse {
             keys: keys.into_iter().map(convert::authorized_key).collect(),
         }))
