@@ -24,9 +24,11 @@ const FILES: &[&str] = &[
     "gitpod/v1/runner_configuration.proto",
     "grpc/health/v1/health.proto",
     "sealink/v1/audit.proto",
+    "sealink/v1/keyring.proto",
     "sealink/v1/runner_agent.proto",
     "sealink/v1/runner_key.proto",
     "sealink/v1/service_account.proto",
+    "sealink/v1/ssh_key.proto",
     "sealink/v1/token.proto",
     "sealink/v1/user.proto",
 ];

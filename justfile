@@ -32,6 +32,11 @@ clients FILTER="":
     cargo build
     tests/clients/run target/debug/sealink "{{ FILTER }}"
 
+# schemathesis against a server with one linked account; options are its own
+openapi *ARGS:
+    cargo build
+    tests/openapi/run target/debug/sealink {{ ARGS }}
+
 # forge clients, OAuth and docs/oauth.md against a real Gitea and in a real browser
 forge:
     .ci/install gitea chromium

@@ -35,15 +35,17 @@ use crate::{
 };
 
 /// What `Check` and `Watch` of the health service know.
-pub const SERVICES: [&str; 10] = [
+pub const SERVICES: [&str; 12] = [
     "gitpod.v1.GroupService",
     "gitpod.v1.IdentityService",
     "gitpod.v1.RunnerConfigurationService",
     "gitpod.v1.RunnerService",
     "sealink.v1.AuditService",
+    "sealink.v1.KeyringService",
     "sealink.v1.RunnerAgentService",
     "sealink.v1.RunnerKeyService",
     "sealink.v1.ServiceAccountService",
+    "sealink.v1.SshKeyService",
     "sealink.v1.TokenService",
     "sealink.v1.UserService",
 ];

@@ -75,6 +75,17 @@ Examples:
         /// The repository, as owner/name
         repository: String,
     },
+    /// Print a member's public SSH keys, for sshd's `AuthorizedKeysCommand`
+    #[command(after_help = "\
+Needs the token of an administrator or of a service account.
+
+Example, in sshd_config(5):
+  AuthorizedKeysCommand /usr/local/bin/sealink --server https://sealink.example.com --token-file /etc/ssh/sealink.token account authorized-keys %u
+  AuthorizedKeysCommandUser sealink-keys")]
+    AuthorizedKeys {
+        /// The member's name
+        user: String,
+    },
     /// Your public SSH keys
     #[command(subcommand)]
     Keys(account_key::Command),
@@ -147,6 +158,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             let row = |one: &Value| [text(one, "name")];
             context.out.list(array(&found, "branches"), ["NAME"], row, "there are no branches")
         }
+        Command::AuthorizedKeys { user } => account_key::authorized(context, user).await,
         Command::Keys(command) => account_key::run(context, command).await,
     }
 }

@@ -8,9 +8,12 @@ use serde_json::{Value, json};
 use super::{
     account::{array, text},
     context::Context,
-    input,
+    input, output,
 };
-use crate::error::{Error, Kind, Result};
+use crate::{
+    error::{Error, Kind, Result},
+    pb::sealink::v1::ListAuthorizedKeysRequest,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -52,6 +55,15 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             context.out.done(&id, &format!("key {id} deleted"))
         }
     }
+}
+
+/// A member's keys as sshd reads them: one a line, nothing besides.
+pub(super) async fn authorized(context: &Context, user: String) -> Result<()> {
+    let keys = context.client()?.call(&ListAuthorizedKeysRequest { user }).await?.keys;
+    if context.out.is_json() {
+        return output::json(&keys);
+    }
+    keys.iter().try_for_each(|key| output::print(&key.content))
 }
 
 /// The keys in an answer.

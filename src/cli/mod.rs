@@ -22,6 +22,7 @@ mod host_token;
 mod humane;
 mod input;
 mod integration;
+mod keys;
 mod llm;
 mod output;
 mod runner;
@@ -101,6 +102,9 @@ enum Command {
     /// Groups of users and service accounts, which get roles on runners
     #[command(subcommand)]
     Group(group::Command),
+    /// The server's own keyring: seal again what the server keeps for itself
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// API tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -150,6 +154,7 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Audit(command) => ask(context, audit::run(context, command))?,
         Command::ServiceAccount(command) => ask(context, service_account::run(context, command))?,
         Command::Group(command) => ask(context, group::run(context, command))?,
+        Command::Keys(command) => ask(context, keys::run(context, command))?,
         Command::Token(command) => ask(context, token::run(context, command))?,
     }
     Ok(ExitCode::SUCCESS)

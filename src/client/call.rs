@@ -26,6 +26,7 @@ macro_rules! calls {
 
 calls! {
     StreamCall, STREAMS:
+    "/sealink.v1.KeyringService/Rotate": sealink RotateRequest -> RotateResponse;
     "/sealink.v1.RunnerAgentService/WatchConfiguration":
         sealink WatchConfigurationRequest -> WatchConfigurationResponse;
     "/sealink.v1.RunnerAgentService/WatchRequests": sealink WatchRequestsRequest -> WatchRequestsResponse;
@@ -107,6 +108,9 @@ calls! {
         gitpod UpdateLlmIntegrationRequest -> UpdateLlmIntegrationResponse;
     "/gitpod.v1.RunnerConfigurationService/DeleteLLMIntegration":
         gitpod DeleteLlmIntegrationRequest -> DeleteLlmIntegrationResponse;
+    "/sealink.v1.KeyringService/ListSeeds": sealink ListSeedsRequest -> ListSeedsResponse;
+    "/sealink.v1.SshKeyService/ListAuthorizedKeys":
+        sealink ListAuthorizedKeysRequest -> ListAuthorizedKeysResponse;
     "/sealink.v1.RunnerAgentService/GetConfiguration":
         sealink GetConfigurationRequest -> GetConfigurationResponse;
     "/sealink.v1.RunnerAgentService/Heartbeat": sealink HeartbeatRequest -> HeartbeatResponse;

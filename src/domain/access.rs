@@ -80,6 +80,8 @@ pub enum Audience {
     Users,
     /// Those of them who administer the organization.
     Administrators,
+    /// Administrators, and service accounts of any role.
+    KeyReaders,
     /// The runner's own agents.
     Runners,
 }
@@ -115,13 +117,18 @@ impl Caller {
         if self.read_only && !no_side_effects {
             return Err(Error::new(Kind::Forbidden, "this token is read-only"));
         }
+        let machine = matches!(self.principal, Principal::ServiceAccount { .. });
         match (audience, self.principal.member()) {
+            (Audience::KeyReaders, _) if machine => Ok(()),
             (Audience::Everyone, _)
             | (Audience::Users, Some(_))
-            | (Audience::Administrators, Some((_, Role::Admin)))
+            | (Audience::Administrators | Audience::KeyReaders, Some((_, Role::Admin)))
             | (Audience::Runners, None) => Ok(()),
             (Audience::Users, _) => Err(forbidden("a runner's token may not do this")),
             (Audience::Administrators, _) => Err(forbidden("only organization administrators may do this")),
+            (Audience::KeyReaders, _) => {
+                Err(forbidden("only organization administrators and service accounts may do this"))
+            }
             (Audience::Runners, _) => Err(forbidden("only the runner's own token may do this")),
         }
     }
@@ -280,5 +287,23 @@ mod tests {
             let decided = expected[0] != expected[1];
             assert_eq!(caller.subject_to_policies(&runner).is_some(), decided, "{caller:?}");
         }
+    }
+
+    /// Whose keys let whom in is read by administrators and by machines.
+    #[test]
+    fn key_readers_are_administrators_and_machines() {
+        let machine = |role| Principal::ServiceAccount { id: UserId(id(3)), role };
+        for (principal, admitted) in [
+            (member(3, Role::Admin), true),
+            (member(3, Role::Member), false),
+            (machine(Role::Admin), true),
+            (machine(Role::Member), true),
+            (Principal::Runner { id: RunnerId(id(7)) }, false),
+        ] {
+            let answer = caller(1, principal).admit(Audience::KeyReaders, true);
+            assert_eq!(answer.is_ok(), admitted, "{principal:?}");
+        }
+        let reads_only = Caller { read_only: true, ..caller(1, machine(Role::Member)) };
+        assert!(reads_only.admit(Audience::KeyReaders, true).is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! What people type to search: words, and `key:value` as they know it from GitHub.
 use crate::error::{Error, Result};
 
-/// The longest query, in bytes.
+/// The longest query, in characters.
 const LONGEST: usize = 1_024;
 
 /// Which repositories to find.
@@ -52,8 +52,8 @@ fn refuse(message: &'static str) -> Error {
 
 /// The words of a query that was form-decoded already. Clients send a space as `+`, and some encode that again.
 fn words(query: &str) -> Result<impl Iterator<Item = &str>> {
-    if query.len() > LONGEST || query.chars().any(char::is_control) {
-        return Err(refuse("must be at most 1024 bytes without control characters"));
+    if query.chars().nth(LONGEST).is_some() || query.chars().any(char::is_control) {
+        return Err(refuse("must be at most 1024 characters without control characters"));
     }
     Ok(query.split(|letter: char| letter.is_whitespace() || letter == '+').filter(|word| !word.is_empty()))
 }

@@ -17,7 +17,7 @@ use crate::{
     scm::{ForgeError, provider::Provider},
 };
 
-const COLUMN: &str = "scm_account.access_token";
+pub(super) const COLUMN: &str = "scm_account.access_token";
 /// When to ask again a forge that does not say.
 const LATER: Duration = Duration::from_secs(30);
 
@@ -189,14 +189,15 @@ impl Service {
             .account_token(caller.organization, account.member, account.id)
             .await?
             .ok_or_else(missing)?;
-        let token = open_token(&self.keyring, &account, &record)?;
+        let ring = self.ring_for(Keyring::key_id_of(&record)).await?;
+        let token = open_token(&ring.keyring, &account, &record)?;
         let provider = self.forges.provider(account.scm_type, &account.url)?;
         let provider = provider.map_err(|error| refused(error, "repository"))?;
         Ok(Opened { account, provider, token })
     }
 
     fn seal_token(&self, account: &Account, token: &Secret) -> Result<Vec<u8>> {
-        at(account, |location| self.keyring.seal(location, token.expose().as_bytes()))
+        at(account, |location| self.ring().keyring.seal(location, token.expose().as_bytes()))
     }
 }
 
@@ -204,7 +205,7 @@ impl Service {
 ///
 /// # Errors
 /// [`Kind::DataLoss`] if the record or the row was changed.
-pub(super) fn open_token(keyring: &Keyring, account: &Account, record: &[u8]) -> Result<Secret> {
+fn open_token(keyring: &Keyring, account: &Account, record: &[u8]) -> Result<Secret> {
     let plain = at(account, |location| keyring.open(location, record))?;
     let text = std::str::from_utf8(&plain).map_err(|_| Error::new(Kind::DataLoss, "a token is damaged"))?;
     Secret::parse("access_token", text.to_owned())

@@ -105,7 +105,8 @@ impl Service {
     async fn chain(&self, lease: Lease, entries: &[PendingEntry]) -> Result<()> {
         let Some(PendingEntry { organization, .. }) = entries.first() else { return Ok(()) };
         let mut head = self.store.audit_head(*organization).await?;
-        let mut keys = Keys::new(&self.keyring);
+        let ring = self.ring();
+        let mut keys = Keys::new(&ring.keyring);
         let mut links: Vec<(Uuid, Link)> = Vec::with_capacity(entries.len());
         for PendingEntry { entry, .. } in entries {
             let (link, next) = keys.next(*organization, &head, entry)?;
@@ -146,7 +147,8 @@ impl Service {
             return Ok(stopped(after, finding));
         }
         let links = self.store.audit_links(organization, after.count, STRETCH).await?;
-        let (mut head, mut keys) = (after, Keys::new(&self.keyring));
+        let ring = self.ring();
+        let (mut head, mut keys) = (after, Keys::new(&ring.keyring));
         for (link, entry) in &links {
             match keys.check(organization, &head, (link, entry.as_ref())) {
                 Ok(next) => head = next,

@@ -22,9 +22,9 @@ impl Service {
     ) -> Result<Listing<ListedEntry>> {
         let fingerprint = [format!("{filter:?}")];
         let (list, now) = (List { name: "audit_entries", filter: &fingerprint }, self.now());
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let page = self.store.audit_entries(caller.organization, filter, request).await?;
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// The stretch of the caller's chain that follows place `after`, in the chain's order. An entry that is gone

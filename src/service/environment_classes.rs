@@ -82,7 +82,7 @@ impl Service {
         filter.runners.dedup();
         let fingerprint = [format!("{filter:?}")];
         let (list, now) = (List { name: "environment_classes", filter: &fingerprint }, self.now());
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let pages = self
             .class_scopes(caller, &filter.runners)
             .await?
@@ -90,7 +90,7 @@ impl Service {
             .map(|scope| self.store.environment_classes(scope, &filter, request));
         let pages = futures_util::future::try_join_all(pages).await?;
         let page = Page::merge(pages, request.size, |class| class.id.0);
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// Where to look: in each of the runners named that the caller may see, or in all of those.

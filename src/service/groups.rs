@@ -56,12 +56,12 @@ impl Service {
     ) -> Result<Listing<Group>> {
         let fingerprint = [format!("{filter:?}")];
         let (list, now) = (List { name: "groups", filter: &fingerprint }, self.now());
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         if filter.none {
             return Ok(Listing { rows: Vec::new(), next_token: String::new() });
         }
         let page = self.store.groups(caller.organization, &filter, request).await?;
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// Replaces a group's name and description.
@@ -138,8 +138,8 @@ impl Service {
         self.group(caller, GroupName::Id(group)).await?;
         let (filter, now) = ([group.to_string(), search], self.now());
         let list = List { name: "memberships", filter: &filter };
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let page = self.store.memberships(group, &filter[1], request).await?;
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 }

@@ -155,7 +155,7 @@ impl Service {
     ) -> Result<Listing<HostToken>> {
         let fingerprint = [format!("{filter:?}")];
         let (list, now) = (List { name: LIST, filter: &fingerprint }, self.now());
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let hidden = match (filter.runner, caller.visible()) {
             (Some(runner), Visible::Only(own)) => runner != own,
             (Some(runner), _) => !self.narrow(caller, runner, &mut filter).await?,
@@ -168,7 +168,7 @@ impl Service {
         } else {
             self.visible_host_tokens(caller, filter, request).await?
         };
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// Those of a named runner, which the caller may see by now; else those of all its runners.

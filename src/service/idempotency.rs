@@ -105,7 +105,9 @@ impl Service {
     async fn made(&self, principal: Uuid, ask: Ask<'_>) -> Result<Option<String>> {
         let found = self.store.remembered(principal, (ask.method, ask.key), self.now()).await?;
         let Some(found) = found else { return Ok(None) };
-        let key = u32::try_from(found.key_id).ok().and_then(|id| self.keyring.derive_from(id, PURPOSE));
+        let key_id = u32::try_from(found.key_id).ok();
+        let ring = self.ring_for(key_id).await?;
+        let key = key_id.and_then(|id| ring.keyring.derive_from(id, PURPOSE));
         let key = key.ok_or_else(|| Error::new(Kind::DataLoss, "an idempotency key's seed is gone"))?;
         let key = hmac::Key::new(hmac::HMAC_SHA256, &*key.key);
         match hmac::verify(&key, &covered(principal, ask), &found.request_mac) {
@@ -117,7 +119,7 @@ impl Service {
     }
 
     fn claim(&self, principal: Uuid, ask: Ask<'_>) -> Result<Claim> {
-        let key = self.keyring.derive(PURPOSE)?;
+        let key = self.ring().keyring.derive(PURPOSE)?;
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &*key.key), &covered(principal, ask));
         Ok(Claim {
             method: ask.method,

@@ -176,7 +176,7 @@ impl Service {
         size?;
         let page = self.shown(&caller, found).await?;
         let filter = [runner.to_string()];
-        self.pages.write(&caller, List { name: LIST, filter: &filter }, page, now)
+        self.ring().pages.write(&caller, List { name: LIST, filter: &filter }, page, now)
     }
 
     async fn listed(
@@ -188,7 +188,7 @@ impl Service {
         let filter: Vec<_> = runners.iter().map(ToString::to_string).collect();
         let list = List { name: LIST, filter: &filter };
         let now = self.now();
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let page = match (runners.is_empty(), caller.visible()) {
             (false, _) => self.pages_of(caller, runners, request).await?,
             (true, Visible::Only(runner)) => self.pages_of(caller, &[runner], request).await?,
@@ -204,7 +204,7 @@ impl Service {
                 Page::merge(vec![own, granted], request.size, |row| row.id.0)
             }
         };
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// One page over several runners: the first rows of each, merged. Every runner's rows are read along its

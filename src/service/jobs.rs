@@ -7,7 +7,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::{RefreshQuestion, Service};
+use super::{RefreshQuestion, Service, keyring::POLL};
 use crate::error::{Kind, Result};
 
 /// How often the audit log is looked at. Entries are to be chained within a second.
@@ -52,6 +52,8 @@ impl Service {
         jobs.spawn(async move { service.refresh_host_tokens(question).await });
         let service = Arc::clone(self);
         jobs.spawn(async move { service.keep_log_and_keys().await });
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.keep_keyring().await });
         Jobs(jobs)
     }
 
@@ -62,6 +64,27 @@ impl Service {
         loop {
             ticks.tick().await;
             if !report("renewing host tokens", self.refresh_due_tokens(question).await) {
+                sleep(REST).await;
+            }
+        }
+    }
+
+    /// Hears of rotations that other servers make, and retires the seeds that nothing needs any more.
+    async fn keep_keyring(&self) {
+        let mut ticks = interval(if self.store.is_shared() { POLL } else { CLEAN_UP });
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looked = self.now().minus(CLEAN_UP);
+        loop {
+            ticks.tick().await;
+            let mut well = true;
+            if self.store.is_shared() {
+                well &= report("following the keyring", self.follow_keyring().await);
+            }
+            if looked.plus(CLEAN_UP) <= self.now() {
+                looked = self.now();
+                well &= report("retiring seeds of the keyring", self.retire_seeds().await.map(|_| ()));
+            }
+            if !well {
                 sleep(REST).await;
             }
         }

@@ -115,7 +115,7 @@ impl Service {
         runners.dedup();
         let filter: Vec<_> = runners.iter().map(ToString::to_string).collect();
         let (list, now) = (List { name: LIST, filter: &filter }, self.now());
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let page = match (runners.is_empty(), caller.visible()) {
             (false, _) => self.llm_pages_of(caller, &runners, request).await?,
             (true, Visible::Only(runner)) => {
@@ -132,7 +132,7 @@ impl Service {
                 Page::merge(vec![own, granted], request.size, |one| one.id.0)
             }
         };
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// One page over several runners: the first rows of each, merged.

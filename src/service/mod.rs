@@ -14,12 +14,14 @@ mod host_tokens;
 mod idempotency;
 mod integrations;
 mod jobs;
+mod keyring;
 mod live;
 mod liveness;
 mod llm_integrations;
 mod oauth;
 mod page_tokens;
 mod retry;
+mod rotation;
 mod runner_keys;
 mod runner_logs;
 mod runner_policies;
@@ -40,6 +42,8 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
+pub use crate::at_rest::SeedState;
+
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
     host_token_refresh::{Refresh, RefreshQuestion, Refreshed, Renewal},
@@ -49,6 +53,7 @@ pub use self::{
     liveness::{Pulse, StatusUpdate, View},
     oauth::{CALLBACK, Connected, OauthFlow, OauthNames},
     page_tokens::{Listing, PageAsk},
+    rotation::{Rotation, RotationProgress, RotationStage, SeedReport},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
     secrets::Resealing,
@@ -57,12 +62,8 @@ pub use self::{
     validation::TrialCall,
     watch::{Event, Gone, Object, Seen, Snapshot, Step, Watch},
 };
-use self::{
-    idempotency::InFlight, live::Desk, page_tokens::PageTokens, sealing::KeyCache, watch::Hub,
-    web_tokens::WebTokens,
-};
+use self::{idempotency::InFlight, keyring::Rings, live::Desk, sealing::KeyCache, watch::Hub};
 use crate::{
-    at_rest::Keyring,
     clock::{Clock, Instant},
     domain::{
         access::{Caller, RunnerFacts},
@@ -84,9 +85,7 @@ use crate::{
 pub struct Service {
     store: Arc<Store>,
     clock: Clock,
-    keyring: Keyring,
-    pages: PageTokens,
-    web_tokens: WebTokens,
+    rings: Rings,
     keys: KeyCache,
     in_flight: InFlight,
     allowed_hosts: AllowedHosts,

@@ -136,9 +136,9 @@ impl Service {
         self.reach_runner(caller, id).await?;
         let (filter, now) = ([id.to_string()], self.now());
         let list = List { name: "runner_keys", filter: &filter };
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let page = self.store.runner_keys(id, request).await?;
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// Makes a PENDING key ACTIVE.

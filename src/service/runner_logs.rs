@@ -34,7 +34,7 @@ impl Service {
         self.reach_runner(caller, id).await?;
         let expiry = self.now().plus(LIFE);
         let plain = [&expiry.0.to_be_bytes()[..], caller.organization.0.as_bytes()].concat();
-        let sealed = self.keyring.seal(&location(&id.to_string()), &plain)?;
+        let sealed = self.ring().keyring.seal(&location(&id.to_string()), &plain)?;
         let token = URL_SAFE_NO_PAD.encode([&id.0.as_bytes()[..], &sealed].concat());
         self.store.note(self.actor(caller), Entry::new("runner.create_logs_token", &id)).await?;
         Ok(Zeroizing::new(format!("{PREFIX}{token}")))
@@ -61,7 +61,7 @@ impl Service {
         if *runner != *id.0.as_bytes() {
             return None;
         }
-        let plain = self.keyring.open(&location(&id.to_string()), sealed).ok()?;
+        let plain = self.ring().keyring.open(&location(&id.to_string()), sealed).ok()?;
         let (expiry, organization) = plain.split_first_chunk::<EXPIRY>()?;
         let organization = Uuid::from_slice(organization).ok()?;
         Some((OrganizationId(organization), Instant(i64::from_be_bytes(*expiry))))

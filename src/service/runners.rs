@@ -83,7 +83,7 @@ impl Service {
     /// A metrics password as it is stored.
     fn seal_password(&self, id: RunnerId, password: &Secret) -> Result<Vec<u8>> {
         let id = id.to_string();
-        self.keyring.seal(&metrics_password_location(&id), password.expose().as_bytes())
+        self.ring().keyring.seal(&metrics_password_location(&id), password.expose().as_bytes())
     }
 
     /// One runner.
@@ -119,7 +119,7 @@ impl Service {
     ) -> Result<Listing<Runner>> {
         let fingerprint = [format!("{:?}", (&filter.creators, &filter.kinds, &filter.providers))];
         let (list, now) = (List { name: "runners", filter: &fingerprint }, self.now());
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let visible = caller.visible();
         let page = match visible {
             Visible::CreatedBy(member) => {
@@ -134,7 +134,7 @@ impl Service {
                 self.store.runners(caller.organization, visible, filter, request).await?
             }
         };
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// Changes a runner as the patch says, all of it or nothing.

@@ -48,7 +48,7 @@ impl Service {
         let runner = self.runner_for(caller, id).await?;
         let (filter, now) = ([id.to_string()], self.now());
         let list = List { name: "secrets", filter: &filter };
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let Page { rows, next } = self.store.secrets(id, request).await?;
         let reports = self.store.secret_reports(id).await?;
         let state = |entry: SecretEntry| {
@@ -56,7 +56,7 @@ impl Service {
             (entry, state)
         };
         let page = Page { rows: rows.into_iter().map(state).collect(), next };
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// A page of a runner's secrets that are sealed with a RETIRING key, for the runner itself.
@@ -72,9 +72,9 @@ impl Service {
         self.reach_runner(caller, id).await?;
         let (filter, now) = ([id.to_string()], self.now());
         let list = List { name: "secrets_to_reseal", filter: &filter };
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let page = self.store.stale_secrets(id, request).await?;
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// Replaces a ciphertext of a RETIRING key by one of the ACTIVE key; the secret's version afterwards.

@@ -32,9 +32,9 @@ impl Service {
     /// [`Kind::Invalid`] for the page.
     pub async fn service_accounts(&self, caller: &Caller, ask: &PageAsk) -> Result<Listing<ServiceAccount>> {
         let (list, now) = (List { name: "service_accounts", filter: &[] }, self.now());
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let page = self.store.service_accounts(caller.organization, request).await?;
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// Disables a service account: every token of it stops working with the next request.

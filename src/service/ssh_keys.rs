@@ -1,4 +1,4 @@
-//! A member's own public SSH keys. Nobody reaches another's, not even an administrator.
+//! A member's own public SSH keys. Nobody changes another's, not even an administrator; who lets people in reads them.
 use super::Service;
 use crate::{
     domain::{
@@ -47,5 +47,16 @@ impl Service {
     pub async fn delete_ssh_key(&self, caller: &Caller, id: SshKeyId) -> Result<()> {
         let deleted = self.store.delete_ssh_key(self.actor(caller), caller.user()?, id).await?;
         if deleted { Ok(()) } else { Err(Error::not_found("key")) }
+    }
+
+    /// The keys that let a member of the caller's organization in, oldest first: none if it is disabled. Who may ask
+    /// was decided before: this is the one read of others' keys.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) if nobody has that name.
+    pub async fn authorized_keys(&self, caller: &Caller, name: &str) -> Result<Vec<SshKey>> {
+        let found = self.store.member_named(caller.organization, name).await?;
+        let (member, disabled) = found.ok_or_else(|| Error::not_found("user"))?;
+        if disabled { Ok(Vec::new()) } else { self.store.ssh_keys(caller.organization, member).await }
     }
 }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    InFlight, PageTokens, Service, accounts::open_token, live::Desk, new_token,
-    runners::metrics_password_location, sealing::KeyCache, watch::Hub, web_tokens::WebTokens,
+    InFlight, Service, keyring::Rings, live::Desk, new_token, rotation::location, sealing::KeyCache,
+    watch::Hub,
 };
 use crate::{
     at_rest::{Keyring, KeyringRow, RootKey, SeedState},
-    clock::Clock,
+    clock::{Clock, Instant},
     domain::{
         audit::Actor,
         host::AllowedHosts,
@@ -20,7 +20,7 @@ use crate::{
     },
     error::{Error, Kind, Result},
     scm::provider::Forges,
-    store::{FirstAdmin, NewTokenRow, Store, StoredSeed},
+    store::{FirstAdmin, NewTokenRow, SealedColumn, SealedRecord, Store, StoredSeed},
 };
 
 /// The number of the first seed.
@@ -97,15 +97,13 @@ impl Start {
         let organization = store.first_organization().await?;
         apply_preset(&store, &clock, organization, &admin).await?;
         let epoch = store.epoch().await?;
-        let (pages, web_tokens) = (PageTokens::new(&keyring)?, WebTokens::new(&keyring));
+        let rings = Rings::new(root_key, keyring)?;
         let store = Arc::new(store);
         let process = clock.new_id();
         Ok(Service {
             store,
             clock,
-            keyring,
-            pages,
-            web_tokens,
+            rings,
             keys: KeyCache::default(),
             in_flight: InFlight::default(),
             allowed_hosts,
@@ -134,16 +132,20 @@ impl Service {
 async fn open_keyring(store: &Store, clock: &Clock, root_key: &RootKey) -> Result<Keyring> {
     if store.seeds().await?.is_empty() {
         let row = KeyringRow::generate(root_key, FIRST_SEED, SeedState::Active)?;
-        let seed = StoredSeed {
-            key_id: row.key_id.into(),
-            state: row.state.name().to_owned(),
-            wrapped_seed: row.wrapped,
-            root_fingerprint: row.root_fingerprint,
-            created_at: clock.now(),
-        };
-        store.first_seed(seed).await?;
+        store.first_seed(stored_seed(row, clock.now())).await?;
     }
     Start::unlock(root_key, store.seeds().await?)
+}
+
+/// A seed as it is stored.
+pub(super) fn stored_seed(row: KeyringRow, created_at: Instant) -> StoredSeed {
+    StoredSeed {
+        key_id: row.key_id.into(),
+        state: row.state.name().to_owned(),
+        wrapped_seed: row.wrapped,
+        root_fingerprint: row.root_fingerprint,
+        created_at,
+    }
 }
 
 fn keyring_row(seed: StoredSeed) -> Result<KeyringRow> {
@@ -156,17 +158,40 @@ fn keyring_row(seed: StoredSeed) -> Result<KeyringRow> {
     })
 }
 
-/// Opens one stored record per kind before the server listens or writes: a keyring that cannot is the wrong
-/// one.
+/// How many records of a seed are tried: one that opens proves the seed, and one may be damaged.
+const TRIED: u16 = 10;
+
+/// Opens a stored record of every kind and seed before the server listens or writes: a keyring that cannot is the
+/// wrong one.
 async fn prove(store: &Store, keyring: &Keyring) -> Result<()> {
-    for (runner, record) in store.any_metrics_password().await? {
-        let id = runner.to_string();
-        keyring.open(&metrics_password_location(&id), &record)?;
-    }
-    if let Some((account, record)) = store.any_account_token().await? {
-        open_token(keyring, &account, &record)?;
+    for column in SealedColumn::ALL {
+        for (key_id, _) in store.records_by_seed(column).await? {
+            let tried = store.records_of_seed(column, key_id, TRIED).await?;
+            let opens =
+                |found: &SealedRecord| location(column, found, |at| keyring.open(at, &found.record)).is_ok();
+            if tried.iter().any(opens) {
+                continue;
+            }
+            if key_id == keyring.active_id() || !was_left_behind(store, key_id).await? {
+                return Err(Error::new(
+                    Kind::DataLoss,
+                    format!("the keyring does not open what seed {key_id} has sealed"),
+                ));
+            }
+            tracing::error!(
+                key_id,
+                column = column.name(),
+                "records that no rotation could open are still there"
+            );
+        }
     }
     Ok(())
+}
+
+/// Whether a rotation has said of the records of a seed that they cannot be opened.
+async fn was_left_behind(store: &Store, key_id: u32) -> Result<bool> {
+    let seeds = store.seed_rows().await?;
+    Ok(seeds.iter().any(|seed| seed.key_id > i64::from(key_id) && seed.resealed_at.is_some()))
 }
 
 async fn first_start(store: &Store, clock: &Clock, admin: &Admin<'_>) -> Result<()> {

@@ -170,9 +170,9 @@ impl Service {
         let owner = if caller.is_administrator() { of.map(TokenSubject::id) } else { Some(own) };
         let filter: Vec<_> = owner.iter().map(ToString::to_string).collect();
         let (list, now) = (List { name: "tokens", filter: &filter }, self.now());
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let page = self.store.tokens(caller.organization, owner, request).await?;
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// Revokes a token at once.

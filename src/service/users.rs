@@ -28,9 +28,9 @@ impl Service {
     /// [`Kind::Invalid`] for the page.
     pub async fn users(&self, caller: &Caller, ask: &PageAsk) -> Result<Listing<User>> {
         let (list, now) = (List { name: "users", filter: &[] }, self.now());
-        let request = self.pages.read(caller, list, ask, now)?;
+        let request = self.ring().pages.read(caller, list, ask, now)?;
         let page = self.store.users(caller.organization, request).await?;
-        self.pages.write(caller, list, page, now)
+        self.ring().pages.write(caller, list, page, now)
     }
 
     /// The caller itself, a person or a machine.

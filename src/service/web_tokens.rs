@@ -134,7 +134,7 @@ impl Service {
         self.touch(Some(&stored));
         let end = now.plus(LIFE);
         let end = stored.expires_at.map_or(end, |own| own.min(end));
-        self.web_tokens.sign(&Claims {
+        self.ring().web_tokens.sign(&Claims {
             iss: ISSUER.to_owned(),
             iat: now.0 / MICROS,
             exp: end.0 / MICROS,
@@ -151,7 +151,7 @@ impl Service {
     /// [`Kind::Unauthenticated`], always the same.
     pub async fn authenticate_web_token(&self, token: &str) -> Result<Caller> {
         let now = self.now();
-        let claims = self.web_tokens.read(token, now).ok_or_else(Error::unauthenticated)?;
+        let claims = self.ring().web_tokens.read(token, now).ok_or_else(Error::unauthenticated)?;
         let stored = self.store.token(TokenId(claims.jti)).await?;
         let stored = stored.filter(|token| is_exchangeable(token) && name_of(&token.hash) == claims.tkh);
         let stored = stored.ok_or_else(Error::unauthenticated)?;

@@ -5,6 +5,7 @@ use super::{
     Store,
     changes::log_audit,
     on,
+    rotation::require_seed,
     tx::{Tx, changed_meanwhile, execute, on_tx, version},
 };
 use crate::{
@@ -55,24 +56,11 @@ impl TryFrom<Row> for Account {
     }
 }
 
-/// An account with its token's record.
-#[derive(FromRow)]
-struct Sealed {
-    #[sqlx(flatten)]
-    row: Row,
-    access_token: Vec<u8>,
-}
-
 macro_rules! select_account {
     ($rest:literal) => {
-        select_account!("", $rest)
-    };
-    ($more:literal, $rest:literal) => {
         concat!(
             "SELECT id, member_id, scm_type, origin, base_path, uid, username, email, avatar_url, profile_url, \
-             version, created_at",
-            $more,
-            " FROM scm_account WHERE ",
+             version, created_at FROM scm_account WHERE ",
             $rest
         )
     };
@@ -145,13 +133,6 @@ impl Store {
             .bind(id).bind(organization).bind(member).fetch_optional(pool).await)
     }
 
-    /// Any account with its record, to see whether the keyring opens what is stored.
-    pub async fn any_account_token(&self) -> Result<Option<(Account, Vec<u8>)>> {
-        const SQL: &str = select_account!(", access_token", "TRUE LIMIT 1");
-        let row: Option<Sealed> = on!(self, pool => sqlx::query_as(SQL).fetch_optional(pool).await)?;
-        row.map(|found| Ok((found.row.try_into()?, found.access_token))).transpose()
-    }
-
     /// Replaces an account's token and profile, if it is still at `account`'s version; the next version.
     ///
     /// # Errors
@@ -193,6 +174,7 @@ async fn insert(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) ->
         return Err(Error::new(Kind::Precondition, "is one too many: nobody has more than 1000 accounts")
             .blaming("url", "sealink.count"));
     }
+    require_seed(tx, Some(record)).await?;
     let profile = &account.profile;
     let inserted = execute!(
         tx,
@@ -227,6 +209,7 @@ async fn swap(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) -> R
         WHERE id = $1 AND version = $2 AND organization_id = $9 AND member_id = $10";
     const EXISTS: &str = "SELECT version FROM scm_account \
         WHERE id = $1 AND organization_id = $2 AND member_id = $3";
+    require_seed(tx, Some(record)).await?;
     let profile = &account.profile;
     let touched = execute!(
         tx,

@@ -133,7 +133,7 @@ impl Store {
 
     /// The organization of the first start.
     pub async fn first_organization(&self) -> Result<OrganizationId> {
-        const SQL: &str = "SELECT id FROM organization ORDER BY created_at, id LIMIT 1";
+        const SQL: &str = "SELECT id FROM organization ORDER BY id LIMIT 1";
         on!(self, pool => sqlx::query_scalar(SQL).fetch_one(pool).await)
     }
 }

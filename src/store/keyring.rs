@@ -1,7 +1,13 @@
 //! The keyring's rows: seeds wrapped with the root key, never in clear.
 use sqlx::{FromRow, PgPool, SqliteConnection};
 
-use super::{Store, failure::failure, on, sqlite::number, tx::execute};
+use super::{
+    Store,
+    failure::failure,
+    on,
+    sqlite::number,
+    tx::{Tx, execute},
+};
 use crate::{clock::Instant, error::Result};
 
 /// One seed of the keyring as stored.
@@ -50,29 +56,13 @@ impl Store {
 
     /// Stores the first seed, unless another replica was faster: then nothing happens.
     pub async fn first_seed(&self, seed: StoredSeed) -> Result<()> {
-        const SQL: &str = "INSERT INTO keyring (key_id, state, wrapped_seed, root_fingerprint, created_at) \
-            VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
-        self.write(seed, |tx, seed| {
-            Box::pin(async move {
-                execute!(
-                    tx,
-                    SQL,
-                    seed.key_id,
-                    &seed.state,
-                    &seed.wrapped_seed,
-                    &seed.root_fingerprint,
-                    seed.created_at,
-                )
-                .map(|_| ())
-            })
-        })
-        .await
+        self.write(seed, |tx, seed| Box::pin(async move { insert_seed(tx, seed).await.map(|_| ()) })).await
     }
+}
 
-    /// One record sealed at rest under `key_id`, with whose it is, to prove that the keyring opens it.
-    pub async fn any_metrics_password(&self) -> Result<Vec<(crate::domain::id::RunnerId, Vec<u8>)>> {
-        const SQL: &str =
-            "SELECT id, metrics_password FROM runner WHERE metrics_password IS NOT NULL ORDER BY id LIMIT 1";
-        on!(self, pool => sqlx::query_as(SQL).fetch_all(pool).await)
-    }
+/// Stores a seed; 0 if there is one of this number already.
+pub(super) async fn insert_seed(tx: &mut Tx, seed: &StoredSeed) -> Result<u64> {
+    const SQL: &str = "INSERT INTO keyring (key_id, state, wrapped_seed, root_fingerprint, created_at) \
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+    execute!(tx, SQL, seed.key_id, &seed.state, &seed.wrapped_seed, &seed.root_fingerprint, seed.created_at,)
 }

@@ -28,4 +28,15 @@ impl Store {
             on!(self, pool => sqlx::query_as(SQL).bind(id).bind(organization).fetch_optional(pool).await)?;
         Ok(row.map(|Row { id, kind, name, email, fullname }| Member::new(id, kind, name, email, fullname)))
     }
+
+    /// The user or service account of this name in the organization, and whether it is disabled.
+    pub async fn member_named(
+        &self,
+        organization: OrganizationId,
+        name: &str,
+    ) -> Result<Option<(UserId, bool)>> {
+        const SQL: &str =
+            "SELECT id, disabled_at IS NOT NULL FROM member WHERE organization_id = $1 AND name = $2";
+        on!(self, pool => sqlx::query_as(SQL).bind(organization).bind(name).fetch_optional(pool).await)
+    }
 }

@@ -39,6 +39,7 @@ mod postgres;
 mod record;
 mod registrations;
 mod reseal;
+mod rotation;
 mod runner_keys;
 mod runner_pages;
 mod runner_policies;
@@ -83,6 +84,7 @@ pub use self::{
     llm_pages::LlmScope,
     registrations::{NewRegistration, Registration},
     reseal::Reseal,
+    rotation::{SealedColumn, SealedRecord, SeedRow},
     runners::{NewRow as NewRunnerRow, RecordUpdate, Update as RunnerUpdate},
     sealed_secrets::{NewSecret, SecretChange},
     signals::Signal,

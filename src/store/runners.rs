@@ -2,6 +2,7 @@
 use super::{
     Store,
     changes::{Operation, log_audit, log_change},
+    rotation::require_seed,
     runner_keys::{require_active, retire_unused_keys},
     tokens::{NewTokenRow, insert_token},
     tx::{Tx, changed_meanwhile, execute, on_tx, version},
@@ -84,6 +85,7 @@ impl Store {
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, 1, $10, $10)";
         self.write((actor, new), |tx, (actor, new)| {
             Box::pin(async move {
+                require_seed(tx, new.metrics_password.record()).await?;
                 let configuration = serde_json::to_string(&new.configuration).map_err(Error::internal)?;
                 execute!(
                     tx,
@@ -138,6 +140,7 @@ impl Store {
                     return Err(changed_meanwhile());
                 }
                 if !matches!(update.metrics_password, RecordUpdate::Keep) {
+                    require_seed(tx, update.metrics_password.record()).await?;
                     execute!(tx, PASSWORD, update.id, update.metrics_password.record())?;
                 }
                 retire_unused_keys(tx, update.id).await?;

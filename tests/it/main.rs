@@ -8,6 +8,7 @@ mod architecture;
 mod at_rest;
 mod audit;
 mod audit_tampering;
+mod authorized_keys;
 mod bombs;
 mod cancellation;
 mod cli;

@@ -6,6 +6,7 @@ mod group;
 mod host_token;
 mod integration;
 mod key;
+mod keyring;
 mod live;
 mod llm_integration;
 mod principal;
@@ -15,6 +16,7 @@ mod runner_patch;
 mod runner_policy;
 mod schema;
 mod secret;
+mod ssh_key;
 mod status;
 mod validate;
 mod watch;
@@ -28,6 +30,7 @@ pub(super) use self::{
     host_token::{host_token, host_token_filter},
     integration::{configured, integration},
     key::{key_state, runner_key},
+    keyring::{rotation, seed},
     live::{authentication, choose_runner, context, default_page_size, found, search},
     llm_integration::llm_integration,
     principal::{api_token, member, service_account, subject, user, user_role, user_subject},
@@ -36,6 +39,7 @@ pub(super) use self::{
     runner_policy::runner_policy,
     schema::schema,
     secret::{sealed_secret, secret_to_reseal},
+    ssh_key::authorized_key,
     status::phase,
     validate::{class_findings, class_trial, findings, trial_call, tried},
     watch::{configured_llm, watched},

@@ -2,6 +2,7 @@
 mod audit;
 mod group;
 mod identity;
+mod keyring;
 mod live;
 mod runner;
 mod runner_agent;
@@ -9,6 +10,7 @@ mod runner_configuration;
 mod runner_key;
 mod runner_live;
 mod service_account;
+mod ssh_key;
 mod token;
 mod user;
 mod validation;
@@ -29,10 +31,12 @@ use crate::{
             runner_service_server::RunnerServiceServer,
         },
         sealink::v1::{
-            audit_service_server::AuditServiceServer, runner_agent_service_server::RunnerAgentServiceServer,
+            audit_service_server::AuditServiceServer, keyring_service_server::KeyringServiceServer,
+            runner_agent_service_server::RunnerAgentServiceServer,
             runner_key_service_server::RunnerKeyServiceServer,
             service_account_service_server::ServiceAccountServiceServer,
-            token_service_server::TokenServiceServer, user_service_server::UserServiceServer,
+            ssh_key_service_server::SshKeyServiceServer, token_service_server::TokenServiceServer,
+            user_service_server::UserServiceServer,
         },
     },
     service::Service,
@@ -67,6 +71,8 @@ impl Api {
             .add_service(TokenServiceServer::new(self.clone()))
             .add_service(GroupServiceServer::new(self.clone()))
             .add_service(ServiceAccountServiceServer::new(self.clone()))
+            .add_service(KeyringServiceServer::new(self.clone()))
+            .add_service(SshKeyServiceServer::new(self.clone()))
     }
 }
 

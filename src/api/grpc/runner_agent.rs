@@ -8,7 +8,7 @@ use crate::{
     api::{
         convert,
         request::{Reply, deferred_parts, parts},
-        streams::{Events, Source, events},
+        streams::{Events, Owner, Source, events},
     },
     domain::{
         access::Audience,
@@ -115,7 +115,9 @@ impl RunnerAgentService for Api {
         request: Request<WatchConfigurationRequest>,
     ) -> Reply<Self::WatchConfigurationStream> {
         let (caller, request) = parts(request, Audience::Runners)?;
-        let place = self.lane.enter((caller.runner()?, AgentId::parse("agent_id", &request.agent_id)?))?;
+        let place = self
+            .lane
+            .enter(Owner::Agent(caller.runner()?, AgentId::parse("agent_id", &request.agent_id)?))?;
         let known = KnownConfiguration { epoch: request.epoch, revision: request.after_revision };
         let watch = self.service.watch_configuration(&caller, &known).await?;
         Ok(Response::new(events(watch, place, &self.health)))
@@ -127,7 +129,7 @@ impl RunnerAgentService for Api {
     ) -> Reply<Self::WatchRequestsStream> {
         let (caller, request) = parts(request, Audience::Runners)?;
         let agent = AgentId::parse("agent_id", &request.agent_id)?;
-        let place = self.lane.enter((caller.runner()?, agent))?;
+        let place = self.lane.enter(Owner::Agent(caller.runner()?, agent))?;
         let requests = self.service.watch_requests(&caller, agent, request.capacity).await?;
         Ok(Response::new(events(requests, place, &self.health)))
     }

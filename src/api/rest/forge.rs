@@ -54,8 +54,12 @@ pub(super) async fn import_keys(State(rest): State<Rest>, Writer(caller): Writer
 
 /// Repositories that match: words, `fork:true`, `user:NAME`. The first 100.
 #[utoipa::path(
-    get, path = "/v1/scm_integrations/{id}/search_repos", tag = "accounts", security(("bearer" = [])),
-    params(("id" = String, Path), ("query" = Option<String>, Query)),
+    method(get, post), path = "/v1/scm_integrations/{id}/search_repos", tag = "accounts",
+    security(("bearer" = [])),
+    params(
+        ("id" = String, Path),
+        ("query" = Option<String>, Query, max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"),
+    ),
     responses(
         (status = 200, body = Repositories), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
@@ -75,8 +79,12 @@ pub(super) async fn search_repos(
 
 /// Organizations of the account.
 #[utoipa::path(
-    get, path = "/v1/scm_integrations/{id}/orgs", tag = "accounts", security(("bearer" = [])),
-    params(("id" = String, Path), ("page" = Option<String>, Query), ("per_page" = Option<String>, Query)),
+    method(get, post), path = "/v1/scm_integrations/{id}/orgs", tag = "accounts", security(("bearer" = [])),
+    params(
+        ("id" = String, Path),
+        ("page" = Option<u32>, Query, minimum = 1),
+        ("per_page" = Option<u32>, Query, minimum = 1, maximum = 100),
+    ),
     responses(
         (status = 200, body = Organizations), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 503, body = Problem),
@@ -97,8 +105,15 @@ pub(super) async fn orgs(
 
 /// Pull requests of one repository: `repo:OWNER/NAME`, `is:open|closed`, words of the title.
 #[utoipa::path(
-    get, path = "/v1/scm_integrations/{id}/search_pull_requests", tag = "accounts", security(("bearer" = [])),
-    params(("id" = String, Path), ("query" = Option<String>, Query)),
+    method(get, post), path = "/v1/scm_integrations/{id}/search_pull_requests", tag = "accounts",
+    security(("bearer" = [])),
+    params(
+        ("id" = String, Path),
+        (
+            "query" = String, Query, max_length = 1024,
+            pattern = r"^(is:(open|closed) )?repo:[A-Za-z0-9_-]{1,100}/[A-Za-z0-9_-]{1,100}( [a-z0-9 ]*)?$",
+        ),
+    ),
     responses(
         (status = 200, body = PullRequests), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
@@ -119,7 +134,13 @@ pub(super) async fn search_pull_requests(
 /// Branches of one repository.
 #[utoipa::path(
     get, path = "/v1/scm_integrations/{id}/branches", tag = "accounts", security(("bearer" = [])),
-    params(("id" = String, Path), ("repo_name" = Option<String>, Query)),
+    params(
+        ("id" = String, Path),
+        (
+            "repo_name" = String, Query, max_length = 512,
+            pattern = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$",
+        ),
+    ),
     responses(
         (status = 200, body = Branches), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),

@@ -5,6 +5,7 @@
 mod accounts;
 mod auth;
 mod body;
+mod docs;
 mod error;
 mod forge;
 mod id;
@@ -74,6 +75,7 @@ pub(super) fn routes(service: Arc<Service>, total: Duration) -> Router {
         .nest("/v1", routes.clone().fallback(unknown_route))
         .merge(routes)
         .merge(openapi::routes())
+        .merge(docs::routes())
         .route_layer(from_fn(name_route))
         .with_state(rest)
 }

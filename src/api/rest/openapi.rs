@@ -32,7 +32,7 @@ use super::{Rest, accounts, error::json, forge, keys, users};
         forge::search_pull_requests,
         forge::branches,
     ),
-    modifiers(&Schemes),
+    modifiers(&Schemes, &Names),
 )]
 struct Document;
 
@@ -48,9 +48,36 @@ impl Modify for Schemes {
     }
 }
 
+/// What generated clients call the operations: the handlers' names are good for one module only.
+struct Names;
+
+impl Modify for Names {
+    fn modify(&self, document: &mut Description) {
+        for (path, item) in &mut document.paths.paths {
+            let path = path.trim_start_matches("/v1/").replace(['{', '}'], "").replace('/', "_");
+            let operations = [
+                ("get", &mut item.get),
+                ("post", &mut item.post),
+                ("patch", &mut item.patch),
+                ("delete", &mut item.delete),
+            ];
+            for (method, operation) in operations {
+                if let Some(operation) = operation {
+                    operation.operation_id = Some(format!("{method}_{path}"));
+                }
+            }
+        }
+    }
+}
+
 /// The route; no token is needed.
 pub(super) fn routes() -> Router<Rest> {
     Router::new().route("/openapi.json", get(describe))
+}
+
+/// The description as JSON.
+pub(super) fn description() -> serde_json::Value {
+    serde_json::to_value(Document::openapi()).unwrap_or_default()
 }
 
 async fn describe() -> Response<Body> {

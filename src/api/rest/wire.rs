@@ -115,8 +115,10 @@ pub(super) struct Keys {
 #[expect(dead_code, reason = "describes what `Fields` reads")]
 pub(super) struct NewKey {
     /// What to call it.
+    #[schema(min_length = 1, max_length = 255)]
     name: String,
     /// As in `authorized_keys`, on one line without options.
+    #[schema(min_length = 30, max_length = 8192)]
     content: String,
 }
 

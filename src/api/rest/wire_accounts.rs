@@ -55,10 +55,12 @@ pub(super) struct Integrations {
 #[expect(dead_code, reason = "describes what `Fields` reads")]
 pub(super) struct NewIntegration {
     /// `github`, `github-enterprise`, `gitlab`, `gitlab-self-hosted`, `gitea` or `forgejo`.
+    #[schema(pattern = "^(github|github-enterprise|gitlab|gitlab-self-hosted|gitea|forgejo)$")]
     scm_type: String,
     /// Where the forge is; not needed for `github` and `gitlab`.
     url: Option<String>,
     /// A token that the forge made.
+    #[schema(min_length = 1)]
     access_token: String,
 }
 
@@ -75,6 +77,7 @@ pub(super) struct NewIntegrationBody {
 #[expect(dead_code, reason = "describes what `Fields` reads")]
 pub(super) struct NewToken {
     /// Of the same person.
+    #[schema(min_length = 1)]
     access_token: String,
 }
 

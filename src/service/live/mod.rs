@@ -188,7 +188,7 @@ impl Service {
         bytes: &Zeroizing<Vec<u8>>,
     ) -> Result<Vec<u8>> {
         let (runner, id) = (runner.to_string(), id.to_string());
-        self.keyring.seal(&location(column, &runner, &id), bytes)
+        self.ring().keyring.seal(&location(column, &runner, &id), bytes)
     }
 
     fn open_call(
@@ -199,7 +199,7 @@ impl Service {
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>> {
         let (runner, id) = (runner.to_string(), id.to_string());
-        self.keyring.open(&location(column, &runner, &id), sealed)
+        self.ring().keyring.open(&location(column, &runner, &id), sealed)
     }
 
     /// Offers what is to be offered, as hints come and every now and then.

@@ -11,7 +11,7 @@ use super::{
 use crate::support::{Actor, TestServer, on_both_stores};
 
 /// What names nothing that could be another organization's: it is about the caller itself, or makes something new.
-const ABOUT_NOTHING: [&str; 22] = [
+const ABOUT_NOTHING: [&str; 24] = [
     "RunnerConfigurationService/ListEnvironmentClasses",
     "RunnerConfigurationService/ListHostAuthenticationTokens",
     "RunnerConfigurationService/ListLLMIntegrations",
@@ -29,6 +29,8 @@ const ABOUT_NOTHING: [&str; 22] = [
     "AuditService/GetAuditHead",
     "AuditService/VerifyAuditLog",
     "AuditService/ExportAuditLog",
+    "KeyringService/ListSeeds",
+    "KeyringService/Rotate",
     "UserService/CreateUser",
     "UserService/ListUsers",
     "GroupService/ListGroups",
@@ -83,6 +85,7 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         ("RunnerKeyService/ListSecretsToReseal", "runnerId"),
         ("RunnerKeyService/ResealSecret", "sub"),
         ("TokenService/RevokeToken", "tokenId"),
+        ("SshKeyService/ListAuthorizedKeys", "user"),
         ("UserService/DisableUser", "userId"),
         ("ServiceAccountService/DisableServiceAccount", "serviceAccountId"),
         ("RunnerService/ListRunnerPolicies", "runnerId"),
@@ -103,6 +106,7 @@ fn by_id(scene: &Scene) -> Vec<(&'static str, &'static str, Value, Value)> {
         never[member] = match member {
             "kid" => json!("never"),
             "tokenId" => json!("abcdefghijkl"),
+            "user" => json!("nobody-of-that-name"),
             _ => json!(NEVER),
         };
         calls.push((method, member, real, never));

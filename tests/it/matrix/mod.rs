@@ -92,7 +92,7 @@ async fn matrix(server: &TestServer, ask: impl AsyncFn(&TestServer, &Actor, &str
 }
 
 fn is_stream(path: &str) -> bool {
-    ["/Watch", "/WatchConfiguration", "/WatchRequests"].iter().any(|method| path.ends_with(method))
+    ["/Watch", "/WatchConfiguration", "/WatchRequests", "/Rotate"].iter().any(|method| path.ends_with(method))
 }
 
 /// The answer's code. A stream has none before its end, so its first message counts.

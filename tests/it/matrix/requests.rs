@@ -84,6 +84,7 @@ pub(super) fn request(method: &str, scene: &Scene) -> Value {
             json!({ "runnerId": runner, "groupId": scene.group, "role": "RUNNER_ROLE_ADMIN" })
         }
         "DeleteMembership" => json!({ "membershipId": scene.membership }),
+        "ListAuthorizedKeys" => json!({ "user": "creator" }),
         _ => json!({}),
     }
 }

@@ -120,3 +120,42 @@ async fn the_description_is_served_without_a_token() {
         }
     }
 }
+
+/// For people: no script, nothing from elsewhere, and every route of the description.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_page_for_people_loads_nothing_from_elsewhere() {
+    let server = TestServer::start().await;
+    let nobody = server.nobody();
+    let page = nobody.rest(Method::GET, "/docs", None).await;
+    assert_eq!(
+        (page.status.as_u16(), &page.headers["content-type"]),
+        (200, &"text/html; charset=utf-8".parse().unwrap())
+    );
+    let policy = page.headers["content-security-policy"].to_str().expect("text").to_owned();
+    assert!(
+        policy.starts_with("default-src 'none'; style-src 'self';") && !policy.contains("unsafe"),
+        "{policy}"
+    );
+    let html = String::from_utf8(page.body.to_vec()).expect("text");
+    for foreign in ["<script", "://", "style=", "onclick", "@import"] {
+        assert!(!html.replace("scheme://host", "").contains(foreign), "{foreign}");
+    }
+    let described = nobody.rest(Method::GET, "/openapi.json", None).await.ok();
+    let mut ids = std::collections::BTreeSet::new();
+    for (path, operations) in described["paths"].as_object().expect("paths") {
+        for (method, operation) in operations.as_object().expect("operations") {
+            let heading = format!("<b>{}</b> <code>{path}</code>", method.to_uppercase());
+            assert!(html.contains(&heading), "{heading}");
+            assert!(
+                ids.insert(operation["operationId"].to_string()),
+                "{method} {path} has no name of its own"
+            );
+        }
+    }
+    for name in described["components"]["schemas"].as_object().expect("schemas").keys() {
+        assert!(html.contains(&format!("<section id=\"{name}\">")), "{name}");
+    }
+    let style = nobody.rest(Method::GET, "/docs/style.css", None).await;
+    assert_eq!(&style.headers["content-type"], "text/css; charset=utf-8");
+    assert!(!String::from_utf8_lossy(&style.body).contains("url("), "it loads nothing either");
+}

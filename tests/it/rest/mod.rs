@@ -7,5 +7,6 @@ mod keys;
 mod matrix;
 mod once;
 mod real;
+pub(crate) mod rotation;
 mod site;
 mod tokens;

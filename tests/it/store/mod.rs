@@ -20,6 +20,7 @@ mod opening;
 mod pages;
 mod postgres_faults;
 pub(crate) mod process;
+mod rotation_kill;
 mod runners;
 mod start;
 mod tokens;

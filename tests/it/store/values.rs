@@ -29,7 +29,7 @@ pub(super) async fn the_longest_values_come_back(world: Arc<World>) {
     world.store.create_runner(world.actor(), new.clone()).await.unwrap();
     let stored = world.store.runner(world.organization, runner).await.unwrap().unwrap();
     assert_eq!((stored.name, stored.configuration), (new.name, new.configuration));
-    let password = world.store.any_metrics_password().await.unwrap();
+    let password = super::runners::passwords(&world.store).await;
     assert_eq!(password, vec![(runner, vec![0xff; 8_192])]);
 
     let kid = Kid("k".repeat(43));

@@ -111,6 +111,22 @@ impl Database {
             .expect("a row")
     }
 
+    /// The rows of the keyring: number, state, wrapped seed, fingerprint of its root key.
+    pub(crate) async fn keyring(&self) -> Vec<(i64, String, Vec<u8>, String)> {
+        const SQL: &str = "SELECT key_id, state, wrapped_seed, root_fingerprint FROM keyring ORDER BY key_id";
+        each!(self, pool => sqlx::query_as(SQL).fetch_all(pool).await).expect("rows")
+    }
+
+    /// The ids and bytes that a query answers.
+    pub(crate) async fn records(&self, sql: &'static str) -> Vec<(uuid::Uuid, Vec<u8>)> {
+        each!(self, pool => sqlx::query_as(sql).fetch_all(pool).await).expect("rows")
+    }
+
+    /// Runs a statement about bytes, which are `$1`; how many rows it changed.
+    pub(crate) async fn execute_bytes(&self, sql: &'static str, bytes: &[u8]) -> u64 {
+        each!(self, pool => sqlx::query(sql).bind(bytes).execute(pool).await.expect("a statement").rows_affected())
+    }
+
     /// Another organization with an administrator, whose token this is.
     pub(crate) async fn insert_organization(&self) -> String {
         const ORGANIZATION: &str = "INSERT INTO organization (id, name, created_at) VALUES ($1, 'other', 1)";
