@@ -8,7 +8,7 @@ use crate::{
         access::Caller,
         account::{Account, NewAccount, RESOURCE, ScmType},
         forge::{FoundPull, FoundRepository, Listed, Organization},
-        id::{AccountId, SshKeyId},
+        id::{AccountId, OrganizationId, SshKeyId},
         scm_query::{PullQuery, RepositoryName, RepositoryQuery},
         secret::Secret,
         ssh_key::{NewSshKey, SshKey, SshPublicKey},
@@ -34,14 +34,23 @@ impl Service {
     /// # Errors
     /// Those of the database.
     pub async fn accounts(&self, caller: &Caller) -> Result<Vec<Account>> {
-        self.store.accounts(caller.organization, caller.user()?).await
+        let accounts = self.store.accounts(caller.organization, caller.user()?).await?;
+        self.notice(caller.organization, &accounts);
+        Ok(accounts)
     }
 
-    /// An account of the caller: by its id, or the newest of a type, by that type's name.
+    /// As [`find_account`](Self::find_account), to be shown or used.
     ///
     /// # Errors
     /// [`Kind::NotFound`], also for another's.
     pub async fn account(&self, caller: &Caller, id_or_type: &str) -> Result<Account> {
+        let account = self.find_account(caller, id_or_type).await?;
+        self.notice(caller.organization, std::slice::from_ref(&account));
+        Ok(account)
+    }
+
+    /// An account of the caller: by its id, or the newest of a type, by that type's name.
+    async fn find_account(&self, caller: &Caller, id_or_type: &str) -> Result<Account> {
         let (organization, member) = (caller.organization, caller.user()?);
         let found = match ScmType::from_id(id_or_type) {
             Some(scm_type) => self.store.newest_account(organization, member, scm_type).await?,
@@ -60,7 +69,7 @@ impl Service {
     /// not be connected to; [`Kind::AlreadyExists`] on `url`; [`Kind::Unavailable`] if the forge limits its rate.
     pub async fn create_account(&self, caller: &Caller, new: &NewAccount) -> Result<Account> {
         if let Some(id) = caller.repeats()? {
-            return self.account(caller, &id.to_string()).await;
+            return self.find_account(caller, &id.to_string()).await;
         }
         let NewAccount { scm_type, url, token } = new;
         let member = caller.user()?;
@@ -68,7 +77,8 @@ impl Service {
         let profile = provider.profile(token).await.map_err(refused_link)?;
         let id = AccountId(self.clock.new_id());
         let (scm_type, url, created_at) = (*scm_type, url.clone(), self.now());
-        let account = Account { id, member, scm_type, url, profile, created_at, version: 1 };
+        let profiled_at = created_at;
+        let account = Account { id, member, scm_type, url, profile, created_at, version: 1, profiled_at };
         let record = self.seal_token(&account, token)?;
         self.store.create_account(self.actor(caller), account.clone(), record).await?;
         Ok(account)
@@ -85,7 +95,7 @@ impl Service {
         id_or_type: &str,
         token: Secret,
     ) -> Result<Account> {
-        let mut account = self.account(caller, id_or_type).await?;
+        let mut account = self.find_account(caller, id_or_type).await?;
         let provider = self.forges.provider(account.scm_type, &account.url)?.map_err(refused_link)?;
         let profile = provider.profile(&token).await.map_err(refused_link)?;
         if profile.uid != account.profile.uid {
@@ -103,7 +113,7 @@ impl Service {
     /// # Errors
     /// [`Kind::NotFound`], also for another's.
     pub async fn delete_account(&self, caller: &Caller, id_or_type: &str) -> Result<()> {
-        let account = self.account(caller, id_or_type).await?;
+        let account = self.find_account(caller, id_or_type).await?;
         let deleted = self.store.delete_account(self.actor(caller), account.member, account.id).await?;
         if deleted { Ok(()) } else { Err(missing()) }
     }
@@ -184,16 +194,22 @@ impl Service {
 
     async fn open_account(&self, caller: &Caller, id_or_type: &str) -> Result<Opened> {
         let account = self.account(caller, id_or_type).await?;
-        let record = self
-            .store
-            .account_token(caller.organization, account.member, account.id)
-            .await?
-            .ok_or_else(missing)?;
-        let ring = self.ring_for(Keyring::key_id_of(&record)).await?;
-        let token = open_token(&ring.keyring, &account, &record)?;
+        let token = self.token_of(caller.organization, &account).await?.ok_or_else(missing)?;
         let provider = self.forges.provider(account.scm_type, &account.url)?;
         let provider = provider.map_err(|error| refused(error, "repository"))?;
         Ok(Opened { account, provider, token })
+    }
+
+    /// The token of an account that was just read; `None` if it is gone since.
+    pub(super) async fn token_of(
+        &self,
+        organization: OrganizationId,
+        account: &Account,
+    ) -> Result<Option<Secret>> {
+        let record = self.store.account_token(organization, account.member, account.id).await?;
+        let Some(record) = record else { return Ok(None) };
+        let ring = self.ring_for(Keyring::key_id_of(&record)).await?;
+        open_token(&ring.keyring, account, &record).map(Some)
     }
 
     fn seal_token(&self, account: &Account, token: &Secret) -> Result<Vec<u8>> {

@@ -20,6 +20,7 @@ mod liveness;
 mod llm_integrations;
 mod oauth;
 mod page_tokens;
+mod profiles;
 mod retry;
 mod rotation;
 mod runner_keys;
@@ -62,7 +63,9 @@ pub use self::{
     validation::TrialCall,
     watch::{Event, Gone, Object, Seen, Snapshot, Step, Watch},
 };
-use self::{idempotency::InFlight, keyring::Rings, live::Desk, sealing::KeyCache, watch::Hub};
+use self::{
+    idempotency::InFlight, keyring::Rings, live::Desk, profiles::Profiles, sealing::KeyCache, watch::Hub,
+};
 use crate::{
     clock::{Clock, Instant},
     domain::{
@@ -96,6 +99,7 @@ pub struct Service {
     desk: Desk,
     public_url: PublicUrl,
     forges: Forges,
+    profiles: Profiles,
 }
 
 /// How long a stream is silent at most.

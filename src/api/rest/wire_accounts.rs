@@ -177,7 +177,7 @@ pub(super) struct Branches {
 
 impl Integration {
     pub(super) fn new(account: Account, owner: &Owner) -> Self {
-        let Account { id, member: _, scm_type, url, profile, created_at, version: _ } = account;
+        let Account { id, scm_type, url, profile, created_at, .. } = account;
         let Profile { uid, username, email, avatar_url, profile_url } = profile;
         Self {
             id: id.to_string(),

@@ -65,6 +65,10 @@ pub(crate) enum Fault {
     RedirectInside,
     /// Closes the connection in the middle.
     Truncated,
+    /// Nothing goes wrong, but the person is called otherwise now.
+    Renamed,
+    /// Nothing goes wrong, but the token is said to be another person's.
+    Replaced,
 }
 
 /// What arrived.
@@ -207,8 +211,10 @@ async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<Response<Bo
         Fault::RedirectElsewhere => redirect(&format!("http://localhost:1{}", heard.target)),
         Fault::RedirectToMetadata => redirect("http://169.254.169.254/latest/meta-data/"),
         Fault::RedirectForEver => redirect(&heard.target),
+        Fault::Renamed if heard.target.ends_with("/user") => json_reply(200, &lists::renamed(1)),
+        Fault::Replaced if heard.target.ends_with("/user") => json_reply(200, &lists::renamed(2)),
         Fault::RedirectInside if count == 1 => redirect(&heard.target),
-        Fault::None | Fault::RedirectInside => return None,
+        Fault::None | Fault::RedirectInside | Fault::Renamed | Fault::Replaced => return None,
         Fault::Truncated => {
             let frames =
                 [Ok(http_body::Frame::data(Bytes::from_static(b"{"))), Err(std::io::Error::other("cut"))];

@@ -6,6 +6,7 @@ mod forge;
 mod keys;
 mod matrix;
 mod once;
+mod profiles;
 mod real;
 pub(crate) mod rotation;
 mod site;
