@@ -23,6 +23,17 @@ pub enum ForgeError {
     Foreign(&'static str),
     /// This address is not connected to.
     Refused(&'static str),
+    /// It is asked so much from here that no place became free in time.
+    Busy,
+    /// It did not answer for a while, and is left alone for so long.
+    Resting(Duration),
+}
+
+impl ForgeError {
+    /// Whether the forge is away, as far as can be told from here.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::Silent | Self::Failing(502..=504))
+    }
 }
 
 /// What forges answer.
@@ -47,6 +58,10 @@ impl fmt::Display for ForgeError {
             Self::Failing(status) => write!(f, "the forge fails (HTTP status {status}); try again later"),
             Self::Foreign(why) => write!(f, "what answers there is not the API of this forge: {why}"),
             Self::Refused(why) => f.write_str(why),
+            Self::Busy => f.write_str("the forge is asked too much at once; try again"),
+            Self::Resting(left) => {
+                write!(f, "the forge does not answer; it is asked again in {} s", left.as_secs().max(1))
+            }
         }
     }
 }

@@ -20,6 +20,8 @@ use crate::{
 pub(super) const COLUMN: &str = "scm_account.access_token";
 /// When to ask again a forge that does not say.
 const LATER: Duration = Duration::from_secs(30);
+/// When to ask again one that others ask.
+const SOON: Duration = Duration::from_secs(5);
 
 /// An account and the way to its forge.
 struct Opened {
@@ -250,7 +252,8 @@ fn refused_link(error: ForgeError) -> Error {
         }
         ForgeError::RateLimited(delay) => limited(delay),
         ForgeError::Refused(why) => Error::invalid("url", RULE, why),
-        ForgeError::Unreachable(_) | ForgeError::Silent | ForgeError::Failing(_) => {
+        ForgeError::Busy => busy(error),
+        ForgeError::Unreachable(_) | ForgeError::Silent | ForgeError::Failing(_) | ForgeError::Resting(_) => {
             Error::invalid("url", RULE, "does not answer")
         }
         ForgeError::NotFound | ForgeError::Foreign(_) => {
@@ -261,6 +264,10 @@ fn refused_link(error: ForgeError) -> Error {
 
 fn limited(delay: Option<Duration>) -> Error {
     Error::new(Kind::Unavailable, "the forge limits the rate of requests").retry_after(delay.unwrap_or(LATER))
+}
+
+fn busy(error: ForgeError) -> Error {
+    Error::new(Kind::Unavailable, error.to_string()).retry_after(SOON)
 }
 
 /// Why a linked account's forge does not answer; a forge's 401 is never ours.
@@ -276,10 +283,35 @@ fn refused(error: ForgeError, what: &'static str) -> Error {
         }
         ForgeError::NotFound => Error::not_found(what),
         ForgeError::RateLimited(delay) => limited(delay),
+        ForgeError::Busy => busy(error),
+        ForgeError::Resting(left) => Error::new(Kind::Unavailable, error.to_string()).retry_after(left),
         ForgeError::Unreachable(_)
         | ForgeError::Silent
         | ForgeError::Failing(_)
         | ForgeError::Foreign(_)
         | ForgeError::Refused(_) => Error::new(Kind::Unavailable, error.to_string()).retry_after(LATER),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_not_asked_is_no_ones_fault() {
+        let minute = Duration::from_mins(1);
+        for (error, link, later) in [
+            (ForgeError::Busy, None, SOON),
+            (ForgeError::RateLimited(Some(minute)), None, minute),
+            (ForgeError::Resting(minute), Some("url"), minute),
+            (ForgeError::Silent, Some("url"), LATER),
+        ] {
+            let used = refused(error, "repository");
+            assert_eq!((used.kind(), used.retry_delay()), (Kind::Unavailable, Some(later)), "{error:?}");
+            let linked = refused_link(error);
+            let blamed = linked.violations().first().map(|one| one.field.as_str());
+            assert_eq!(blamed, link, "{error:?}");
+            assert_eq!(linked.kind() == Kind::Unavailable, link.is_none(), "{error:?}");
+        }
     }
 }

@@ -117,6 +117,12 @@ impl Service {
         Self { public_url, ..self }
     }
 
+    /// The same, on another way to members' forges.
+    #[must_use]
+    pub fn asking(self, forges: Forges) -> Self {
+        Self { forges, ..self }
+    }
+
     /// Where browsers, forges and clients reach the server.
     #[must_use]
     pub fn public_url(&self) -> &PublicUrl {

@@ -15,8 +15,9 @@ use tokio::{
 
 use super::{Service, jobs::report};
 use crate::{
-    domain::{account::Account, audit::Actor, id::OrganizationId},
+    domain::{account::Account, audit::Actor, forge::Profile, id::OrganizationId, secret::Secret},
     error::Result,
+    scm::{self, ForgeError},
 };
 
 /// How many forges one server asks at once.
@@ -68,33 +69,32 @@ impl Service {
             return Ok(());
         }
         let Some(token) = self.token_of(organization, &account).await? else { return Ok(()) };
-        let asked = async {
-            let provider = self.forges.provider(account.scm_type, &account.url)?;
-            Ok::<_, crate::error::Error>(match provider {
-                Ok(provider) => provider.profile(&token).await,
-                Err(error) => Err(error),
-            })
+        let profile = match timeout(PATIENCE, self.ask_profile(&account, &token)).await {
+            Ok(answer) => answer?,
+            Err(_) => Err(ForgeError::Silent),
         };
-        let Ok(answer) = timeout(PATIENCE, asked).await else {
-            tracing::info!(account = %account.id, "a profile stays as it was: the forge is silent");
-            return Ok(());
-        };
-        let profile = match answer? {
-            Ok(profile) => profile,
+        match profile {
+            Ok(profile) if profile == account.profile => Ok(()),
+            Ok(profile) if profile.uid == account.profile.uid => {
+                let actor = Actor::server(organization, self.now(), self.clock.new_id());
+                self.store.update_profile(actor, Account { profile, ..account }).await
+            }
+            Ok(_) => {
+                tracing::warn!(account = %account.id, "the forge says that the token is another person's");
+                Ok(())
+            }
             // The account stays, too: its next use says what the forge says, and another token mends it.
             Err(error) => {
                 tracing::info!(account = %account.id, %error, "a profile stays as it was");
-                return Ok(());
+                Ok(())
             }
-        };
-        if profile.uid != account.profile.uid {
-            tracing::warn!(account = %account.id, "the forge says that the token is another person's");
-            return Ok(());
         }
-        if profile == account.profile {
-            return Ok(());
-        }
-        let actor = Actor::server(organization, self.now(), self.clock.new_id());
-        self.store.update_profile(actor, Account { profile, ..account }).await
+    }
+
+    async fn ask_profile(&self, account: &Account, token: &Secret) -> Result<scm::Result<Profile>> {
+        Ok(match self.forges.provider(account.scm_type, &account.url)? {
+            Ok(provider) => provider.profile(token).await,
+            Err(error) => Err(error),
+        })
     }
 }

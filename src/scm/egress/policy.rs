@@ -3,7 +3,10 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use url::{Host, Url};
 
-use super::CheckedResolver;
+use super::{
+    CheckedResolver,
+    resolver::{Names, Resolve},
+};
 use crate::{
     domain::{host::is_local_address, network::Network},
     error::{Error, Result},
@@ -57,6 +60,7 @@ impl fmt::Debug for Origin {
 pub struct Policy {
     allowed: Vec<Url>,
     networks: Networks,
+    names: Names,
 }
 
 /// In which networks forges may be.
@@ -99,13 +103,19 @@ impl Policy {
             (matches!(url.scheme(), "http" | "https") && url.has_host() && bare && plain).then_some(url)
         };
         let allowed = origins.iter().map(|text| read(text).ok_or_else(refuse)).collect::<Result<_>>()?;
-        Ok(Self { allowed, networks: Networks::All })
+        Ok(Self { allowed, ..Self::default() })
     }
 
     /// The same, but of private networks only these.
     #[must_use]
     pub fn with_networks(self, networks: Vec<Network>) -> Self {
         Self { networks: Networks::Public(networks.into()), ..self }
+    }
+
+    /// The same, but `names` says where names lead, not this machine. What it says is checked alike.
+    #[must_use]
+    pub fn with_names(self, names: Arc<dyn Resolve>) -> Self {
+        Self { names: Names(names), ..self }
     }
 
     /// An origin that somebody typed: `https`, at a name or an address in an allowed network, or exactly one that the
@@ -148,7 +158,7 @@ impl Policy {
     /// The resolver of connections; `loopback` for those to origins that the operator named.
     #[must_use]
     pub fn resolver(&self, loopback: bool) -> Arc<CheckedResolver> {
-        Arc::new(CheckedResolver::new(loopback, self.networks.clone()))
+        Arc::new(CheckedResolver::new(loopback, self.networks.clone(), self.names.clone()))
     }
 
     /// Whether any allowed origin speaks TLS.

@@ -48,6 +48,8 @@ pub(crate) enum Fault {
     NotFound,
     TooMany,
     Internal,
+    /// As a proxy answers for a forge that is down.
+    Away,
     Html,
     /// Never answers.
     Slow,
@@ -100,7 +102,11 @@ pub(crate) struct FakeForge {
 
 impl FakeForge {
     pub(crate) async fn start(kind: Kind) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::serve(kind, TcpListener::bind("127.0.0.1:0").await.expect("a port"), true)
+    }
+
+    /// The forge at this listener, and whether it keeps connections for the next question.
+    pub(crate) fn serve(kind: Kind, listener: TcpListener, keep_alive: bool) -> Self {
         let origin = format!("http://{}", listener.local_addr().expect("its address"));
         let world = Arc::new(Mutex::new(World { kind, fault: Fault::None, heard: Vec::new() }));
         let shared = Arc::clone(&world);
@@ -109,6 +115,7 @@ impl FakeForge {
                 let world = Arc::clone(&shared);
                 let service = service_fn(move |request| answer(Arc::clone(&world), request));
                 let connection = hyper::server::conn::http1::Builder::new()
+                    .keep_alive(keep_alive)
                     .serve_connection(TokioIo::new(stream), service);
                 tokio::spawn(connection);
             }
@@ -194,6 +201,7 @@ async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<Response<Bo
         Fault::NotFound => json_reply(404, &canary),
         Fault::TooMany => with(json_reply(429, &canary), "retry-after", "17"),
         Fault::Internal => json_reply(500, &canary),
+        Fault::Away => json_reply(503, &canary),
         Fault::Html => reply(200, "text/html", "<html>canary-from-the-forge</html>"),
         Fault::Slow => {
             tokio::time::sleep(Duration::from_hours(1)).await;
