@@ -13,6 +13,7 @@ mod keys;
 mod once;
 mod openapi;
 mod page;
+mod patterns;
 mod users;
 mod wire;
 mod wire_accounts;

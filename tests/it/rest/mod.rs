@@ -2,6 +2,7 @@
 mod accounts;
 mod command;
 mod contract;
+mod description;
 mod forge;
 mod keys;
 mod matrix;
