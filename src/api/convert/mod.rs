@@ -51,7 +51,7 @@ use crate::{
 };
 
 /// A moment on the wire.
-fn timestamp(at: Instant) -> Timestamp {
+pub(super) fn timestamp(at: Instant) -> Timestamp {
     let nanos = i32::try_from(at.0.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
     Timestamp { seconds: at.0.div_euclid(1_000_000), nanos }
 }
