@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Service,
-    accounts::COLUMN as ACCESS_TOKEN,
+    accounts::access_token_location,
     keyring::{POLL, Ring},
     runners::metrics_password_location,
     start::stored_seed,
@@ -322,11 +322,6 @@ pub(super) fn location<T>(
     let (owner, row) = (found.owner_id.to_string(), found.row_id.to_string());
     run(&match column {
         SealedColumn::MetricsPassword => metrics_password_location(&row),
-        SealedColumn::AccessToken => Location {
-            table_and_column: ACCESS_TOKEN,
-            owner_id: &owner,
-            row_id: &row,
-            url_origin: &found.origin,
-        },
+        SealedColumn::AccessToken => access_token_location(&owner, &row, &found.origin),
     })
 }
