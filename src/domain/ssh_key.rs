@@ -74,7 +74,7 @@ impl SshPublicKey {
         let malformed = || refuse("must be a public key as in authorized_keys: ssh-ed25519 AAAA.. comment");
         let key = PublicKey::from_openssh(content).map_err(|_| malformed())?;
         let bytes = key.to_bytes().map_err(|_| malformed())?;
-        let md5: Vec<_> = Md5::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let md5: Vec<_> = Md5::digest(&bytes).iter().map(|byte| hex::encode([*byte])).collect();
         Ok(Self {
             content: content.to_owned(),
             fingerprint: format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&bytes))),
