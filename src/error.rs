@@ -1,6 +1,8 @@
-//! The one error type and the one table from its kinds to gRPC codes, which every protocol starts from.
+//! The one error type, and the tables from its kinds to gRPC codes, which the RPC protocols start from, and to the
+//! REST API's statuses.
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
+use http::StatusCode;
 use tonic::Code;
 
 /// What every fallible function of the crate answers.
@@ -56,6 +58,41 @@ impl Kind {
             Self::DataLoss => Code::DataLoss,
             Self::Internal => Code::Internal,
         }
+    }
+
+    /// The REST API's HTTP status.
+    #[must_use]
+    pub const fn http(self) -> StatusCode {
+        match self {
+            Self::Invalid | Self::AlreadyExists | Self::Precondition => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Exhausted => StatusCode::TOO_MANY_REQUESTS,
+            // 504 is no status that a client of this API knows.
+            Self::Unavailable | Self::Deadline => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+            Self::DataLoss | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What a status of the REST API says: the first of the kinds that have it. Other refusals of a request, such as
+    /// one that cannot be read, are [`Invalid`](Self::Invalid).
+    #[must_use]
+    pub fn of_http(status: StatusCode) -> Self {
+        let known = [
+            Self::Invalid,
+            Self::Unauthenticated,
+            Self::Forbidden,
+            Self::NotFound,
+            Self::Conflict,
+            Self::Exhausted,
+            Self::Unavailable,
+            Self::Unimplemented,
+        ];
+        let other = if status.is_client_error() { Self::Invalid } else { Self::Internal };
+        known.into_iter().find(|kind| kind.http() == status).unwrap_or(other)
     }
 }
 
@@ -141,6 +178,12 @@ impl Error {
         self
     }
 
+    /// Names the fields that somebody else has blamed; the message stays.
+    #[must_use]
+    pub fn with_violations(self, violations: Vec<Violation>) -> Self {
+        Self { violations, ..self }
+    }
+
     /// Keeps the cause for the operator's log.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
@@ -208,5 +251,30 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_says_which_kind_it_was() {
+        for (status, kind) in [
+            (400, Kind::Invalid),
+            (401, Kind::Unauthenticated),
+            (403, Kind::Forbidden),
+            (404, Kind::NotFound),
+            (409, Kind::Conflict),
+            (413, Kind::Invalid),
+            (422, Kind::Invalid),
+            (429, Kind::Exhausted),
+            (500, Kind::Internal),
+            (501, Kind::Unimplemented),
+            (502, Kind::Internal),
+            (503, Kind::Unavailable),
+        ] {
+            assert_eq!(Kind::of_http(StatusCode::from_u16(status).unwrap()), kind, "{status}");
+        }
     }
 }

@@ -54,9 +54,9 @@ pub struct Refusal {
     pub code: Code,
     /// The server's sentence.
     pub message: String,
-    /// The fields to blame, from a `buf.validate.Violations` detail.
+    /// The fields to blame: from a `buf.validate.Violations` detail, or the REST API's `errors`.
     pub violations: Vec<Violation>,
-    /// How long to wait, from a `google.rpc.RetryInfo` detail.
+    /// How long to wait: from a `google.rpc.RetryInfo` detail, or `Retry-After`.
     pub retry_after: Option<Duration>,
     /// Whether the server says that the same again is in vain: `x-should-retry: false`.
     pub futile: bool,
@@ -132,7 +132,13 @@ impl From<ClientError> for Error {
             ClientError::Unreachable { .. } | ClientError::Foreign { .. } => {
                 Self::new(Kind::Unavailable, message)
             }
-            ClientError::Refused(refusal) => Self::new(kind(refusal.code), message),
+            ClientError::Refused(refusal) => {
+                let error = Self::new(kind(refusal.code), message).with_violations(refusal.violations);
+                match refusal.retry_after {
+                    Some(delay) => error.retry_after(delay),
+                    None => error,
+                }
+            }
         }
     }
 }

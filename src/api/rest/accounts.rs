@@ -2,16 +2,17 @@
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, Response, StatusCode},
+    http::{HeaderMap, StatusCode},
 };
 
 use super::{
     Answer, Rest,
     auth::{Reader, Writer},
     body::Fields,
-    error::{Problem, json},
+    error::Problem,
     id::Id,
     once::once,
+    response::{json, no_content},
     wire::Owner,
     wire_accounts::{Integration, Integrations, NewIntegrationBody, OneIntegration, TokenBody},
 };
@@ -114,7 +115,5 @@ pub(super) async fn replace_token(
 )]
 pub(super) async fn delete(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> Answer {
     rest.service.delete_account(&caller, &id).await?;
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(response)
+    Ok(no_content())
 }

@@ -4,14 +4,15 @@ use axum::{
     extract::{RawQuery, State},
     http::{HeaderName, HeaderValue, Response, StatusCode},
 };
-use url::form_urlencoded;
 
 use super::{
     Answer, Rest,
     auth::{Reader, Writer},
-    error::{Problem, json},
+    error::Problem,
     id::Id,
     page::PageAsk,
+    query::parameter,
+    response::json,
     wire::{Key, Keys, Owner},
     wire_accounts::{Branch, Branches, Organizations, PullRequest, PullRequests, Repositories, Repository},
 };
@@ -22,12 +23,6 @@ use crate::{
 
 /// Says that a list is not whole.
 const TRUNCATED: HeaderName = HeaderName::from_static("x-sealink-truncated");
-
-/// The first value of a parameter, form-decoded; empty if there is none.
-pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
-    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
-}
 
 fn marked(mut response: Response<Body>, truncated: bool) -> Response<Body> {
     if truncated {

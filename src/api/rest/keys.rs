@@ -2,16 +2,17 @@
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, Response, StatusCode},
+    http::{HeaderMap, StatusCode},
 };
 
 use super::{
     Answer, Rest,
     auth::{Reader, Writer},
     body::Fields,
-    error::{Problem, json},
+    error::Problem,
     id::Id,
     once::once,
+    response::{json, no_content},
     wire::{Key, Keys, NewKeyBody, OneKey, Owner},
 };
 use crate::{
@@ -81,9 +82,7 @@ pub(super) async fn create(
 )]
 pub(super) async fn delete(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> Answer {
     rest.service.delete_ssh_key(&caller, key_id(&id)?).await?;
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(response)
+    Ok(no_content())
 }
 
 /// What is no id names nothing.

@@ -13,6 +13,8 @@ mod keys;
 mod once;
 mod openapi;
 mod page;
+mod query;
+mod response;
 mod users;
 mod wire;
 mod wire_accounts;

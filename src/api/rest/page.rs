@@ -2,7 +2,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::forge::parameter;
+use super::query::parameter;
 
 /// What clients ask for by default, and what they get at most.
 const DEFAULT: usize = 20;

@@ -8,7 +8,8 @@ use axum::{
 use super::{
     Answer, Rest,
     auth::{Reader, basic},
-    error::{Problem, json},
+    error::Problem,
+    response::json,
     wire::{OneUser, Region, Regions, Token},
 };
 use crate::error::{Error, Kind};
