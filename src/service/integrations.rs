@@ -47,9 +47,15 @@ impl Service {
             updated_at: now,
         };
         let (scm, oauth) = (new.scm, new.oauth);
-        let attempt = |runner: Runner| {
-            let (mut integration, oauth) = (integration.clone(), &oauth);
+        let mut known = Some(runner);
+        until_settled(|| {
+            let (known, mut integration, oauth) = (known.take(), integration.clone(), &oauth);
             async move {
+                let runner = match known {
+                    Some(runner) => runner,
+                    // A conflict: the key was replaced between the look-up and the commit.
+                    None => self.runner_for(caller, integration.runner).await?,
+                };
                 if runner.offered.as_ref().is_some_and(|offered| !offered.contains(scm)) {
                     let message = "value must be one of those in the runner's schema";
                     return Err(Error::invalid("scm_id", "sealink.scm_id", message));
@@ -60,15 +66,8 @@ impl Service {
                 }
                 self.store.create_integration(self.actor(caller), runner.creator, integration).await
             }
-        };
-        // A conflict: the key was replaced between the look-up and the commit.
-        match attempt(runner).await {
-            Err(error) if error.kind() == Kind::Conflict => {
-                until_settled(|| async { attempt(self.runner_for(caller, integration.runner).await?).await })
-                    .await?;
-            }
-            done => done?,
-        }
+        })
+        .await?;
         Ok(integration.id)
     }
 
