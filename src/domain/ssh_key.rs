@@ -10,7 +10,7 @@ use crate::{
         account::ScmType,
         id::{SshKeyId, UserId},
     },
-    error::{Error, Result},
+    error::{Error, Kind, Result},
 };
 
 /// How many keys a member may have.
@@ -99,6 +99,13 @@ impl SshPublicKey {
     pub fn md5_fingerprint(&self) -> &str {
         &self.md5_fingerprint
     }
+}
+
+/// A member has as many keys as may be.
+#[must_use]
+pub fn too_many() -> Error {
+    Error::new(Kind::Precondition, format!("is one too many: nobody has more than {MOST_KEYS} keys"))
+        .blaming("content", "sealink.count")
 }
 
 impl NewSshKey {
