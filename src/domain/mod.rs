@@ -33,6 +33,7 @@ pub mod scm;
 pub mod scm_query;
 pub mod secret;
 pub mod secret_field;
+pub mod secret_state;
 pub mod service_account;
 pub mod ssh_key;
 pub mod stored_secret;

@@ -45,7 +45,7 @@ use uuid::Uuid;
 pub use crate::at_rest::SeedState;
 
 pub use self::{
-    configuration::{Configuration, Content, KnownConfiguration, SecretState},
+    configuration::{Configuration, Content, KnownConfiguration},
     host_token_refresh::{Refresh, RefreshQuestion, Refreshed, Renewal},
     idempotency::{Ask, Attempt},
     jobs::Jobs,

@@ -7,6 +7,7 @@ use crate::{
         integration_patch::Patch,
         runner::Runner,
         secret::Plaintext,
+        secret_state::SecretState,
     },
     error::{Error, Result},
     pb::{
@@ -16,7 +17,6 @@ use crate::{
         },
         sealink::v1::ConfiguredIntegration,
     },
-    service::SecretState,
 };
 
 impl TryFrom<CreateScmIntegrationRequest> for Draft {

@@ -3,12 +3,13 @@ use crate::{
     domain::{
         id::parse_uuid,
         secret::{Kid, Sealed},
+        secret_state::SecretState,
         stored_secret::{SecretEntry, StoredSecret},
         text::plain_text,
     },
     error::{Error, Result},
     pb::sealink::v1 as pb,
-    service::{Resealing, SecretState},
+    service::Resealing,
 };
 
 /// Names of secrets are shorter; headers have no longer ones.

@@ -6,7 +6,7 @@ use super::{configured, environment_class, llm_integration, runner_spec, secret:
 use crate::{
     domain::{
         environment_class::EnvironmentClass, integration::Integration, llm_integration::LlmIntegration,
-        runner::Runner, secret::Sealed,
+        runner::Runner, secret::Sealed, secret_state::SecretState,
     },
     pb::{
         gitpod::v1::Subject,
@@ -16,7 +16,7 @@ use crate::{
             watch_configuration_response::Event as Message,
         },
     },
-    service::{Event, Gone, Object, SecretState, Seen, Step},
+    service::{Event, Gone, Object, Seen, Step},
 };
 
 /// One message of a watch.
