@@ -12,7 +12,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::{
-    domain::{host::AllowedHosts, network::Network, public_url::PublicUrl},
+    domain::{allowed_origins::AllowedOrigins, network::Network, public_url::PublicUrl},
     error::{Error, Kind, Result},
     scm::{
         egress::Policy,
@@ -175,7 +175,6 @@ impl Settings {
 
     /// What the types do not say. The values are thrown away: whoever needs them reads them again.
     fn check(&self) -> Result<()> {
-        AllowedHosts::parse(&self.scm.allowed_origins)?;
         self.forges()?;
         if let Some(path) = self.ca_file() {
             check_ca(path).map_err(|error| refuse(format!("scm.ca_file: {error}")))?;
@@ -198,6 +197,15 @@ impl Settings {
         }
     }
 
+    /// Forges that may be asked although a rule refuses their addresses.
+    ///
+    /// # Errors
+    /// [`Kind::Invalid`] for what is no origin.
+    pub fn allowed_origins(&self) -> Result<AllowedOrigins> {
+        let refused = || refuse("scm.allowed_origins: must be http(s)://host[:port]");
+        AllowedOrigins::parse(&self.scm.allowed_origins).ok_or_else(refused)
+    }
+
     /// The way to members' forges.
     ///
     /// # Errors
@@ -205,8 +213,7 @@ impl Settings {
     pub fn forges(&self) -> Result<Forges> {
         let networks =
             self.scm.allowed_cidrs.iter().map(|text| Network::parse(text)).collect::<Result<_>>()?;
-        let refused = |_| refuse("scm.allowed_origins: must be http(s)://host[:port]");
-        let policy = Policy::new(&self.scm.allowed_origins).map_err(refused)?.with_networks(networks);
+        let policy = Policy::new(self.allowed_origins()?).with_networks(networks);
         Ok(Forges::new(policy, self.ca_file().map(Path::to_owned), ForgeLimits::for_members()))
     }
 

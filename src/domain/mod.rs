@@ -1,6 +1,7 @@
 //! Types that cannot hold wrong values, and the rules between them: no I/O, no clock, no wire.
 pub mod access;
 pub mod account;
+pub mod allowed_origins;
 pub mod audit;
 pub mod audit_chain;
 pub mod context_url;

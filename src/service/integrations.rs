@@ -32,7 +32,7 @@ impl Service {
             return Ok(IntegrationId(id));
         }
         let runner = self.runner_for(caller, draft.runner).await?;
-        let new = draft.accept(&self.allowed_hosts)?;
+        let new = draft.accept(&self.allowed_origins)?;
         let now = self.now();
         let integration = Integration {
             id: IntegrationId(self.clock.new_id()),

@@ -67,8 +67,8 @@ use crate::{
     clock::{Clock, Instant},
     domain::{
         access::{Caller, RunnerFacts},
+        allowed_origins::AllowedOrigins,
         audit::Actor,
-        host::AllowedHosts,
         id::RunnerId,
         public_url::PublicUrl,
         runner::Runner,
@@ -88,7 +88,7 @@ pub struct Service {
     rings: Rings,
     keys: KeyCache,
     in_flight: InFlight,
-    allowed_hosts: AllowedHosts,
+    allowed_origins: AllowedOrigins,
     epoch: Uuid,
     /// Which server holds a lease: this one, until it ends.
     process: Uuid,
