@@ -269,7 +269,7 @@ fn failure(error: &reqwest::Error) -> ForgeError {
     } else if error.is_connect() && text().contains("dns") {
         ForgeError::Unreachable("its name cannot be resolved")
     } else if error.is_connect() {
-        ForgeError::Unreachable("no connection")
+        ForgeError::NoConnection
     } else {
         ForgeError::Foreign("it broke off its answer")
     }

@@ -233,9 +233,10 @@ fn refused_link(error: ForgeError) -> Error {
         }
         ForgeError::RateLimited(delay) => limited(delay),
         ForgeError::Refused(why) => Error::invalid("url", RULE, why),
-        ForgeError::Unreachable(_) | ForgeError::Silent | ForgeError::Failing(_) => {
-            Error::invalid("url", RULE, "does not answer")
-        }
+        ForgeError::NoConnection
+        | ForgeError::Unreachable(_)
+        | ForgeError::Silent
+        | ForgeError::Failing(_) => Error::invalid("url", RULE, "does not answer"),
         ForgeError::NotFound | ForgeError::Foreign(_) => {
             Error::invalid("url", RULE, "is not the address of a forge of this type")
         }
@@ -259,7 +260,8 @@ fn refused(error: ForgeError, what: &'static str) -> Error {
         }
         ForgeError::NotFound => Error::not_found(what),
         ForgeError::RateLimited(delay) => limited(delay),
-        ForgeError::Unreachable(_)
+        ForgeError::NoConnection
+        | ForgeError::Unreachable(_)
         | ForgeError::Silent
         | ForgeError::Failing(_)
         | ForgeError::Foreign(_)
