@@ -164,8 +164,8 @@ impl Policy {
         };
         if local {
             return Err(
-                "the integration's host leads to this machine; if that is meant, start the agent with \
-                        --allow-origin",
+                "the integration's host leads to this machine; if that is meant, the agent's operator must allow its \
+                 origin",
             );
         }
         Ok(Origin { url: https, allowed: false })
