@@ -167,7 +167,7 @@ impl Error {
     /// Something that should not happen; the caller reads "internal".
     #[must_use]
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { source: Some(Arc::from(source.into())), ..Self::new(Kind::Internal, "internal") }
+        Self { source: Some(cause(source.into())), ..Self::new(Kind::Internal, "internal") }
     }
 
     /// Names the field to blame on an error that is not [`Kind::Invalid`]; the message stays.
@@ -184,10 +184,10 @@ impl Error {
         Self { violations, ..self }
     }
 
-    /// Keeps the cause for the operator's log.
+    /// Keeps the cause for the operator's log; of JSON that cannot be read only where, because serde quotes values.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(Arc::from(source.into()));
+        self.source = Some(cause(source.into()));
         self
     }
 
@@ -242,6 +242,28 @@ impl Error {
     }
 }
 
+fn cause(source: Box<dyn StdError + Send + Sync>) -> Arc<dyn StdError + Send + Sync> {
+    match source.downcast::<serde_json::Error>() {
+        Ok(error) => Arc::new(Unreadable { line: error.line(), column: error.column() }),
+        Err(source) => Arc::from(source),
+    }
+}
+
+/// JSON that cannot be read.
+#[derive(Debug)]
+struct Unreadable {
+    line: usize,
+    column: usize,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JSON cannot be read at line {} column {}", self.line, self.column)
+    }
+}
+
+impl StdError for Unreadable {}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -275,6 +297,18 @@ mod tests {
             (503, Kind::Unavailable),
         ] {
             assert_eq!(Kind::of_http(StatusCode::from_u16(status).unwrap()), kind, "{status}");
+        }
+    }
+
+    #[test]
+    fn no_cause_quotes_what_was_read() {
+        let quoting = || serde_json::from_str::<u8>(r#""canary-json-4711""#).unwrap_err();
+        assert!(quoting().to_string().contains("canary"), "else this shows nothing");
+        for error in [Error::internal(quoting()), Error::new(Kind::DataLoss, "damaged").caused_by(quoting())]
+        {
+            let source = StdError::source(&error).map(ToString::to_string);
+            assert_eq!(source.as_deref(), Some("JSON cannot be read at line 1 column 18"));
+            assert!(!format!("{error:?}").contains("canary"));
         }
     }
 }
