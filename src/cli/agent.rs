@@ -30,6 +30,12 @@ use crate::{
     seal::key::PublicKey,
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink agent register < once          make and register this runner's key
+  sealink agent run                      follow the configuration, answer calls";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make a key pair; the private half never leaves this machine
