@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Client, ClientError, Refusal};
+use super::{ApiError, Client, ClientError};
 use crate::error::{Kind, Violation};
 
 /// How long one call may take: more than the server allows itself to ask a forge.
@@ -83,7 +83,7 @@ impl Client {
                     message: sentence.into(),
                 })
             });
-        ClientError::Refused(Refusal {
+        ClientError::Api(ApiError {
             code: Kind::of_http(status).grpc(),
             message,
             violations: violations.collect(),

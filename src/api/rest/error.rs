@@ -33,7 +33,7 @@ pub(super) struct Problem {
 }
 
 /// Why a request gets no answer.
-pub(super) enum Refusal {
+pub(super) enum RestError {
     /// A use case says no.
     Error(Error),
     /// So does the transport: bodies, routes, methods.
@@ -42,13 +42,13 @@ pub(super) enum Refusal {
     Syntax(String),
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for RestError {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for RestError {
     fn into_response(self) -> Response<Body> {
         match self {
             Self::Error(error) => refuse(&error),

@@ -6,12 +6,12 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::error::Refusal;
+use super::error::RestError;
 
 /// An answer with a JSON body.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     let Ok(text) = serde_json::to_vec(body) else {
-        return Refusal::Transport(StatusCode::INTERNAL_SERVER_ERROR, "internal").into_response();
+        return RestError::Transport(StatusCode::INTERNAL_SERVER_ERROR, "internal").into_response();
     };
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
