@@ -4,8 +4,8 @@ use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use serde::Deserialize;
 
 use super::{
-    MOST, MOST_FOUND, MOST_PAGES, Provider,
-    github_like::{WireBranch, WireKey, WirePull, WireRepository, WireUser, state},
+    MOST, MOST_FOUND, Provider,
+    github_like::{self, WireKey, WireRepository, WireUser},
     link, some, visible,
 };
 use crate::{
@@ -130,16 +130,10 @@ impl Provider for Gitea {
     }
 
     async fn search_pulls(&self, token: &Secret, query: &PullQuery) -> Result<Vec<FoundPull>> {
-        let path = ["repos", &query.repository.owner, &query.repository.name, "pulls"];
-        let (asked, most) = ([("state", state(query.state))], PAGING.size * MOST_PAGES);
-        let found = self.api.all::<WirePull>(who(token)?, &path, &asked, PAGING, most).await?;
-        let fits = found.items.into_iter().filter(|pull| query.fits(&pull.title));
-        Ok(fits.map(FoundPull::from).collect())
+        github_like::pulls(&self.api, who(token)?, PAGING, query).await
     }
 
     async fn branches(&self, token: &Secret, repository: &RepositoryName) -> Result<Listed<String>> {
-        let path = ["repos", &repository.owner, &repository.name, "branches"];
-        let found = self.api.all::<WireBranch>(who(token)?, &path, &[], PAGING, MOST).await?;
-        Ok(found.map(|branch| branch.name))
+        github_like::branches(&self.api, who(token)?, PAGING, repository).await
     }
 }

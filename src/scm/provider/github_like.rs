@@ -1,10 +1,17 @@
 //! What Gitea and Forgejo took over from GitHub's API; keys and branches look so at GitLab, too.
+use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::some;
-use crate::domain::{
-    forge::{ForgeKey, FoundPull, FoundRepository},
-    scm_query::PullFilter,
+use super::{MOST, MOST_PAGES, some};
+use crate::{
+    domain::{
+        forge::{ForgeKey, FoundPull, FoundRepository, Listed},
+        scm_query::{PullFilter, PullQuery, RepositoryName},
+    },
+    scm::{
+        Result,
+        api::{Api, Paging},
+    },
 };
 
 /// Whom a token belongs to.
@@ -45,10 +52,10 @@ pub(super) struct WireRepository {
 
 /// A pull request in a list.
 #[derive(Deserialize)]
-pub(super) struct WirePull {
+struct WirePull {
     id: u64,
     number: u64,
-    pub(super) title: String,
+    title: String,
     html_url: String,
     head: Option<WireSide>,
 }
@@ -89,11 +96,30 @@ impl From<WirePull> for FoundPull {
     }
 }
 
-/// The value of the parameter `state` that asks for these pull requests.
-pub(super) fn state(filter: PullFilter) -> &'static str {
-    match filter {
+type Who = (HeaderName, HeaderValue);
+
+/// Pull requests of a repository that match.
+pub(super) async fn pulls(api: &Api, who: Who, paging: Paging, query: &PullQuery) -> Result<Vec<FoundPull>> {
+    let state = match query.state {
         PullFilter::All => "all",
         PullFilter::Open => "open",
         PullFilter::Closed => "closed",
-    }
+    };
+    let path = ["repos", &query.repository.owner, &query.repository.name, "pulls"];
+    let most = paging.size * MOST_PAGES;
+    let found = api.all::<WirePull>(who, &path, &[("state", state)], paging, most).await?;
+    let fits = found.items.into_iter().filter(|pull| query.fits(&pull.title));
+    Ok(fits.map(FoundPull::from).collect())
+}
+
+/// The names of a repository's branches.
+pub(super) async fn branches(
+    api: &Api,
+    who: Who,
+    paging: Paging,
+    repository: &RepositoryName,
+) -> Result<Listed<String>> {
+    let path = ["repos", &repository.owner, &repository.name, "branches"];
+    let found = api.all::<WireBranch>(who, &path, &[], paging, MOST).await?;
+    Ok(found.map(|branch| branch.name))
 }
