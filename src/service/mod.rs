@@ -12,6 +12,7 @@ mod groups;
 mod host_token_refresh;
 mod host_tokens;
 mod idempotency;
+mod integration_pages;
 mod integrations;
 mod jobs;
 mod keyring;
@@ -29,6 +30,7 @@ mod runners;
 mod schemas;
 mod sealing;
 mod secrets;
+mod seeds;
 mod service_accounts;
 mod ssh_keys;
 mod start;
@@ -53,10 +55,11 @@ pub use self::{
     liveness::{Pulse, StatusUpdate, View},
     oauth::{CALLBACK, Connected, OauthFlow, OauthNames},
     page_tokens::{Listing, PageAsk},
-    rotation::{Rotation, RotationProgress, RotationStage, SeedReport},
+    rotation::{Rotation, RotationProgress, RotationStage},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
     secrets::Resealing,
+    seeds::SeedReport,
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest, TokenSubject},
     validation::TrialCall,
