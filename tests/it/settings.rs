@@ -12,6 +12,8 @@ fn serve(data_dir: &Path, environment: &[(&str, &str)], arguments: &[&str]) -> (
     for name in ["SEALINK_DATABASE_URL", "SEALINK_CONFIG", "SEALINK_ADMIN_TOKEN", "SEALINK_LISTEN"] {
         command.env_remove(name);
     }
+    // The default is one port for all tests at once; what a test says itself comes later and counts.
+    command.env("SEALINK_SERVER_LISTEN", "127.0.0.1:0");
     let watch = Watch::new();
     environment.iter().filter_map(|(_, value)| password(value)).for_each(|password| {
         watch.keep_secret("the database's password", password.as_bytes());
