@@ -64,7 +64,7 @@ impl RootKey {
     /// [`RootKeyError::Io`] with [`io::ErrorKind::AlreadyExists`] if there is a file already.
     pub fn create(path: &Path) -> Result<Self, RootKeyError> {
         let key: Key = random::bytes().map_err(|_| RootKeyError::Random)?;
-        let digits = Zeroizing::new(hex::encode(&*key));
+        let digits = Zeroizing::new(hex::encode(key.as_slice()));
         // Sized at once: growing would leave a copy behind.
         let text = Zeroizing::new([digits.as_str(), "\n"].concat());
         Draft::create(path)

@@ -131,7 +131,7 @@ impl Service {
             iat: now.0 / MICROS,
             exp: end.0 / MICROS,
             uuid: format!("us-{}", caller.principal.id()),
-            rnd: hex::encode(&*random::bytes::<8>()?),
+            rnd: hex::encode(*random::bytes::<8>()?),
             jti: stored.id.0,
             tkh: name_of(&stored.hash),
         })

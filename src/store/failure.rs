@@ -15,7 +15,7 @@ pub(crate) fn failure(error: sqlx::Error) -> Error {
         sqlx::Error::WorkerCrashed => Some(Kind::Unavailable),
         _ => None,
     };
-    let fault = Fault::of(&error);
+    let fault = Fault::from(error);
     let Some(kind) = kind else { return Error::internal(fault) };
     let mapped = Error::new(kind, message(kind)).caused_by(fault);
     match kind {
@@ -28,8 +28,8 @@ pub(crate) fn failure(error: sqlx::Error) -> Error {
 #[derive(Debug)]
 pub(super) struct Fault(String);
 
-impl Fault {
-    pub(super) fn of(error: &sqlx::Error) -> Self {
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
         Self(match error {
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default();

@@ -62,7 +62,7 @@ fn unreachable(error: sqlx::Error) -> Error {
         }
         _ => (Kind::Unavailable, "PostgreSQL cannot be reached: check the host and port in database.url"),
     };
-    Error::new(kind, message).caused_by(Fault::of(&error))
+    Error::new(kind, message).caused_by(Fault::from(error))
 }
 
 /// Runs one step in a transaction, in a task of its own so that a caller who goes away cannot stop it
