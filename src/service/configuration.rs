@@ -1,7 +1,9 @@
 //! What a runner's agents work from.
+use std::sync::Arc;
+
 use uuid::Uuid;
 
-use super::{Service, Snapshot, authentication::verify};
+use super::{Objects, Service, Snapshot, authentication::verify, recent::Kept};
 use crate::{
     domain::{access::Audience, token::Credential},
     error::{Error, Result},
@@ -48,7 +50,10 @@ impl Service {
     ) -> Result<Configuration> {
         let epoch = self.epoch;
         let known = (known.epoch == epoch.to_string()).then_some(known.revision);
-        let query = OwnConfigurationQuery { token: credential.id.clone(), known };
+        let kept = self.recent.get(&credential.id);
+        // Objects that are here already need not be read.
+        let spared = kept.as_ref().map(|kept| kept.revision).or(known);
+        let query = OwnConfigurationQuery { token: credential.id.clone(), known: spared };
         let found = self.store.own_configuration(query).await?;
         let caller = match verify(found.token.as_ref(), credential, self.now()) {
             Ok(caller) => {
@@ -60,15 +65,18 @@ impl Service {
         caller.admit(Audience::Runners, true)?;
         let Configured { runner, integrations, alone } =
             found.configured.ok_or_else(|| Error::not_found("runner"))?;
-        let content = if known == Some(runner.revision) {
-            Content::Unchanged(runner.revision)
-        } else if alone {
-            let (classes, llm_integrations) = (Vec::new(), Vec::new());
-            Content::Snapshot(Box::new(Snapshot { runner, integrations, classes, llm_integrations }))
-        } else {
-            let whole = Snapshot::read_whole(&self.store, caller.organization, runner.id).await?;
-            Content::Snapshot(Box::new(whole))
+        if known == Some(runner.revision) {
+            return Ok(Configuration { epoch, content: Content::Unchanged(runner.revision) });
+        }
+        let snapshot = match kept {
+            Some(kept) if kept.revision == runner.revision => Snapshot { runner, objects: kept.objects },
+            _ if alone => {
+                Snapshot { runner, objects: Arc::new(Objects { integrations, ..Objects::default() }) }
+            }
+            _ => Snapshot::read_whole(&self.store, caller.organization, runner.id).await?,
         };
-        Ok(Configuration { epoch, content })
+        let kept = Kept { revision: snapshot.runner.revision, objects: Arc::clone(&snapshot.objects) };
+        self.recent.keep(&credential.id, kept);
+        Ok(Configuration { epoch, content: Content::Snapshot(Box::new(snapshot)) })
     }
 }

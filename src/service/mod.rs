@@ -21,6 +21,7 @@ mod liveness;
 mod llm_integrations;
 mod oauth;
 mod page_tokens;
+mod recent;
 mod retry;
 mod rotation;
 mod runner_keys;
@@ -63,9 +64,11 @@ pub use self::{
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest, TokenSubject},
     validation::TrialCall,
-    watch::{Event, Gone, Object, Seen, Snapshot, Step, Watch},
+    watch::{Event, Gone, Object, Objects, Seen, Snapshot, Step, Watch},
 };
-use self::{idempotency::InFlight, keyring::Rings, live::Desk, sealing::KeyCache, watch::Hub};
+use self::{
+    idempotency::InFlight, keyring::Rings, live::Desk, recent::Recent, sealing::KeyCache, watch::Hub,
+};
 use crate::{
     clock::{Clock, Instant},
     domain::{
@@ -99,6 +102,7 @@ pub struct Service {
     desk: Desk,
     public_url: PublicUrl,
     forges: Forges,
+    recent: Recent,
 }
 
 /// How long a stream is silent at most.

@@ -38,7 +38,7 @@ pub(super) use self::{
     runner::{runner, runner_filter, runner_spec},
     runner_policy::runner_policy,
     schema::schema,
-    secret::{sealed_secret, secret_to_reseal},
+    secret::{kid, sealed_secret, secret_to_reseal},
     ssh_key::authorized_key,
     status::phase,
     validate::{class_findings, class_trial, findings, trial_call, tried},

@@ -15,6 +15,11 @@ use crate::{
 /// Names of secrets are shorter; headers have no longer ones.
 const LONGEST: usize = 256;
 
+/// The id of the key that a secret is sealed with; empty if there is none.
+pub(crate) fn kid(sealed: Option<&Sealed>) -> String {
+    sealed.map(|sealed| sealed.kid.0.clone()).unwrap_or_default()
+}
+
 /// Whether a secret can be used, on the wire.
 pub(super) fn secret_state(state: SecretState) -> pb::SecretState {
     match state {
