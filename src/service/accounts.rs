@@ -17,7 +17,6 @@ use crate::{
     scm::{ForgeError, provider::Provider},
 };
 
-pub(super) const COLUMN: &str = "scm_account.access_token";
 /// When to ask again a forge that does not say.
 const LATER: Duration = Duration::from_secs(30);
 /// When to ask again one that others ask.
@@ -41,7 +40,7 @@ impl Service {
         Ok(accounts)
     }
 
-    /// As [`find_account`](Self::find_account), to be shown or used.
+    /// An account of the caller: by its id, or the newest of a type, by that type's name.
     ///
     /// # Errors
     /// [`Kind::NotFound`], also for another's.
@@ -51,7 +50,7 @@ impl Service {
         Ok(account)
     }
 
-    /// An account of the caller: by its id, or the newest of a type, by that type's name.
+    /// The same, where it is neither shown nor used.
     async fn find_account(&self, caller: &Caller, id_or_type: &str) -> Result<Account> {
         let (organization, member) = (caller.organization, caller.user()?);
         let found = match ScmType::from_id(id_or_type) {
@@ -68,7 +67,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Kind::Invalid`] on `access_token` if the forge does not take it, on `url` if no forge answers there or it may
-    /// not be connected to; [`Kind::AlreadyExists`] on `url`; [`Kind::Unavailable`] if the forge limits its rate.
+    /// not be connected to; [`Kind::AlreadyExists`] on `url`; [`Kind::Unavailable`] if the forge limits its rate or is
+    /// asked too much at once.
     pub async fn create_account(&self, caller: &Caller, new: &NewAccount) -> Result<Account> {
         if let Some(id) = caller.repeats()? {
             return self.find_account(caller, &id.to_string()).await;
@@ -231,12 +231,12 @@ fn open_token(keyring: &Keyring, account: &Account, record: &[u8]) -> Result<Sec
 
 fn at<T>(account: &Account, run: impl FnOnce(&Location<'_>) -> Result<T>) -> Result<T> {
     let (owner, row) = (account.member.to_string(), account.id.to_string());
-    run(&Location {
-        table_and_column: COLUMN,
-        owner_id: &owner,
-        row_id: &row,
-        url_origin: account.url.origin(),
-    })
+    run(&access_token_location(&owner, &row, account.url.origin()))
+}
+
+/// Where the access token of an account stands.
+pub(super) fn access_token_location<'a>(member: &'a str, id: &'a str, url_origin: &'a str) -> Location<'a> {
+    Location { table_and_column: "scm_account.access_token", owner_id: member, row_id: id, url_origin }
 }
 
 fn missing() -> Error {
@@ -253,9 +253,11 @@ fn refused_link(error: ForgeError) -> Error {
         ForgeError::RateLimited(delay) => limited(delay),
         ForgeError::Refused(why) => Error::invalid("url", RULE, why),
         ForgeError::Busy => busy(error),
-        ForgeError::Unreachable(_) | ForgeError::Silent | ForgeError::Failing(_) | ForgeError::Resting(_) => {
-            Error::invalid("url", RULE, "does not answer")
-        }
+        ForgeError::NoConnection
+        | ForgeError::Unreachable(_)
+        | ForgeError::Silent
+        | ForgeError::Failing(_)
+        | ForgeError::Resting(_) => Error::invalid("url", RULE, "does not answer"),
         ForgeError::NotFound | ForgeError::Foreign(_) => {
             Error::invalid("url", RULE, "is not the address of a forge of this type")
         }
@@ -285,7 +287,8 @@ fn refused(error: ForgeError, what: &'static str) -> Error {
         ForgeError::RateLimited(delay) => limited(delay),
         ForgeError::Busy => busy(error),
         ForgeError::Resting(left) => Error::new(Kind::Unavailable, error.to_string()).retry_after(left),
-        ForgeError::Unreachable(_)
+        ForgeError::NoConnection
+        | ForgeError::Unreachable(_)
         | ForgeError::Silent
         | ForgeError::Failing(_)
         | ForgeError::Foreign(_)

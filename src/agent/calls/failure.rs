@@ -123,7 +123,8 @@ impl From<ForgeError> for Failure {
             ForgeError::NotFound => Code::NotFound,
             ForgeError::RateLimited(_) => Code::ResourceExhausted,
             ForgeError::Silent => Code::DeadlineExceeded,
-            ForgeError::Unreachable(_)
+            ForgeError::NoConnection
+            | ForgeError::Unreachable(_)
             | ForgeError::Failing(_)
             | ForgeError::Foreign(_)
             | ForgeError::Busy

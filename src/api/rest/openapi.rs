@@ -8,7 +8,7 @@ use utoipa::{
     },
 };
 
-use super::{Rest, accounts, error::json, forge, keys, patterns::Patterns, users};
+use super::{Rest, accounts, forge, keys, patterns::Patterns, response::json, users};
 
 #[derive(OpenApi)]
 #[openapi(

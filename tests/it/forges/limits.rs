@@ -10,10 +10,13 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::rt::TokioIo;
-use sealink::scm::{
-    ForgeError,
-    egress::Policy,
-    http::{Answer, Http, Limits, Question},
+use sealink::{
+    domain::allowed_origins::AllowedOrigins,
+    scm::{
+        ForgeError,
+        egress::Policy,
+        http::{Answer, Http, Limits, Question},
+    },
 };
 use tokio::{
     net::TcpListener,
@@ -95,7 +98,8 @@ async fn visit(
 
 fn client(forges: &[&Hesitant], limits: Limits) -> Arc<Http> {
     let origins: Vec<_> = forges.iter().map(|forge| forge.origin.clone()).collect();
-    Http::new(Policy::new(&origins).expect("origins"), None, limits).expect("a client")
+    let allowed = AllowedOrigins::parse(&origins).expect("origins");
+    Http::new(Policy::new(allowed), None, limits).expect("a client")
 }
 
 async fn ask(http: Arc<Http>, origin: String) -> Result<Answer, ForgeError> {

@@ -2,7 +2,10 @@
 use std::time::Duration;
 
 use http::Method;
-use sealink::scm::{egress::Policy, http::Limits, provider::Forges};
+use sealink::{
+    domain::allowed_origins::AllowedOrigins,
+    scm::{egress::Policy, http::Limits, provider::Forges},
+};
 use serde_json::json;
 
 use super::site::link;
@@ -14,7 +17,7 @@ use crate::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_forge_that_is_away_is_not_asked_again_and_again() {
     let (away, there) = (FakeForge::start(Kind::Gitea).await, FakeForge::start(Kind::Gitea).await);
-    let policy = Policy::new(&[away.origin.clone(), there.origin.clone()]).expect("origins");
+    let policy = Policy::new(AllowedOrigins::parse(&[&away.origin, &there.origin]).expect("origins"));
     let limits = Limits { rest: Duration::from_hours(1), ..Limits::for_members() };
     let server = TestServer::start_asking(Forges::new(policy, None, limits)).await;
     let nora = server.member("nora").await;

@@ -19,6 +19,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use sealink::{
     domain::{
         account::{ForgeUrl, ScmType},
+        allowed_origins::AllowedOrigins,
         scm_query::{PullQuery, RepositoryName, RepositoryQuery},
     },
     scm::{
@@ -182,16 +183,13 @@ impl Site {
         let heard = self.forge.requests().len();
         for call in self.calls() {
             let answer = self.call(&call).await;
-            match call.2 {
-                None => {
-                    assert_eq!(answer.status, 503, "{what}: {call:?} {answer:?}");
-                    assert!(answer.headers.contains_key("retry-after"), "{what}: {call:?}");
-                }
-                Some(_) => {
-                    assert_eq!(answer.status, 422, "{what}: {call:?} {answer:?}");
-                    let errors = answer.value()["errors"].as_object().expect("errors").clone();
-                    assert_eq!(errors.keys().collect::<Vec<_>>(), ["url"], "{what}: {call:?}");
-                }
+            if call.2.is_none() {
+                assert_eq!(answer.status, 503, "{what}: {call:?} {answer:?}");
+                assert!(answer.headers.contains_key("retry-after"), "{what}: {call:?}");
+            } else {
+                assert_eq!(answer.status, 422, "{what}: {call:?} {answer:?}");
+                let errors = answer.value()["errors"].as_object().expect("errors").clone();
+                assert_eq!(errors.keys().collect::<Vec<_>>(), ["url"], "{what}: {call:?}");
             }
         }
         assert_eq!(self.forge.requests().len(), heard, "{what}");
@@ -205,9 +203,9 @@ impl Site {
 
 /// The way to the forges at `allowed`, where `names` says where they are.
 fn forges(allowed: &[&str], names: &Arc<Names>, ca: Option<std::path::PathBuf>) -> Forges {
-    let origins: Vec<_> = allowed.iter().map(|origin| (*origin).to_owned()).collect();
+    let allowed = AllowedOrigins::parse(allowed).expect("origins");
     let names: Arc<dyn Resolve> = Arc::clone(names) as _;
-    let policy = Policy::new(&origins).expect("origins").with_networks(Vec::new()).with_names(names);
+    let policy = Policy::new(allowed).with_networks(Vec::new()).with_names(names);
     Forges::new(policy, ca, Limits::for_members())
 }
 

@@ -49,9 +49,9 @@ impl TestServer {
         let settings = owned(settings);
         let served = serve(&directory, &settings, forges.clone()).await;
         let database = Database::sqlite(&path).await;
-        let mut server = Self::new(directory, settings, served, database, watch);
-        server.forges = forges;
-        server
+        let mut running = Self::new(directory, settings, served, database, watch);
+        running.forges = forges;
+        running
     }
 
     /// A server on a fresh PostgreSQL database.
