@@ -232,12 +232,12 @@ fn refused_link(error: ForgeError) -> Error {
             Error::invalid("access_token", RULE, "is not accepted by the forge")
         }
         ForgeError::RateLimited(delay) => limited(delay),
-        ForgeError::Refused(why) => Error::invalid("url", RULE, why),
+        ForgeError::Disallowed(why) => Error::invalid("url", RULE, why),
         ForgeError::NoConnection
         | ForgeError::Unreachable(_)
-        | ForgeError::Silent
-        | ForgeError::Failing(_) => Error::invalid("url", RULE, "does not answer"),
-        ForgeError::NotFound | ForgeError::Foreign(_) => {
+        | ForgeError::TimedOut
+        | ForgeError::ServerError(_) => Error::invalid("url", RULE, "does not answer"),
+        ForgeError::NotFound | ForgeError::Protocol(_) => {
             Error::invalid("url", RULE, "is not the address of a forge of this type")
         }
     }
@@ -262,9 +262,9 @@ fn refused(error: ForgeError, what: &'static str) -> Error {
         ForgeError::RateLimited(delay) => limited(delay),
         ForgeError::NoConnection
         | ForgeError::Unreachable(_)
-        | ForgeError::Silent
-        | ForgeError::Failing(_)
-        | ForgeError::Foreign(_)
-        | ForgeError::Refused(_) => Error::new(Kind::Unavailable, error.to_string()).retry_after(LATER),
+        | ForgeError::TimedOut
+        | ForgeError::ServerError(_)
+        | ForgeError::Protocol(_)
+        | ForgeError::Disallowed(_) => Error::new(Kind::Unavailable, error.to_string()).retry_after(LATER),
     }
 }
