@@ -69,8 +69,8 @@ pub struct Http {
     gates: Gates,
 }
 
-/// One question. The body is JSON or a form and is wiped after it was sent.
-pub struct Question<'a> {
+/// One request. The body is JSON or a form and is wiped after it was sent.
+pub struct Request<'a> {
     /// GET or POST.
     pub method: Method,
     /// Where; must be at the origin.
@@ -82,7 +82,7 @@ pub struct Question<'a> {
 }
 
 /// What came back, whatever its status. Bodies of token endpoints are credentials: neither they nor headers are printed.
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: StatusCode,
     /// All headers.
@@ -121,38 +121,38 @@ impl Http {
     /// The origin of an integration's host.
     ///
     /// # Errors
-    /// [`ForgeError::Refused`] if it is not connected to.
+    /// [`ForgeError::Disallowed`] if it is not connected to.
     pub fn origin(&self, host: &str) -> Result<Origin, ForgeError> {
-        self.policy.origin(host).map_err(ForgeError::Refused)
+        self.policy.origin(host).map_err(ForgeError::Disallowed)
     }
 
-    /// Asks, and follows at most three redirects of a GET as long as they stay at `origin`.
+    /// Sends, and follows at most three redirects of a GET as long as they stay at `origin`.
     ///
     /// # Errors
-    /// Whatever went wrong before an answer with a status was there, and [`ForgeError::Foreign`] for one that
-    /// leads elsewhere or is too long; [`ForgeError::Busy`] and [`ForgeError::Resting`] for a forge that was not asked.
-    /// A status of refusal is no error here.
-    pub async fn ask(&self, origin: &Origin, question: Question<'_>) -> Result<Answer, ForgeError> {
+    /// Whatever went wrong before an answer with a status was there, and [`ForgeError::Protocol`] for one that
+    /// leads elsewhere or is too long; [`ForgeError::Busy`] and [`ForgeError::CircuitOpen`] for a forge that was not
+    /// asked. A status of refusal is no error here.
+    pub async fn send(&self, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
         let client = if origin.is_allowed() { Some(&self.allowed) } else { self.checked.as_ref() };
         let client = client.ok_or(ForgeError::Unreachable("this machine has no root certificates"))?;
         let (end, patience) = (Instant::now() + self.limits.total, self.limits.total / 2);
         let pass = self.gates.enter(origin, patience).await?;
-        let answer = timeout_at(end, follow(client, origin, question)).await;
-        let answer = answer.unwrap_or(Err(ForgeError::Silent));
+        let answer = timeout_at(end, follow(client, origin, request)).await;
+        let answer = answer.unwrap_or(Err(ForgeError::TimedOut));
         pass.ends(match &answer {
-            Ok(answer) => ForgeError::Failing(answer.status.as_u16()).is_outage(),
+            Ok(answer) => ForgeError::ServerError(answer.status.as_u16()).is_outage(),
             Err(error) => error.is_outage(),
         });
         answer
     }
 }
 
-async fn follow(client: &Client, origin: &Origin, question: Question<'_>) -> Result<Answer, ForgeError> {
-    let Question { method, mut url, headers, form } = question;
+async fn follow(client: &Client, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
+    let Request { method, mut url, headers, form } = request;
     let form = form.map(|text| Bytes::from_owner(ZeroizedBytes(text)));
     for _ in 0..=MAX_REDIRECTS {
         if !origin.holds(&url) {
-            return Err(ForgeError::Foreign("it leads to another host"));
+            return Err(ForgeError::Protocol("it leads to another host"));
         }
         let mut request = client.request(method.clone(), url.clone());
         for (name, value) in headers {
@@ -165,9 +165,9 @@ async fn follow(client: &Client, origin: &Origin, question: Question<'_>) -> Res
         let next = answer.status().is_redirection().then(|| answer.headers().get(LOCATION)).flatten();
         let Some(next) = next.filter(|_| method == Method::GET) else { return read(answer).await };
         let next = next.to_str().ok().and_then(|text| url.join(text).ok());
-        url = next.ok_or(ForgeError::Foreign("it answers with a redirect to nowhere"))?;
+        url = next.ok_or(ForgeError::Protocol("it answers with a redirect to nowhere"))?;
     }
-    Err(ForgeError::Foreign("it redirects too often"))
+    Err(ForgeError::Protocol("it redirects too often"))
 }
 
 struct ZeroizedBytes(Zeroizing<String>);
@@ -178,7 +178,7 @@ impl AsRef<[u8]> for ZeroizedBytes {
     }
 }
 
-impl Answer {
+impl Response {
     /// How long the forge asks to wait: `retry-after` in seconds.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -199,9 +199,9 @@ impl Answer {
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+        write!(f, "Response({}, {} bytes)", self.status, self.body.len())
     }
 }
 
@@ -247,8 +247,8 @@ pub fn check_ca(path: &Path) -> Result<()> {
     built.map(drop).map_err(|_| no_certificate(path))
 }
 
-async fn read(mut answer: reqwest::Response) -> Result<Answer, ForgeError> {
-    let too_long = ForgeError::Foreign("its answer is too long");
+async fn read(mut answer: reqwest::Response) -> Result<Response, ForgeError> {
+    let too_long = ForgeError::Protocol("its answer is too long");
     if answer.content_length().is_some_and(|length| length > MAX_BODY as u64) {
         return Err(too_long);
     }
@@ -259,7 +259,7 @@ async fn read(mut answer: reqwest::Response) -> Result<Answer, ForgeError> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, headers, body: body.freeze() })
+    Ok(Response { status, headers, body: body.freeze() })
 }
 
 /// What a failed exchange means, without its text: that names addresses.
@@ -267,7 +267,7 @@ fn failure(error: &reqwest::Error) -> ForgeError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
         if inner.is::<ForbiddenAddress>() {
-            return ForgeError::Refused(
+            return ForgeError::Disallowed(
                 "the forge's name leads to an address that is not connected to from here",
             );
         }
@@ -275,7 +275,7 @@ fn failure(error: &reqwest::Error) -> ForgeError {
     }
     let text = || format!("{error:?}").to_ascii_lowercase();
     if error.is_timeout() && !error.is_connect() {
-        ForgeError::Silent
+        ForgeError::TimedOut
     } else if error.is_connect() && text().contains("certificate") {
         ForgeError::Unreachable(
             "its certificate is not trusted here; a private authority must be added to those trusted",
@@ -285,7 +285,7 @@ fn failure(error: &reqwest::Error) -> ForgeError {
     } else if error.is_connect() {
         ForgeError::NoConnection
     } else {
-        ForgeError::Foreign("it broke off its answer")
+        ForgeError::Protocol("it broke off its answer")
     }
 }
 
@@ -296,12 +296,12 @@ mod tests {
     #[test]
     fn an_answer_is_printed_without_what_it_says() {
         let secret = HeaderValue::from_static("canary-header-4711");
-        let answer = Answer {
+        let answer = Response {
             status: StatusCode::OK,
             headers: HeaderMap::from_iter([(http::header::SET_COOKIE, secret)]),
             body: Bytes::from_static(br#"{"access_token":"canary-token-4711"}"#),
         };
-        assert_eq!(format!("{answer:?}"), "Answer(200 OK, 36 bytes)");
-        assert_eq!(format!("{answer:#?}"), "Answer(200 OK, 36 bytes)");
+        assert_eq!(format!("{answer:?}"), "Response(200 OK, 36 bytes)");
+        assert_eq!(format!("{answer:#?}"), "Response(200 OK, 36 bytes)");
     }
 }

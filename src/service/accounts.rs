@@ -251,14 +251,14 @@ fn refused_link(error: ForgeError) -> Error {
             Error::invalid("access_token", RULE, "is not accepted by the forge")
         }
         ForgeError::RateLimited(delay) => limited(delay),
-        ForgeError::Refused(why) => Error::invalid("url", RULE, why),
+        ForgeError::Disallowed(why) => Error::invalid("url", RULE, why),
         ForgeError::Busy => busy(error),
         ForgeError::NoConnection
         | ForgeError::Unreachable(_)
-        | ForgeError::Silent
-        | ForgeError::Failing(_)
-        | ForgeError::Resting(_) => Error::invalid("url", RULE, "does not answer"),
-        ForgeError::NotFound | ForgeError::Foreign(_) => {
+        | ForgeError::TimedOut
+        | ForgeError::ServerError(_)
+        | ForgeError::CircuitOpen(_) => Error::invalid("url", RULE, "does not answer"),
+        ForgeError::NotFound | ForgeError::Protocol(_) => {
             Error::invalid("url", RULE, "is not the address of a forge of this type")
         }
     }
@@ -286,13 +286,13 @@ fn refused(error: ForgeError, what: &'static str) -> Error {
         ForgeError::NotFound => Error::not_found(what),
         ForgeError::RateLimited(delay) => limited(delay),
         ForgeError::Busy => busy(error),
-        ForgeError::Resting(left) => Error::new(Kind::Unavailable, error.to_string()).retry_after(left),
+        ForgeError::CircuitOpen(left) => Error::new(Kind::Unavailable, error.to_string()).retry_after(left),
         ForgeError::NoConnection
         | ForgeError::Unreachable(_)
-        | ForgeError::Silent
-        | ForgeError::Failing(_)
-        | ForgeError::Foreign(_)
-        | ForgeError::Refused(_) => Error::new(Kind::Unavailable, error.to_string()).retry_after(LATER),
+        | ForgeError::TimedOut
+        | ForgeError::ServerError(_)
+        | ForgeError::Protocol(_)
+        | ForgeError::Disallowed(_) => Error::new(Kind::Unavailable, error.to_string()).retry_after(LATER),
     }
 }
 
@@ -306,8 +306,8 @@ mod tests {
         for (error, link, later) in [
             (ForgeError::Busy, None, SOON),
             (ForgeError::RateLimited(Some(minute)), None, minute),
-            (ForgeError::Resting(minute), Some("url"), minute),
-            (ForgeError::Silent, Some("url"), LATER),
+            (ForgeError::CircuitOpen(minute), Some("url"), minute),
+            (ForgeError::TimedOut, Some("url"), LATER),
         ] {
             let used = refused(error, "repository");
             assert_eq!((used.kind(), used.retry_delay()), (Kind::Unavailable, Some(later)), "{error:?}");

@@ -71,7 +71,7 @@ impl Service {
         let Some(token) = self.token_of(organization, &account).await? else { return Ok(()) };
         let profile = match timeout(PATIENCE, self.ask_profile(&account, &token)).await {
             Ok(answer) => answer?,
-            Err(_) => Err(ForgeError::Silent),
+            Err(_) => Err(ForgeError::TimedOut),
         };
         match profile {
             Ok(profile) if profile == account.profile => Ok(()),

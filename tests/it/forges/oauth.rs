@@ -94,9 +94,9 @@ async fn what_is_no_token_endpoint_decides_nothing() {
     let checks = [
         (Fault::Html, None),
         (Fault::BadJson, None),
-        (Fault::Internal, Some(ForgeError::Failing(500))),
+        (Fault::Internal, Some(ForgeError::ServerError(500))),
         (Fault::TooMany, Some(ForgeError::RateLimited(Some(Duration::from_secs(17))))),
-        (Fault::Slow, Some(ForgeError::Silent)),
+        (Fault::Slow, Some(ForgeError::TimedOut)),
         // A client secret follows no redirect, not even inside.
         (Fault::RedirectElsewhere, None),
         (Fault::RedirectForEver, None),
@@ -108,7 +108,7 @@ async fn what_is_no_token_endpoint_decides_nothing() {
             panic!("{fault:?} decided something");
         };
         assert!(
-            expected.map_or(matches!(error, ForgeError::Foreign(_)), |expected| expected == error),
+            expected.map_or(matches!(error, ForgeError::Protocol(_)), |expected| expected == error),
             "{error:?}"
         );
         assert!(!error.to_string().contains("canary"));
