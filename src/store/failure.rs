@@ -1,6 +1,8 @@
-//! What a database error means to a caller: recognised by its code, never by its text, which nobody reads: it may
-//! quote a value.
+//! What a database error means to a caller: recognised by its code, never by its text. PostgreSQL's may quote a value, so
+//! nobody reads it.
 use std::{error::Error as StdError, fmt, time::Duration};
+
+use sqlx::sqlite::SqliteError;
 
 use crate::error::{Error, Kind};
 
@@ -24,13 +26,17 @@ pub(crate) fn failure(error: sqlx::Error) -> Error {
     }
 }
 
-/// A database error as the operator's log has it: codes, and names of the schema.
+/// A database error as the operator's log has it: codes and names of the schema, no text that may quote a value.
 #[derive(Debug)]
 pub(super) struct Fault(String);
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
         Self(match error {
+            // SQLite's texts name tables and columns, and quote no value.
+            sqlx::Error::Database(error) if error.try_downcast_ref::<SqliteError>().is_some() => {
+                format!("the database answers: {error}")
+            }
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default();
                 let names = [("constraint", error.constraint()), ("table", error.table())];
