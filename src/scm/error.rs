@@ -25,6 +25,17 @@ pub enum ForgeError {
     Protocol(&'static str),
     /// This address is not connected to.
     Disallowed(&'static str),
+    /// It is asked so much from here that no place became free in time.
+    Busy,
+    /// It did not answer for a while, and is left alone for so long.
+    Resting(Duration),
+}
+
+impl ForgeError {
+    /// Whether the forge is away, as far as can be told from here.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(self, Self::NoConnection | Self::TimedOut | Self::ServerError(502..=504))
+    }
 }
 
 /// What forges answer.
@@ -50,6 +61,10 @@ impl fmt::Display for ForgeError {
             Self::ServerError(status) => write!(f, "the forge fails (HTTP status {status}); try again later"),
             Self::Protocol(why) => write!(f, "what answers there is not the API of this forge: {why}"),
             Self::Disallowed(why) => f.write_str(why),
+            Self::Busy => f.write_str("the forge is asked too much at once; try again"),
+            Self::Resting(left) => {
+                write!(f, "the forge does not answer; it is asked again in {} s", left.as_secs().max(1))
+            }
         }
     }
 }

@@ -10,12 +10,13 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER},
 };
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
     ForgeError,
-    egress::{ForbiddenAddress, Origin, Policy},
+    egress::{ForbiddenAddress, Gates, Origin, Policy},
 };
 use crate::error::{Error, Kind, Result};
 
@@ -27,27 +28,32 @@ const TOTAL: Duration = Duration::from_secs(7);
 /// Renamed repositories answer with a redirect.
 const MAX_REDIRECTS: usize = 3;
 const MAX_CA_BYTES: u64 = 1 << 20;
+/// How long a forge is left alone that is away.
+const REST: Duration = Duration::from_secs(15);
 
 /// How long a forge may take. Tests shorten it.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Until the connection stands.
     pub connect: Duration,
-    /// Until the whole answer is here.
+    /// Until the whole answer is here; at most half of it is spent waiting for a place among the questions to the
+    /// same forge.
     pub total: Duration,
+    /// How long a forge is left alone that is away.
+    pub rest: Duration,
 }
 
 impl Limits {
     /// Those of the server's questions for its members, who wait longer than a live call.
     #[must_use]
     pub const fn for_members() -> Self {
-        Self { connect: CONNECT_TIMEOUT, total: Duration::from_secs(10) }
+        Self { connect: CONNECT_TIMEOUT, total: Duration::from_secs(10), rest: REST }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connect: CONNECT_TIMEOUT, total: TOTAL }
+        Self { connect: CONNECT_TIMEOUT, total: TOTAL, rest: REST }
     }
 }
 
@@ -60,6 +66,7 @@ pub struct Http {
     checked: Option<Client>,
     policy: Policy,
     limits: Limits,
+    gates: Gates,
 }
 
 /// One request. The body is JSON or a form and is wiped after it was sent.
@@ -102,7 +109,7 @@ impl Http {
         let tls = policy.allows_tls();
         let allowed = if tls { allowed.tls_certs_merge(roots) } else { allowed.tls_certs_only([]) };
         let allowed = allowed.build().map_err(unusable)?;
-        Ok(Arc::new(Self { allowed, checked, policy, limits }))
+        Ok(Arc::new(Self { allowed, checked, policy, limits, gates: Gates::new(limits.rest) }))
     }
 
     /// Where this client may connect to.
@@ -123,39 +130,44 @@ impl Http {
     ///
     /// # Errors
     /// Whatever went wrong before an answer with a status was there, and [`ForgeError::Protocol`] for one that
-    /// leads elsewhere or is too long. A status of refusal is no error here.
+    /// leads elsewhere or is too long; [`ForgeError::Busy`] and [`ForgeError::Resting`] for a forge that was not asked.
+    /// A status of refusal is no error here.
     pub async fn send(&self, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
-        match tokio::time::timeout(self.limits.total, self.follow(origin, request)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(ForgeError::TimedOut),
-        }
-    }
-
-    async fn follow(&self, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
-        let Request { method, mut url, headers, form } = request;
         let client = if origin.is_allowed() { Some(&self.allowed) } else { self.checked.as_ref() };
         let client = client.ok_or(ForgeError::Unreachable("this machine has no root certificates"))?;
-        let form = form.map(|text| Bytes::from_owner(ZeroizedBytes(text)));
-        for _ in 0..=MAX_REDIRECTS {
-            if !origin.holds(&url) {
-                return Err(ForgeError::Protocol("it leads to another host"));
-            }
-            let mut request = client.request(method.clone(), url.clone());
-            for (name, value) in headers {
-                request = request.header(name, value);
-            }
-            if let Some(form) = &form {
-                request =
-                    request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
-            }
-            let answer = request.send().await.map_err(|error| failure(&error))?;
-            let next = answer.status().is_redirection().then(|| answer.headers().get(LOCATION)).flatten();
-            let Some(next) = next.filter(|_| method == Method::GET) else { return read(answer).await };
-            let next = next.to_str().ok().and_then(|text| url.join(text).ok());
-            url = next.ok_or(ForgeError::Protocol("it answers with a redirect to nowhere"))?;
-        }
-        Err(ForgeError::Protocol("it redirects too often"))
+        let (end, patience) = (Instant::now() + self.limits.total, self.limits.total / 2);
+        let pass = self.gates.enter(origin, patience).await?;
+        let answer = timeout_at(end, follow(client, origin, request)).await;
+        let answer = answer.unwrap_or(Err(ForgeError::TimedOut));
+        pass.ends(match &answer {
+            Ok(answer) => ForgeError::ServerError(answer.status.as_u16()).is_outage(),
+            Err(error) => error.is_outage(),
+        });
+        answer
     }
+}
+
+async fn follow(client: &Client, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
+    let Request { method, mut url, headers, form } = request;
+    let form = form.map(|text| Bytes::from_owner(ZeroizedBytes(text)));
+    for _ in 0..=MAX_REDIRECTS {
+        if !origin.holds(&url) {
+            return Err(ForgeError::Protocol("it leads to another host"));
+        }
+        let mut request = client.request(method.clone(), url.clone());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(form) = &form {
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+        }
+        let answer = request.send().await.map_err(|error| failure(&error))?;
+        let next = answer.status().is_redirection().then(|| answer.headers().get(LOCATION)).flatten();
+        let Some(next) = next.filter(|_| method == Method::GET) else { return read(answer).await };
+        let next = next.to_str().ok().and_then(|text| url.join(text).ok());
+        url = next.ok_or(ForgeError::Protocol("it answers with a redirect to nowhere"))?;
+    }
+    Err(ForgeError::Protocol("it redirects too often"))
 }
 
 struct ZeroizedBytes(Zeroizing<String>);

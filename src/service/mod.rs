@@ -21,6 +21,7 @@ mod liveness;
 mod llm_integrations;
 mod oauth;
 mod page_tokens;
+mod profiles;
 mod recent;
 mod retry;
 mod rotation;
@@ -67,7 +68,8 @@ pub use self::{
     watch::{Event, Gone, Object, Objects, Seen, Snapshot, Step, Watch},
 };
 use self::{
-    idempotency::InFlight, keyring::Rings, live::Desk, recent::Recent, sealing::KeyCache, watch::Hub,
+    idempotency::InFlight, keyring::Rings, live::Desk, profiles::Profiles, recent::Recent, sealing::KeyCache,
+    watch::Hub,
 };
 use crate::{
     clock::{Clock, Instant},
@@ -102,6 +104,7 @@ pub struct Service {
     desk: Desk,
     public_url: PublicUrl,
     forges: Forges,
+    profiles: Profiles,
     recent: Recent,
 }
 
@@ -118,6 +121,12 @@ impl Service {
     #[must_use]
     pub fn reached_at(self, public_url: PublicUrl) -> Self {
         Self { public_url, ..self }
+    }
+
+    /// The same, on another way to members' forges.
+    #[must_use]
+    pub fn asking(self, forges: Forges) -> Self {
+        Self { forges, ..self }
     }
 
     /// Where browsers, forges and clients reach the server.

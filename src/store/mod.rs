@@ -3,6 +3,7 @@
 //! Every method is one atomic step named after its use. A query is written once, in the dialect SQLite and
 //! PostgreSQL share; where they differ, both texts stand side by side in the file that needs them.
 //! Reads run on whichever pool is open (`on!`); writes are steps given to `Store::write`.
+mod account_profiles;
 mod accounts;
 mod audit_chain;
 mod audit_log;

@@ -126,7 +126,9 @@ impl From<ForgeError> for Failure {
             ForgeError::NoConnection
             | ForgeError::Unreachable(_)
             | ForgeError::ServerError(_)
-            | ForgeError::Protocol(_) => Code::Unavailable,
+            | ForgeError::Protocol(_)
+            | ForgeError::Busy
+            | ForgeError::Resting(_) => Code::Unavailable,
             ForgeError::Disallowed(_) => Code::FailedPrecondition,
         };
         Self { code, message: error.to_string().into(), required: None }

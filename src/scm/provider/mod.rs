@@ -74,7 +74,7 @@ pub trait Provider: Send + Sync {
 }
 
 /// The way to every forge.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Forges {
     policy: Policy,
     ca: Option<PathBuf>,

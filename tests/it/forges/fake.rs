@@ -48,6 +48,8 @@ pub(crate) enum Fault {
     NotFound,
     TooMany,
     Internal,
+    /// As a proxy answers for a forge that is down.
+    Away,
     Html,
     /// Never answers.
     Slow,
@@ -65,6 +67,10 @@ pub(crate) enum Fault {
     RedirectInside,
     /// Closes the connection in the middle.
     Truncated,
+    /// Nothing goes wrong, but the person is called otherwise now.
+    Renamed,
+    /// Nothing goes wrong, but the token is said to be another person's.
+    Replaced,
 }
 
 /// What arrived.
@@ -96,7 +102,11 @@ pub(crate) struct FakeForge {
 
 impl FakeForge {
     pub(crate) async fn start(kind: Kind) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::serve(kind, TcpListener::bind("127.0.0.1:0").await.expect("a port"), true)
+    }
+
+    /// The forge at this listener, and whether it keeps connections for the next question.
+    pub(crate) fn serve(kind: Kind, listener: TcpListener, keep_alive: bool) -> Self {
         let origin = format!("http://{}", listener.local_addr().expect("its address"));
         let world = Arc::new(Mutex::new(World { kind, fault: Fault::None, heard: Vec::new() }));
         let shared = Arc::clone(&world);
@@ -105,6 +115,7 @@ impl FakeForge {
                 let world = Arc::clone(&shared);
                 let service = service_fn(move |request| answer(Arc::clone(&world), request));
                 let connection = hyper::server::conn::http1::Builder::new()
+                    .keep_alive(keep_alive)
                     .serve_connection(TokioIo::new(stream), service);
                 tokio::spawn(connection);
             }
@@ -190,6 +201,7 @@ async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<Response<Bo
         Fault::NotFound => json_reply(404, &canary),
         Fault::TooMany => with(json_reply(429, &canary), "retry-after", "17"),
         Fault::Internal => json_reply(500, &canary),
+        Fault::Away => json_reply(503, &canary),
         Fault::Html => reply(200, "text/html", "<html>canary-from-the-forge</html>"),
         Fault::Slow => {
             tokio::time::sleep(Duration::from_hours(1)).await;
@@ -207,8 +219,10 @@ async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<Response<Bo
         Fault::RedirectElsewhere => redirect(&format!("http://localhost:1{}", heard.target)),
         Fault::RedirectToMetadata => redirect("http://169.254.169.254/latest/meta-data/"),
         Fault::RedirectForEver => redirect(&heard.target),
+        Fault::Renamed if heard.target.ends_with("/user") => json_reply(200, &lists::renamed(1)),
+        Fault::Replaced if heard.target.ends_with("/user") => json_reply(200, &lists::renamed(2)),
         Fault::RedirectInside if count == 1 => redirect(&heard.target),
-        Fault::None | Fault::RedirectInside => return None,
+        Fault::None | Fault::RedirectInside | Fault::Renamed | Fault::Replaced => return None,
         Fault::Truncated => {
             let frames =
                 [Ok(http_body::Frame::data(Bytes::from_static(b"{"))), Err(std::io::Error::other("cut"))];

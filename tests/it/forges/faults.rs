@@ -13,7 +13,11 @@ use sealink::{
 
 use super::{FakeForge, Fault, Kind, SLUG, TOKEN, open, secret};
 
-const PROMPT: Limits = Limits { connect: Duration::from_millis(500), total: Duration::from_millis(1_500) };
+const PROMPT: Limits = Limits {
+    connect: Duration::from_millis(500),
+    total: Duration::from_millis(1_500),
+    rest: Duration::from_secs(1),
+};
 
 /// What one question ends with, on all three kinds.
 async fn every_kind_says(fault: Fault, expected: fn(ForgeError) -> bool) {

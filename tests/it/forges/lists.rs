@@ -24,6 +24,15 @@ fn person(token: &str) -> (u64, &'static str) {
     if token.contains(OTHER_TOKEN) { (2, "fan") } else { (1, "octo") }
 }
 
+/// A person under another name, as any of the forges shows one.
+pub(super) fn renamed(id: u64) -> Value {
+    let page = "https://forge.example/renamed";
+    json!({
+        "id": id, "login": "renamed", "username": "renamed", "email": "renamed@forge.example",
+        "avatar_url": format!("{page}.png"), "html_url": page, "web_url": page,
+    })
+}
+
 /// What this module knows of a path; `who` is the header with the token.
 pub(super) fn list(kind: Kind, path: &str, query: &Query, who: &str) -> Option<Value> {
     let (id, login) = person(who);

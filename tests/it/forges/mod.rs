@@ -4,6 +4,7 @@
 mod fake;
 mod faults;
 mod gitea;
+mod limits;
 mod lists;
 mod oauth;
 mod real;

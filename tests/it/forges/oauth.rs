@@ -84,7 +84,11 @@ async fn what_is_no_token_endpoint_decides_nothing() {
     let fake = FakeForge::start(Kind::GitLab).await;
     let http = http(
         &fake.origin,
-        Limits { connect: Duration::from_millis(500), total: Duration::from_millis(1_500) },
+        Limits {
+            connect: Duration::from_millis(500),
+            total: Duration::from_millis(1_500),
+            rest: Duration::from_secs(1),
+        },
     );
     let app = app(&fake, &http, Scm::GitLab, CLIENT_ID);
     let checks = [

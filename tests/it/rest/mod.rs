@@ -2,11 +2,15 @@
 mod accounts;
 mod command;
 mod contract;
+mod description;
 mod forge;
 mod keys;
 mod matrix;
 mod once;
+mod outage;
+mod profiles;
 mod real;
+mod rebinding;
 pub(crate) mod rotation;
 mod site;
 mod tokens;

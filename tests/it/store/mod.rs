@@ -95,7 +95,8 @@ conformance! {
         expired_registrations_are_swept;
     members_own:
         keys_are_imported_all_or_none
-        what_is_a_members_own_is_found_by_it_alone;
+        what_is_a_members_own_is_found_by_it_alone
+        one_asks_for_a_profile;
     negative:
         a_missing_unique_index_is_noticed
         a_lost_audit_entry_is_noticed
