@@ -15,7 +15,7 @@ use sealink::{
     scm::{
         ForgeError,
         egress::Policy,
-        http::{Answer, Http, Limits, Question},
+        http::{self as forge, Http, Limits},
     },
 };
 use tokio::{
@@ -102,10 +102,10 @@ fn client(forges: &[&Hesitant], limits: Limits) -> Arc<Http> {
     Http::new(Policy::new(allowed), None, limits).expect("a client")
 }
 
-async fn ask(http: Arc<Http>, origin: String) -> Result<Answer, ForgeError> {
+async fn ask(http: Arc<Http>, origin: String) -> Result<forge::Response, ForgeError> {
     let origin = http.origin(origin.trim_start_matches("http://"))?;
-    let question = Question { method: Method::GET, url: origin.at(&["user"]), headers: &[], form: None };
-    http.ask(&origin, question).await
+    let request = forge::Request { method: Method::GET, url: origin.at(&["user"]), headers: &[], form: None };
+    http.send(&origin, request).await
 }
 
 #[tokio::test]
@@ -161,7 +161,7 @@ async fn a_place_is_waited_for_until_half_of_the_time_is_over() {
         ended.push(answer.expect("no panic").expect_err("nobody is answered"));
     }
     // However slow this machine is: whoever was not let in was not heard, and nobody waits for ever.
-    let silent = ended.iter().filter(|error| **error == ForgeError::Silent).count();
+    let silent = ended.iter().filter(|error| **error == ForgeError::TimedOut).count();
     let turned_away = |error: &&ForgeError| matches!(error, ForgeError::Busy | ForgeError::Resting(_));
     assert_eq!(silent + ended.iter().filter(turned_away).count(), 40, "{ended:?}");
     assert!(silent >= 16 && forge.seen().all <= silent, "{silent} {:?}", forge.seen());

@@ -333,7 +333,7 @@ async fn a47_no_question_reaches_a_private_address() {
                 let provider = forges.provider(scm_type, &url).expect("a client").expect("an origin");
                 let asked = names.asked();
                 let said = every_question(&*provider).await;
-                let refused = said.iter().all(|error| matches!(error, Some(ForgeError::Refused(_))));
+                let refused = said.iter().all(|error| matches!(error, Some(ForgeError::Disallowed(_))));
                 assert!(refused, "{scm_type:?} {answer:?}: {said:?}");
                 assert!(names.asked() >= asked + said.len(), "each question is a look of its own");
             }
