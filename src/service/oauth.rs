@@ -264,7 +264,9 @@ impl Service {
         kid: &str,
     ) -> Result<()> {
         let odd = || Error::new(Kind::Unavailable, "the runner's agent gave an answer that does not fit");
-        let key = runner.active_key.as_ref().filter(|key| key.kid.0 == kid).ok_or_else(odd)?;
+        let replaced =
+            || Error::new(Kind::Precondition, "it is not sealed with the runner's ACTIVE key; try again");
+        let key = runner.active_key.as_ref().filter(|key| key.kid.0 == kid).ok_or_else(replaced)?;
         if fits(&*self.keys.parsed(key)?, place, sealed) { Ok(()) } else { Err(odd()) }
     }
 
