@@ -32,6 +32,7 @@ mod members;
 mod memberships;
 mod migrate;
 mod notes;
+mod oauth_connect;
 mod oauth_tickets;
 #[cfg(test)]
 mod plans;

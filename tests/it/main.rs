@@ -53,6 +53,7 @@ mod matrix;
 mod memory;
 mod oauth;
 mod oauth_once;
+mod oauth_rights;
 mod open;
 mod pagination;
 mod process;
