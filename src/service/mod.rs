@@ -42,7 +42,7 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-pub use crate::at_rest::SeedState;
+pub use crate::{at_rest::SeedState, store::Writes};
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration, SecretState},
@@ -175,6 +175,16 @@ impl Service {
     pub fn write_counts(&self) -> (u64, u64) {
         self.store.write_counts()
     }
+    /// What becomes of writes: of the last ones, and if those failed, of one that is made to find out.
+    pub async fn writes(&self) -> Writes {
+        if self.store.writes() != Writes::Taken
+            && let Err(error) = self.store.probe_writes(self.clock.new_id()).await
+        {
+            tracing::warn!(%error, "the database takes no writes");
+        }
+        self.store.writes()
+    }
+
 
     /// Finishes queued writes and closes the database.
     pub async fn close(&self) {

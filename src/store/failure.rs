@@ -1,6 +1,7 @@
 //! What a database error means to a caller: recognised by its code, never by its text.
 use std::time::Duration;
 
+use super::Writes;
 use crate::error::{Error, Kind};
 
 /// The caller's view of a database error. A store method that knows what a violated constraint means says so
@@ -19,6 +20,22 @@ pub(crate) fn failure(error: sqlx::Error) -> Error {
     match kind {
         Kind::Unavailable => mapped.retry_after(Duration::from_secs(1)),
         _ => mapped,
+    }
+}
+
+/// What a failed write says of the disk, if anything.
+pub(super) fn of_disk(error: &Error) -> Option<Writes> {
+    let source = std::error::Error::source(error)?.downcast_ref::<sqlx::Error>()?;
+    writes_of_code(&source.as_database_error()?.code()?)
+}
+
+fn writes_of_code(code: &str) -> Option<Writes> {
+    match (code.parse::<u32>().map(|number| number & 0xff), code) {
+        (_, "53100" | "25006") => Some(Writes::Refused),
+        (_, "58030") => Some(Writes::Failing),
+        (Ok(8 | 13), _) if code.len() < 5 => Some(Writes::Refused),
+        (Ok(10), _) if code.len() < 5 => Some(Writes::Failing),
+        _ => None,
     }
 }
 
@@ -50,7 +67,7 @@ fn kind_of_postgres(code: &str) -> Option<Kind> {
         "23503" => Some(Kind::NotFound),
         "40001" | "40P01" => Some(Kind::Conflict),
         "53100" => Some(Kind::Exhausted),
-        "25006" | "57P01" | "57P02" | "57P03" | "53300" => Some(Kind::Unavailable),
+        "25006" | "57P01" | "57P02" | "57P03" | "53300" | "58030" => Some(Kind::Unavailable),
         _ if code.starts_with("08") => Some(Kind::Unavailable),
         "XX001" | "XX002" => Some(Kind::DataLoss),
         _ => None,
@@ -71,7 +88,27 @@ const fn message(kind: Kind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, kind_of_code};
+    use super::{Kind, Writes, kind_of_code, writes_of_code};
+
+    #[test]
+    fn some_codes_are_about_the_disk() {
+        for (code, writes) in [
+            ("13", Some(Writes::Refused)),
+            ("8", Some(Writes::Refused)),
+            ("1032", Some(Writes::Refused)),
+            ("10", Some(Writes::Failing)),
+            ("778", Some(Writes::Failing)),
+            ("53100", Some(Writes::Refused)),
+            ("25006", Some(Writes::Refused)),
+            ("58030", Some(Writes::Failing)),
+            ("5", None),
+            ("11", None),
+            ("23505", None),
+            ("40013", None),
+        ] {
+            assert_eq!(writes_of_code(code), writes, "code {code}");
+        }
+    }
 
     #[test]
     fn every_code_of_the_table_has_its_kind() {

@@ -60,6 +60,7 @@ mod tx;
 mod url;
 mod users;
 mod wipe;
+mod writability;
 mod writer;
 
 use std::{fs::File, path::PathBuf, sync::Arc};
@@ -92,8 +93,9 @@ pub use self::{
     token_lookup::{StoredToken, TokenOwner},
     tokens::NewTokenRow,
     url::DatabaseUrl,
+    writability::Writes,
 };
-use self::{combine::Combiner, signals::Signals, writer::Writer};
+use self::{combine::Combiner, signals::Signals, writability::LastWrite, writer::Writer};
 use crate::{domain::token::TokenId, error::Result};
 
 /// Where the data is.
@@ -139,6 +141,7 @@ pub struct Store {
     runner_pages: Combiner<RunnerPageQuery, RunnerPage>,
     configurations: Combiner<OwnConfigurationQuery, OwnConfiguration>,
     signals: Arc<Signals>,
+    last_write: LastWrite,
 }
 
 impl Store {

@@ -57,6 +57,7 @@ mod oauth_rights;
 mod open;
 mod pagination;
 mod process;
+mod readiness;
 mod redaction;
 mod reseal;
 mod rest;
