@@ -54,6 +54,8 @@ impl Service {
         jobs.spawn(async move { service.keep_log_and_keys().await });
         let service = Arc::clone(self);
         jobs.spawn(async move { service.keep_keyring().await });
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.follow_revocations().await });
         Jobs(jobs)
     }
 

@@ -21,6 +21,7 @@ mod llm_integrations;
 mod oauth;
 mod page_tokens;
 mod retry;
+mod revocations;
 mod rotation;
 mod runner_keys;
 mod runner_logs;
@@ -62,7 +63,10 @@ pub use self::{
     validation::TrialCall,
     watch::{Event, Gone, Object, Seen, Snapshot, Step, Watch},
 };
-use self::{idempotency::InFlight, keyring::Rings, live::Desk, sealing::KeyCache, watch::Hub};
+use self::{
+    idempotency::InFlight, keyring::Rings, live::Desk, revocations::Revocations, sealing::KeyCache,
+    watch::Hub,
+};
 use crate::{
     clock::{Clock, Instant},
     domain::{
@@ -94,6 +98,7 @@ pub struct Service {
     process: Uuid,
     hub: Hub,
     desk: Desk,
+    revocations: Revocations,
     public_url: PublicUrl,
     forges: Forges,
 }
@@ -170,11 +175,6 @@ impl Service {
         self.store.ping().await
     }
 
-    /// How many writes were acknowledged and how many COMMITs that took.
-    #[must_use]
-    pub fn write_counts(&self) -> (u64, u64) {
-        self.store.write_counts()
-    }
     /// What becomes of writes: of the last ones, and if those failed, of one that is made to find out.
     pub async fn writes(&self) -> Writes {
         if self.store.writes() != Writes::Taken
@@ -185,6 +185,11 @@ impl Service {
         self.store.writes()
     }
 
+    /// How many writes were acknowledged and how many COMMITs that took.
+    #[must_use]
+    pub fn write_counts(&self) -> (u64, u64) {
+        self.store.write_counts()
+    }
 
     /// Finishes queued writes and closes the database.
     pub async fn close(&self) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    InFlight, Service, keyring::Rings, live::Desk, new_token, rotation::location, sealing::KeyCache,
-    watch::Hub,
+    InFlight, Service, keyring::Rings, live::Desk, new_token, revocations::Revocations, rotation::location,
+    sealing::KeyCache, watch::Hub,
 };
 use crate::{
     at_rest::{Keyring, KeyringRow, RootKey, SeedState},
@@ -111,6 +111,7 @@ impl Start {
             process,
             hub: Hub::default(),
             desk: Desk::default(),
+            revocations: Revocations::default(),
             public_url,
             forges,
         })

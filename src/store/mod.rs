@@ -91,7 +91,7 @@ pub use self::{
     sealed_secrets::{NewSecret, SecretChange},
     signals::Signal,
     token_lookup::{StoredToken, TokenOwner},
-    tokens::NewTokenRow,
+    tokens::{NewTokenRow, Revoked},
     url::DatabaseUrl,
     writability::Writes,
 };
