@@ -20,13 +20,13 @@ enum Loss {
     Runner,
 }
 
-/// When it is lost.
+/// Before what it is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
-    BeforeThePage,
-    BeforeTheForge,
-    BeforeTheCode,
-    BeforeTheAnswer,
+    Page,
+    Forge,
+    Code,
+    Answer,
 }
 
 /// Somebody who may use a runner by a policy alone, and an agent that waits with what the forge gave it.
@@ -112,17 +112,17 @@ impl World {
             }
         };
         let (mut browser, link) = (Browser::new(), link(&self.ada, &self.agent).await);
-        at(Moment::BeforeThePage).await;
+        at(Moment::Page).await;
         let page = browser.get(&link).await;
         if page.status != 200 {
             return (page.status, page.text);
         }
-        at(Moment::BeforeTheForge).await;
+        at(Moment::Forge).await;
         let sent = browser.confirm(&link, &page).await;
         if sent.status != 303 {
             return (sent.status, sent.text);
         }
-        at(Moment::BeforeTheCode).await;
+        at(Moment::Code).await;
         let state = sent.location.split("state=").nth(1).expect("a state");
         let back = format!("http://{}/oauth/callback?code=good&state={state}", server.address);
         let returning = tokio::spawn(async move { browser.get(&back).await });
@@ -130,7 +130,7 @@ impl World {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         if let [call] = &self.codes()[..] {
-            at(Moment::BeforeTheAnswer).await;
+            at(Moment::Answer).await;
             let answer = self.agent.respond(call, &exchanged(&self.agent, &call["completeOauth"])).await;
             // With its runner the agent's token ends.
             assert!(answer.status.is_success() || loss == Loss::Runner, "{answer:?}");
@@ -154,18 +154,17 @@ async fn nothing_is_connected_after_a_loss(server: &TestServer) {
         (Loss::Integration, 404, "ask for a new one", "integration changed"),
         (Loss::Runner, 404, "ask for a new one", ""),
     ];
-    let moments =
-        [Moment::BeforeThePage, Moment::BeforeTheForge, Moment::BeforeTheCode, Moment::BeforeTheAnswer];
+    let moments = [Moment::Page, Moment::Forge, Moment::Code, Moment::Answer];
     let mut connected = 0;
     for (at, (loss, status, says, reason)) in losses.into_iter().enumerate() {
         for (then, moment) in moments.into_iter().enumerate() {
             let case = format!("{loss:?} {moment:?}");
             let world = World::new(server, &format!("ada{at}{then}")).await;
-            let said = if moment == Moment::BeforeTheAnswer && status == 404 { "link" } else { reason };
+            let said = if moment == Moment::Answer && status == 404 { "link" } else { reason };
             let before = reasons(server, said).await;
             let (found, text) = world.walk(server, loss, moment).await;
             assert!(found == status && text.contains(says), "{case}: {found} {text}");
-            let asked = loss == Loss::Nothing || moment == Moment::BeforeTheAnswer;
+            let asked = loss == Loss::Nothing || moment == Moment::Answer;
             assert_eq!(world.codes().len(), usize::from(asked), "{case}");
             connected += i64::from(loss == Loss::Nothing);
             let stored = server.database().count("SELECT count(*) FROM host_token").await;

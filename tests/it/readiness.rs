@@ -12,8 +12,12 @@ use crate::{
     support::TestServer,
 };
 
+fn http() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().expect("a client")
+}
+
 async fn readyz(url: &str) -> (u16, String) {
-    let answer = reqwest::get(format!("{url}/readyz")).await.expect("an answer");
+    let answer = http().get(format!("{url}/readyz")).send().await.expect("an answer");
     (answer.status().as_u16(), answer.text().await.expect("text"))
 }
 
@@ -49,7 +53,7 @@ async fn a_disk_that_fails_turns_readiness_off() {
     shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let server = Server::spawn(shell, directory.path());
     let create = async || {
-        let request = reqwest::Client::new()
+        let request = http()
             .post(format!("{}/gitpod.v1.RunnerService/CreateRunner", server.url))
             .bearer_auth(ADMIN)
             .header("content-type", "application/json")

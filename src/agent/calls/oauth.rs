@@ -70,15 +70,14 @@ impl Desk {
         let place = self.token_place(Field::HostTokenRefresh, &call.token_id, &integration, &subject)?;
         let refresh = self.open(&call.sealed_refresh_token, &call.kid, &place)?;
         let refresh = refresh.secret().ok_or(Failure::UNUSABLE)?;
-        let received = match self.grants.of(&call.token_id, refresh) {
-            Some(kept) => kept,
-            None => {
-                let client_secret = self.client_secret(&integration)?;
-                let client_secret = client_secret.secret().ok_or(Failure::SECRET_UNUSABLE)?;
-                let renewed = app.refresh(&self.http, client_secret, refresh).await;
-                let grant = renewed.map_err(|error| Failure::from(error).at(&integration))?;
-                self.grants.keep(&call.token_id, refresh, Received { grant, at: self.clock.now() })
-            }
+        let received = if let Some(kept) = self.grants.of(&call.token_id, refresh) {
+            kept
+        } else {
+            let client_secret = self.client_secret(&integration)?;
+            let client_secret = client_secret.secret().ok_or(Failure::SECRET_UNUSABLE)?;
+            let renewed = app.refresh(&self.http, client_secret, refresh).await;
+            let grant = renewed.map_err(|error| Failure::from(error).at(&integration))?;
+            self.grants.keep(&call.token_id, refresh, Received { grant, at: self.clock.now() })
         };
         let sealed = self.seal_grant(&received, &call.token_id, &integration, &subject)?;
         Ok(RefreshHostTokenResult {

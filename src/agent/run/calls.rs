@@ -95,19 +95,18 @@ impl Answering {
     /// Answers a call, and waits until the answer has arrived or nobody wants it.
     async fn answer(self, id: String, remaining: Duration, revision: u64, call: Call) {
         let name = name(&call);
-        let answered = match Renewing::of(&call) {
-            Some(renewing) => self.renew(&id, remaining, revision, renewing).await,
-            None => {
-                let work = async {
-                    self.desk.caught_up(revision).await;
-                    self.desk.answer(&id, call).await
-                };
-                let answered = timeout(remaining.saturating_sub(WAY_BACK), work).await;
-                let answered = answered.unwrap_or_else(|_| Err(Failure::late()));
-                let outcome = outcome(&answered);
-                self.send(&id, reply(answered)).await;
-                outcome
-            }
+        let answered = if let Some(renewing) = Renewing::of(&call) {
+            self.renew(&id, remaining, revision, renewing).await
+        } else {
+            let work = async {
+                self.desk.caught_up(revision).await;
+                self.desk.answer(&id, call).await
+            };
+            let answered = timeout(remaining.saturating_sub(WAY_BACK), work).await;
+            let answered = answered.unwrap_or_else(|_| Err(Failure::late()));
+            let outcome = outcome(&answered);
+            self.send(&id, reply(answered)).await;
+            outcome
         };
         tracing::info!(call = name, outcome = answered, "answered");
         self.shared.health.note(|facts| *facts.calls.entry((name, answered)).or_default() += 1);
@@ -216,7 +215,7 @@ fn reply(answered: std::result::Result<Reply, Failure>) -> Reply {
 
 /// Whether the server said no, and will say so again.
 fn is_final(error: &ClientError) -> bool {
-    matches!(error, ClientError::Refused(_)) && error.code() != Some(Code::Unavailable)
+    matches!(error, ClientError::Api(_)) && error.code() != Some(Code::Unavailable)
 }
 
 pub(super) async fn run(answering: Answering) -> Result<()> {

@@ -16,7 +16,7 @@ use super::{
     machine::{Machine, Running, eventually},
     server::WayBack,
 };
-use crate::forges::{self, FakeForge, secret};
+use crate::forges::{self, FakeForge, allowed, secret};
 
 /// A running agent whose forge is fake, and that has its integration.
 struct World {
@@ -30,7 +30,7 @@ impl World {
         let machine = Machine::new().await;
         let forge = FakeForge::start(forges::Kind::Gitea).await;
         let mut options = machine.options();
-        options.allow_origins = vec![forge.origin.clone()];
+        options.allowed_origins = allowed(&forge.origin);
         let agent = machine.start(options);
         eventually("it listens", || machine.live.world().is_listened_to()).await;
         let one = integration(&machine.key, INTEGRATION, Scm::Gitea, &forge.host());
