@@ -28,7 +28,7 @@ pub enum ForgeError {
     /// It is asked so much from here that no place became free in time.
     Busy,
     /// It did not answer for a while, and is left alone for so long.
-    CircuitOpen(Duration),
+    Resting(Duration),
 }
 
 impl ForgeError {
@@ -62,7 +62,7 @@ impl fmt::Display for ForgeError {
             Self::Protocol(why) => write!(f, "what answers there is not the API of this forge: {why}"),
             Self::Disallowed(why) => f.write_str(why),
             Self::Busy => f.write_str("the forge is asked too much at once; try again"),
-            Self::CircuitOpen(left) => {
+            Self::Resting(left) => {
                 write!(f, "the forge does not answer; it is asked again in {} s", left.as_secs().max(1))
             }
         }

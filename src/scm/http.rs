@@ -130,8 +130,8 @@ impl Http {
     ///
     /// # Errors
     /// Whatever went wrong before an answer with a status was there, and [`ForgeError::Protocol`] for one that
-    /// leads elsewhere or is too long; [`ForgeError::Busy`] and [`ForgeError::CircuitOpen`] for a forge that was not
-    /// asked. A status of refusal is no error here.
+    /// leads elsewhere or is too long; [`ForgeError::Busy`] and [`ForgeError::Resting`] for a forge that was not asked.
+    /// A status of refusal is no error here.
     pub async fn send(&self, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
         let client = if origin.is_allowed() { Some(&self.allowed) } else { self.checked.as_ref() };
         let client = client.ok_or(ForgeError::Unreachable("this machine has no root certificates"))?;

@@ -257,7 +257,7 @@ fn refused_link(error: ForgeError) -> Error {
         | ForgeError::Unreachable(_)
         | ForgeError::TimedOut
         | ForgeError::ServerError(_)
-        | ForgeError::CircuitOpen(_) => Error::invalid("url", RULE, "does not answer"),
+        | ForgeError::Resting(_) => Error::invalid("url", RULE, "does not answer"),
         ForgeError::NotFound | ForgeError::Protocol(_) => {
             Error::invalid("url", RULE, "is not the address of a forge of this type")
         }
@@ -286,7 +286,7 @@ fn refused(error: ForgeError, what: &'static str) -> Error {
         ForgeError::NotFound => Error::not_found(what),
         ForgeError::RateLimited(delay) => limited(delay),
         ForgeError::Busy => busy(error),
-        ForgeError::CircuitOpen(left) => Error::new(Kind::Unavailable, error.to_string()).retry_after(left),
+        ForgeError::Resting(left) => Error::new(Kind::Unavailable, error.to_string()).retry_after(left),
         ForgeError::NoConnection
         | ForgeError::Unreachable(_)
         | ForgeError::TimedOut
@@ -306,7 +306,7 @@ mod tests {
         for (error, link, later) in [
             (ForgeError::Busy, None, SOON),
             (ForgeError::RateLimited(Some(minute)), None, minute),
-            (ForgeError::CircuitOpen(minute), Some("url"), minute),
+            (ForgeError::Resting(minute), Some("url"), minute),
             (ForgeError::TimedOut, Some("url"), LATER),
         ] {
             let used = refused(error, "repository");

@@ -58,6 +58,8 @@ impl Service {
             let service = Arc::clone(self);
             jobs.spawn(async move { service.refresh_profiles().await });
         }
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.follow_revocations().await });
         Jobs(jobs)
     }
 

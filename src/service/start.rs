@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{
     InFlight, Service, keyring::Rings, live::Desk, new_token, profiles::Profiles, recent::Recent,
-    rotation::location, sealing::KeyCache, watch::Hub,
+    revocations::Revocations, rotation::location, sealing::KeyCache, watch::Hub,
 };
 use crate::{
     at_rest::{Keyring, KeyringRow, RootKey, SeedState},
@@ -111,6 +111,7 @@ impl Start {
             process,
             hub: Hub::default(),
             desk: Desk::default(),
+            revocations: Revocations::default(),
             public_url,
             forges,
             profiles: Profiles::default(),

@@ -33,6 +33,7 @@ mod members;
 mod memberships;
 mod migrate;
 mod notes;
+mod oauth_connect;
 mod oauth_tickets;
 #[cfg(test)]
 mod plans;
@@ -60,6 +61,7 @@ mod tx;
 mod url;
 mod users;
 mod wipe;
+mod writability;
 mod writer;
 
 use std::{fs::File, path::PathBuf, sync::Arc};
@@ -90,10 +92,11 @@ pub use self::{
     sealed_secrets::{NewSecret, SecretChange},
     signals::Signal,
     token_lookup::{StoredToken, TokenOwner},
-    tokens::NewTokenRow,
+    tokens::{NewTokenRow, Revoked},
     url::DatabaseUrl,
+    writability::Writes,
 };
-use self::{combine::Combiner, signals::Signals, writer::Writer};
+use self::{combine::Combiner, signals::Signals, writability::LastWrite, writer::Writer};
 use crate::{domain::token::TokenId, error::Result};
 
 /// Where the data is.
@@ -139,6 +142,7 @@ pub struct Store {
     runner_pages: Combiner<RunnerPageQuery, RunnerPage>,
     configurations: Combiner<OwnConfigurationQuery, OwnConfiguration>,
     signals: Arc<Signals>,
+    last_write: LastWrite,
 }
 
 impl Store {

@@ -18,7 +18,7 @@ use sqlx::{
 use super::{
     Database, Lanes, Store, StoredSeed, combine::Combiner, configuration::SqliteConfigurations,
     failure::failure, integration_pages::SqliteRunnerPages, keyring::sqlite_seeds, migrate, signals::Signals,
-    token_lookup::SqliteTokens, writer::Writer,
+    token_lookup::SqliteTokens, writability::LastWrite, writer::Writer,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -71,6 +71,7 @@ pub(super) async fn open(path: &Path, fits: impl FnOnce(Vec<StoredSeed>) -> Resu
     let (tokens, pages) = (reader(&reading).await?, reader(&reading).await?);
     let signals = Arc::new(Signals::alone());
     Ok(Store {
+        last_write: LastWrite::default(),
         database: Database::Sqlite(Lanes { read, write: Writer::start(writer, Arc::clone(&signals)), lock }),
         signals,
         tokens: Combiner::start(SqliteTokens(tokens)),

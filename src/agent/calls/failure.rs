@@ -128,7 +128,7 @@ impl From<ForgeError> for Failure {
             | ForgeError::ServerError(_)
             | ForgeError::Protocol(_)
             | ForgeError::Busy
-            | ForgeError::CircuitOpen(_) => Code::Unavailable,
+            | ForgeError::Resting(_) => Code::Unavailable,
             ForgeError::Disallowed(_) => Code::FailedPrecondition,
         };
         Self { code, message: error.to_string().into(), required: None }

@@ -59,16 +59,16 @@ impl Gates {
     /// Waits until `origin` may be asked, for `patience` at most.
     ///
     /// # Errors
-    /// [`ForgeError::CircuitOpen`] at once if it is away, [`ForgeError::Busy`] if its places stay taken.
+    /// [`ForgeError::Resting`] at once if it is away, [`ForgeError::Busy`] if its places stay taken.
     pub(in crate::scm) async fn enter(&self, origin: &Origin, patience: Duration) -> Result<Pass> {
         let gate = self.gate(origin);
         if let Some(left) = locked(&gate.breaker).rests(Instant::now()) {
-            return Err(ForgeError::CircuitOpen(left));
+            return Err(ForgeError::Resting(left));
         }
         let slot = timeout(patience, Arc::clone(&gate.slots).acquire_owned()).await;
         let Ok(Ok(slot)) = slot else { return Err(ForgeError::Busy) };
         // It may have gone away meanwhile.
-        locked(&gate.breaker).admit(Instant::now(), self.rest).map_err(ForgeError::CircuitOpen)?;
+        locked(&gate.breaker).admit(Instant::now(), self.rest).map_err(ForgeError::Resting)?;
         Ok(Pass { gate, rest: self.rest, _slot: slot })
     }
 
@@ -175,7 +175,7 @@ mod tests {
             async move { gates.enter(&origin("git.example.com"), Duration::from_hours(1)).await.err() }
         });
         passes.into_iter().for_each(|pass| pass.ends(true));
-        assert!(matches!(waiting.await.unwrap(), Some(ForgeError::CircuitOpen(_))));
+        assert!(matches!(waiting.await.unwrap(), Some(ForgeError::Resting(_))));
     }
 
     #[test]
@@ -214,7 +214,7 @@ mod tests {
         for _ in 0..OUTAGES {
             enter().await.ok().expect("no rest yet").ends(true);
         }
-        assert!(matches!(enter().await.err(), Some(ForgeError::CircuitOpen(_))));
+        assert!(matches!(enter().await.err(), Some(ForgeError::Resting(_))));
     }
 
     #[tokio::test]
@@ -230,7 +230,7 @@ mod tests {
         }
         assert!(locked(&gates.gates).len() <= MANY);
         assert!(locked(&gates.gates).contains_key("https://held.example.com"));
-        assert!(matches!(gates.enter(&away, Duration::ZERO).await.err(), Some(ForgeError::CircuitOpen(_))));
+        assert!(matches!(gates.enter(&away, Duration::ZERO).await.err(), Some(ForgeError::Resting(_))));
         drop(held);
     }
 }

@@ -15,7 +15,7 @@ use sealink::{
     scm::{
         ForgeError,
         egress::Policy,
-        http::{Http, Limits, Request as ForgeRequest, Response as ForgeResponse},
+        http::{self as forge, Http, Limits},
     },
 };
 use tokio::{
@@ -102,9 +102,9 @@ fn client(forges: &[&Hesitant], limits: Limits) -> Arc<Http> {
     Http::new(Policy::new(allowed), None, limits).expect("a client")
 }
 
-async fn ask(http: Arc<Http>, origin: String) -> Result<ForgeResponse, ForgeError> {
+async fn ask(http: Arc<Http>, origin: String) -> Result<forge::Response, ForgeError> {
     let origin = http.origin(origin.trim_start_matches("http://"))?;
-    let request = ForgeRequest { method: Method::GET, url: origin.at(&["user"]), headers: &[], form: None };
+    let request = forge::Request { method: Method::GET, url: origin.at(&["user"]), headers: &[], form: None };
     http.send(&origin, request).await
 }
 
@@ -162,7 +162,7 @@ async fn a_place_is_waited_for_until_half_of_the_time_is_over() {
     }
     // However slow this machine is: whoever was not let in was not heard, and nobody waits for ever.
     let silent = ended.iter().filter(|error| **error == ForgeError::TimedOut).count();
-    let turned_away = |error: &&ForgeError| matches!(error, ForgeError::Busy | ForgeError::CircuitOpen(_));
+    let turned_away = |error: &&ForgeError| matches!(error, ForgeError::Busy | ForgeError::Resting(_));
     assert_eq!(silent + ended.iter().filter(turned_away).count(), 40, "{ended:?}");
     assert!(silent >= 16 && forge.seen().all <= silent, "{silent} {:?}", forge.seen());
 }
@@ -193,7 +193,7 @@ async fn a_forge_that_is_away_is_left_alone() {
         }
     }
     for _ in 0..20 {
-        assert!(matches!(ask(&away).await, Err(ForgeError::CircuitOpen(_))));
+        assert!(matches!(ask(&away).await, Err(ForgeError::Resting(_))));
         assert_eq!(ask(&there).await.expect("an answer").status, StatusCode::OK);
     }
     assert_eq!((away.seen().all, there.seen().all), (50, 20));

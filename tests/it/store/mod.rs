@@ -20,6 +20,7 @@ mod opening;
 mod pages;
 mod postgres_faults;
 pub(crate) mod process;
+mod refresh;
 mod rotation_kill;
 mod runners;
 mod start;
@@ -93,6 +94,8 @@ conformance! {
         wrong_answers_are_counted
         of_sixty_wrong_answers_at_once_five_are_judged
         expired_registrations_are_swept;
+    refresh:
+        only_who_has_a_token_to_itself_asks_for_it;
     members_own:
         keys_are_imported_all_or_none
         what_is_a_members_own_is_found_by_it_alone
