@@ -21,6 +21,7 @@ mod llm_integrations;
 mod oauth;
 mod page_tokens;
 mod retry;
+mod root_rotation;
 mod rotation;
 mod runner_keys;
 mod runner_logs;
