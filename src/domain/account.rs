@@ -7,6 +7,7 @@ use crate::{
         forge::Profile,
         id::{AccountId, UserId},
         secret::{Plaintext, Secret},
+        user::Member,
     },
     error::{Error, Result, Violation},
 };
@@ -133,6 +134,15 @@ pub struct Account {
     pub created_at: Instant,
     /// Counts the token's replacements, from 1.
     pub version: u64,
+}
+
+/// All accounts of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accounts {
+    /// Who that is; nobody, if the member is gone.
+    pub owner: Option<Member>,
+    /// Oldest first.
+    pub all: Vec<Account>,
 }
 
 /// What errors call an account that is not there.

@@ -1,12 +1,12 @@
 //! A member's own accounts at forges. Nobody reaches another's, not even an administrator.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::Service;
 use crate::{
     at_rest::{Keyring, Location},
     domain::{
         access::Caller,
-        account::{Account, NewAccount, RESOURCE, ScmType},
+        account::{Account, Accounts, NewAccount, RESOURCE, ScmType},
         forge::{FoundPull, FoundRepository, Listed, Organization},
         id::{AccountId, SshKeyId},
         scm_query::{PullQuery, RepositoryName, RepositoryQuery},
@@ -29,11 +29,11 @@ struct Opened {
 }
 
 impl Service {
-    /// All accounts of the caller, oldest first.
+    /// All accounts of the caller, with the caller itself.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn accounts(&self, caller: &Caller) -> Result<Vec<Account>> {
+    pub async fn accounts(&self, caller: &Caller) -> Result<Arc<Accounts>> {
         self.store.accounts(caller.organization, caller.user()?).await
     }
 

@@ -23,7 +23,7 @@ use crate::{
 const MOST: i64 = 1_000;
 
 #[derive(FromRow)]
-struct Row {
+pub(super) struct Row {
     id: AccountId,
     member_id: UserId,
     scm_type: String,
@@ -86,13 +86,6 @@ impl Store {
             })
         })
         .await
-    }
-
-    /// All accounts of a member, oldest first.
-    pub async fn accounts(&self, organization: OrganizationId, member: UserId) -> Result<Vec<Account>> {
-        let rows: Vec<Row> =
-            on!(self, pool => sqlx::query_as(LIST).bind(organization).bind(member).fetch_all(pool).await)?;
-        rows.into_iter().map(Account::try_from).collect()
     }
 
     /// One account of a member.

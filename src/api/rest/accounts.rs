@@ -15,23 +15,26 @@ use super::{
     wire::Owner,
     wire_accounts::{Integration, Integrations, NewIntegrationBody, OneIntegration, TokenBody},
 };
-use crate::domain::{
-    access::Caller,
-    account::{NewAccount, replacement},
-    secret::Plaintext,
+use crate::{
+    domain::{
+        access::Caller,
+        account::{NewAccount, replacement},
+        secret::Plaintext,
+    },
+    error::Error,
 };
 
 /// All accounts of the caller.
 #[utoipa::path(
     get, path = "/v1/scm_integrations", tag = "accounts", security(("bearer" = [])),
     responses(
-        (status = 200, body = Integrations), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 200, body = Integrations<'static>), (status = 401, body = Problem), (status = 403, body = Problem),
     ),
 )]
 pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> Answer {
-    let owner = Owner::from(&rest.service.myself(&caller).await?);
     let accounts = rest.service.accounts(&caller).await?;
-    let scm_integrations = accounts.into_iter().map(|account| Integration::new(account, &owner)).collect();
+    let owner = Owner::from(accounts.owner.as_ref().ok_or_else(|| Error::not_found("user"))?);
+    let scm_integrations = accounts.all.iter().map(|account| Integration::new(account, &owner)).collect();
     Ok(json(StatusCode::OK, &Integrations { scm_integrations }))
 }
 
@@ -40,14 +43,14 @@ pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> An
     get, path = "/v1/scm_integrations/{id}", tag = "accounts", security(("bearer" = [])),
     params(("id" = String, Path)),
     responses(
-        (status = 200, body = OneIntegration), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 200, body = OneIntegration<'static>), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem),
     ),
 )]
 pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id): Id) -> Answer {
     let account = rest.service.account(&caller, &id).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
-    Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(account, &owner) }))
+    Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(&account, &owner) }))
 }
 
 /// Links an account, once the forge has said whose the token is.
@@ -56,7 +59,7 @@ pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id
     request_body = NewIntegrationBody,
     params(("Idempotency-Key" = Option<String>, Header)),
     responses(
-        (status = 201, body = OneIntegration), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 201, body = OneIntegration<'static>), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
     ),
 )]
@@ -75,7 +78,7 @@ pub(super) async fn create(
     let make = |caller: Caller| async move { service.create_account(&caller, new).await };
     let account = once(&rest, caller.clone(), &headers, ("/v1/scm_integrations", &said), make).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
-    Ok(json(StatusCode::CREATED, &OneIntegration { scm_integration: Integration::new(account, &owner) }))
+    Ok(json(StatusCode::CREATED, &OneIntegration { scm_integration: Integration::new(&account, &owner) }))
 }
 
 /// Replaces the token of an account by another of the same person.
@@ -83,7 +86,7 @@ pub(super) async fn create(
     patch, path = "/v1/scm_integrations/{id}", tag = "accounts", security(("bearer" = [])),
     params(("id" = String, Path)), request_body = TokenBody,
     responses(
-        (status = 200, body = OneIntegration), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 200, body = OneIntegration<'static>), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 422, body = Problem), (status = 503, body = Problem),
     ),
@@ -100,7 +103,7 @@ pub(super) async fn replace_token(
     fields.check()?;
     let account = rest.service.replace_account_token(&caller, &id, replacement(token)?).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
-    Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(account, &owner) }))
+    Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(&account, &owner) }))
 }
 
 /// Unlinks an account.
