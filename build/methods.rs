@@ -16,21 +16,27 @@ const NO_SIDE_EFFECTS: i32 = 1;
 pub(crate) fn generate(pool: &DescriptorPool) -> Result<String, Box<dyn Error>> {
     let mut code = String::new();
     let mut requests = BTreeSet::new();
-    let mut fields = BTreeMap::new();
+    let mut tables = BTreeMap::new();
     for method in names::methods(pool) {
         let input = method.input();
         if !requests.insert(input.full_name().to_owned()) {
             return Err(format!("{} is the request of two methods", input.full_name()).into());
         }
         code += &rpc(&method);
+        let mut fields = BTreeMap::new();
         collect(&input, "", &mut fields);
+        tables.insert(path(&method), fields);
     }
-    Ok(code + &table(fields))
+    Ok(code + &table(tables))
+}
+
+fn path(method: &MethodDescriptor) -> String {
+    format!("/{}/{}", method.parent_service().full_name(), method.name())
 }
 
 fn rpc(method: &MethodDescriptor) -> String {
     let request = names::message(&method.input());
-    let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
+    let path = path(method);
     let options = method.method_descriptor_proto().options.clone().unwrap_or_default();
     let safe = options.idempotency_level == Some(NO_SIDE_EFFECTS);
     // SearchRepositories has a `pagination` too, but pages in the body only.
@@ -53,7 +59,7 @@ fn rpc(method: &MethodDescriptor) -> String {
 }
 
 /// Number and type, by path in proto names without indices, of every field of a request.
-type Fields = BTreeMap<String, BTreeSet<(u32, i32)>>;
+type Fields = BTreeMap<String, (u32, i32)>;
 
 fn collect(message: &MessageDescriptor, prefix: &str, fields: &mut Fields) {
     for field in message.fields() {
@@ -64,17 +70,19 @@ fn collect(message: &MessageDescriptor, prefix: &str, fields: &mut Fields) {
         {
             collect(&inner, &format!("{path}."), fields);
         }
-        fields.entry(path).or_default().insert((field.number(), kind));
+        fields.insert(path, (field.number(), kind));
     }
 }
 
-/// Only the paths that mean the same field in every request that has them.
-fn table(fields: Fields) -> String {
-    let mut code = String::from("pub(super) const FIELDS: &[(&str, i32, i32)] = &[\n");
-    for (path, known) in fields {
-        if let (Some((number, kind)), 1) = (known.first(), known.len()) {
-            let _ = writeln!(code, "    ({path:?}, {number}, {kind}),");
+/// The fields of every request, by the path of its RPC.
+fn table(tables: BTreeMap<String, Fields>) -> String {
+    let mut code = String::from("pub(super) const FIELDS: &[(&str, &[(&str, i32, i32)])] = &[\n");
+    for (rpc, fields) in tables {
+        let _ = writeln!(code, "    ({rpc:?}, &[");
+        for (path, (number, kind)) in fields {
+            let _ = writeln!(code, "        ({path:?}, {number}, {kind}),");
         }
+        code += "    ]),\n";
     }
     code + "];\n"
 }

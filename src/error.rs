@@ -1,6 +1,8 @@
-//! The one error type and the one table from its kinds to gRPC codes, which every protocol starts from.
+//! The one error type, and the tables from its kinds to gRPC codes, which the RPC protocols start from, and to the
+//! REST API's statuses.
 use std::{borrow::Cow, error::Error as StdError, fmt, sync::Arc, time::Duration};
 
+use http::StatusCode;
 use tonic::Code;
 
 /// What every fallible function of the crate answers.
@@ -56,6 +58,41 @@ impl Kind {
             Self::DataLoss => Code::DataLoss,
             Self::Internal => Code::Internal,
         }
+    }
+
+    /// The REST API's HTTP status.
+    #[must_use]
+    pub const fn http(self) -> StatusCode {
+        match self {
+            Self::Invalid | Self::AlreadyExists | Self::Precondition => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Exhausted => StatusCode::TOO_MANY_REQUESTS,
+            // 504 is no status that a client of this API knows.
+            Self::Unavailable | Self::Deadline => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Unimplemented => StatusCode::NOT_IMPLEMENTED,
+            Self::DataLoss | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What a status of the REST API says: the first of the kinds that have it. Other refusals of a request, such as
+    /// one that cannot be read, are [`Invalid`](Self::Invalid).
+    #[must_use]
+    pub fn of_http(status: StatusCode) -> Self {
+        let known = [
+            Self::Invalid,
+            Self::Unauthenticated,
+            Self::Forbidden,
+            Self::NotFound,
+            Self::Conflict,
+            Self::Exhausted,
+            Self::Unavailable,
+            Self::Unimplemented,
+        ];
+        let other = if status.is_client_error() { Self::Invalid } else { Self::Internal };
+        known.into_iter().find(|kind| kind.http() == status).unwrap_or(other)
     }
 }
 
@@ -130,7 +167,7 @@ impl Error {
     /// Something that should not happen; the caller reads "internal".
     #[must_use]
     pub fn internal(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        Self { source: Some(Arc::from(source.into())), ..Self::new(Kind::Internal, "internal") }
+        Self { source: Some(cause(source.into())), ..Self::new(Kind::Internal, "internal") }
     }
 
     /// Names the field to blame on an error that is not [`Kind::Invalid`]; the message stays.
@@ -141,10 +178,16 @@ impl Error {
         self
     }
 
-    /// Keeps the cause for the operator's log.
+    /// Names the fields that somebody else has blamed; the message stays.
+    #[must_use]
+    pub fn with_violations(self, violations: Vec<Violation>) -> Self {
+        Self { violations, ..self }
+    }
+
+    /// Keeps the cause for the operator's log; of JSON that cannot be read only where, because serde quotes values.
     #[must_use]
     pub fn caused_by(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.source = Some(Arc::from(source.into()));
+        self.source = Some(cause(source.into()));
         self
     }
 
@@ -199,6 +242,28 @@ impl Error {
     }
 }
 
+fn cause(source: Box<dyn StdError + Send + Sync>) -> Arc<dyn StdError + Send + Sync> {
+    match source.downcast::<serde_json::Error>() {
+        Ok(error) => Arc::new(Unreadable { line: error.line(), column: error.column() }),
+        Err(source) => Arc::from(source),
+    }
+}
+
+/// JSON that cannot be read.
+#[derive(Debug)]
+struct Unreadable {
+    line: usize,
+    column: usize,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "JSON cannot be read at line {} column {}", self.line, self.column)
+    }
+}
+
+impl StdError for Unreadable {}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
@@ -208,5 +273,42 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_ref().map(|source| &**source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_says_which_kind_it_was() {
+        for (status, kind) in [
+            (400, Kind::Invalid),
+            (401, Kind::Unauthenticated),
+            (403, Kind::Forbidden),
+            (404, Kind::NotFound),
+            (409, Kind::Conflict),
+            (413, Kind::Invalid),
+            (422, Kind::Invalid),
+            (429, Kind::Exhausted),
+            (500, Kind::Internal),
+            (501, Kind::Unimplemented),
+            (502, Kind::Internal),
+            (503, Kind::Unavailable),
+        ] {
+            assert_eq!(Kind::of_http(StatusCode::from_u16(status).unwrap()), kind, "{status}");
+        }
+    }
+
+    #[test]
+    fn no_cause_quotes_what_was_read() {
+        let quoting = || serde_json::from_str::<u8>(r#""canary-json-4711""#).unwrap_err();
+        assert!(quoting().to_string().contains("canary"), "else this shows nothing");
+        for error in [Error::internal(quoting()), Error::new(Kind::DataLoss, "damaged").caused_by(quoting())]
+        {
+            let source = StdError::source(&error).map(ToString::to_string);
+            assert_eq!(source.as_deref(), Some("JSON cannot be read at line 1 column 18"));
+            assert!(!format!("{error:?}").contains("canary"));
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     config::Settings,
     data_dir::DataDir,
-    domain::{host::AllowedHosts, token::is_presettable},
+    domain::token::is_presettable,
     error::{Error, Kind, Result},
     listener,
     rpc::Config,
@@ -36,7 +36,7 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
         return Err(Error::new(Kind::Invalid, message));
     }
     cors(&settings.cors.allowed_origins)?;
-    let allowed_hosts = AllowedHosts::parse(&settings.scm.allowed_origins)?;
+    let allowed_origins = settings.allowed_origins()?;
     let forges = settings.forges()?;
     let location = settings.location()?;
     let directory = DataDir::open(&settings.server.data_dir)?;
@@ -51,7 +51,7 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
     let store = Store::open_if(&location, fits).await?;
     let root_key = directory.root_key(Start::has_keyring(&store).await?)?;
     let public_url = settings.public_url(settings.server.listen)?;
-    let start = Start { store, clock: Clock::System, root_key, allowed_hosts, public_url, forges };
+    let start = Start { store, clock: Clock::System, root_key, allowed_origins, public_url, forges };
     let admin = match preset {
         Some(token) => Admin::Preset(token),
         None => Admin::Generated(&directory),

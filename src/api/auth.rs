@@ -14,7 +14,13 @@ use http::{Request, Response};
 use tonic::Status;
 use tower::{Layer, Service as TowerService};
 
-use super::{authorization::authorization, grpc::not_yet, idempotency, rules::Rpc, status::status};
+use super::{
+    authorization::authorization,
+    grpc::not_yet,
+    idempotency,
+    rules::{Rpc, serving},
+    status::status,
+};
 use crate::{
     domain::{access::Caller, token::Credential},
     error::{Error, Result},
@@ -95,7 +101,8 @@ where
         let fresh = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, fresh);
         let service = Arc::clone(&self.service);
-        Box::pin(async move { answer(inner, &service, request).await })
+        let uri = request.uri().clone();
+        Box::pin(serving(uri, async move { answer(inner, &service, request).await }))
     }
 }
 

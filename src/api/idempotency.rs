@@ -31,7 +31,7 @@ use crate::{
 
 const HEADER: HeaderName = HeaderName::from_static("idempotency-key");
 
-type Answer = Response<tonic::body::Body>;
+type GrpcResponse = Response<tonic::body::Body>;
 
 /// Where a handler leaves what it decoded. Without a field for anything else, equal requests have equal bytes.
 #[derive(Clone, Default)]
@@ -59,9 +59,9 @@ struct Repeatable {
 }
 
 impl Repeatable {
-    async fn run<S>(&self, mut inner: S, caller: Caller) -> Result<Answer, Infallible>
+    async fn run<S>(&self, mut inner: S, caller: Caller) -> Result<GrpcResponse, Infallible>
     where
-        S: TowerService<Request<Body>, Response = Answer, Error = Infallible>,
+        S: TowerService<Request<Body>, Response = GrpcResponse, Error = Infallible>,
     {
         let mut request = Request::from_parts(self.parts.clone(), Body::from(self.body.clone()));
         request.extensions_mut().insert(caller);
@@ -91,9 +91,9 @@ pub(super) async fn call<S>(
     service: &Service,
     caller: Caller,
     request: Request<Body>,
-) -> Result<Answer, Infallible>
+) -> Result<GrpcResponse, Infallible>
 where
-    S: TowerService<Request<Body>, Response = Answer, Error = Infallible> + Clone,
+    S: TowerService<Request<Body>, Response = GrpcResponse, Error = Infallible> + Clone,
 {
     match once(inner, service, &caller, request).await {
         Ok(answer) => answer,
@@ -106,9 +106,9 @@ async fn once<S>(
     service: &Service,
     caller: &Caller,
     request: Request<Body>,
-) -> Result<Result<Answer, Infallible>>
+) -> Result<Result<GrpcResponse, Infallible>>
 where
-    S: TowerService<Request<Body>, Response = Answer, Error = Infallible> + Clone,
+    S: TowerService<Request<Body>, Response = GrpcResponse, Error = Infallible> + Clone,
 {
     let (mut parts, body) = request.into_parts();
     let Some((method, Policy::Once)) = policy(parts.uri.path()) else {

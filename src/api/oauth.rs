@@ -216,7 +216,7 @@ async fn begin(api: &Api, ticket: &str, headers: &HeaderMap, body: Body) -> Resu
 async fn ask_page(api: &Api, flow: &OauthFlow, state: &FlowSecret) -> Result<String, Problem> {
     let question = Question::BeginOauth(BeginOAuthCall {
         ticket_id: flow.ticket.id.to_string(),
-        integration: Some(convert::configured(flow.integration.clone(), &flow.runner)),
+        integration: Some(convert::configured(&flow.integration, &flow.runner)),
         redirect_uri: api.service.oauth_callback(),
         state: state.expose().to_owned(),
     });
@@ -279,7 +279,7 @@ async fn exchange(api: &Api, flow: &OauthFlow, code: String) -> Result<String, P
     let question = Question::CompleteOauth(CompleteOAuthCall {
         ticket_id: flow.ticket.id.to_string(),
         token_id: id.to_string(),
-        integration: Some(convert::configured(flow.integration.clone(), &flow.runner)),
+        integration: Some(convert::configured(&flow.integration, &flow.runner)),
         redirect_uri: api.service.oauth_callback(),
         code,
         sealed_verifier: verifier.bytes,

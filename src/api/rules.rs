@@ -11,6 +11,7 @@ mod uri;
 use std::fmt;
 
 pub use self::detail::violations_detail;
+pub(super) use self::detail::{serving, violations};
 use crate::{
     error::{Error, Result, Violation},
     pb::gitpod::v1::PaginationRequest,

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use prost::Message;
 use tonic::{Code, Status, metadata::MetadataValue};
 
-use super::rules::violations_detail;
+use super::rules::violations;
 use crate::{
     error::{Error, Kind},
     rpc::RpcStatus,
@@ -25,7 +25,7 @@ pub(super) fn status(error: &Error) -> Status {
     log_unexpected(error);
     let mut details = Vec::new();
     if !error.violations().is_empty() {
-        details.push(any("buf.validate.Violations", &violations_detail(error.violations())));
+        details.push(any("buf.validate.Violations", &violations(error.violations())));
     }
     if let Some(delay) = error.retry_delay() {
         details.push(any("google.rpc.RetryInfo", &retry_info(delay)));

@@ -64,8 +64,9 @@ impl RootKey {
     /// [`RootKeyError::Io`] with [`io::ErrorKind::AlreadyExists`] if there is a file already.
     pub fn create(path: &Path) -> Result<Self, RootKeyError> {
         let key: Key = random::bytes().map_err(|_| RootKeyError::Random)?;
-        let mut text = hex(&*key);
-        text.push('\n');
+        let digits = Zeroizing::new(hex::encode(key.as_slice()));
+        // Sized at once: growing would leave a copy behind.
+        let text = Zeroizing::new([digits.as_str(), "\n"].concat());
         Draft::create(path)
             .and_then(|draft| draft.commit_new(text.as_bytes()))
             .map_err(|error| RootKeyError::Io(path.to_owned(), error))?;
@@ -77,7 +78,7 @@ impl RootKey {
     pub fn fingerprint(&self) -> String {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &*self.0);
         let tag = hmac::sign(&key, b"sealink/root-key-fingerprint/v1");
-        hex(&tag.as_ref()[..16]).to_string()
+        hex::encode(&tag.as_ref()[..16])
     }
 
     /// The key for the keyring.
@@ -89,30 +90,12 @@ impl RootKey {
 fn parse(text: &[u8]) -> Option<Key> {
     let mut key = Key::default();
     if text.len() == 2 * KEY_BYTES {
-        for (byte, digits) in key.iter_mut().zip(text.chunks_exact(2)) {
-            *byte = hex_digit(digits[0])? << 4 | hex_digit(digits[1])?;
-        }
+        hex::decode_to_slice(text, &mut *key).ok()?;
         return Some(key);
     }
     let bytes = Zeroizing::new(BASE64.decode(text).ok()?);
     (bytes.len() == KEY_BYTES).then(|| key.copy_from_slice(&bytes))?;
     Some(key)
-}
-
-fn hex_digit(digit: u8) -> Option<u8> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok())
-}
-
-fn hex(bytes: &[u8]) -> Zeroizing<String> {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .map(|nibble| char::from(DIGITS[usize::from(nibble)]));
-    // Sized at once, with room for a line's end: growing would leave copies behind.
-    let mut text = Zeroizing::new(String::with_capacity(2 * bytes.len() + 1));
-    text.extend(digits);
-    text
 }
 
 impl fmt::Debug for RootKey {

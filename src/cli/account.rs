@@ -11,6 +11,12 @@ use crate::error::{Error, Result};
 /// Where the API has accounts.
 const ACCOUNTS: &str = "scm_integrations";
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink account link gitea --url https://git.example.com --access-token-file token.txt
+  sealink account repos gitea shop user:acme";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Link your account at a forge
@@ -87,7 +93,7 @@ Example, in sshd_config(5):
         user: String,
     },
     /// Your public SSH keys
-    #[command(subcommand)]
+    #[command(subcommand, after_help = account_key::EXAMPLES)]
     Keys(account_key::Command),
 }
 

@@ -15,6 +15,12 @@ use crate::{
     pb::sealink::v1::ListAuthorizedKeysRequest,
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink account keys list
+  sealink account keys add laptop ~/.ssh/id_ed25519.pub";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// List your public SSH keys

@@ -1,34 +1,26 @@
 //! `sealink agent`.
-use std::{
-    fs::File,
-    io::{self, IsTerminal},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde_json::{Value, json};
+use serde_json::json;
 
 mod doctor;
+mod fetch;
+mod register;
 mod rotate;
 mod run;
 
-use super::{context::Context, input, output};
+use super::context::Context;
 use crate::{
-    agent::{
-        delivery::object,
-        dir::AgentDir,
-        fetch::{self, Configuration, Opened},
-        keys::KeyDir,
-        opener::Outcome,
-        register::{self, Registered},
-        secrets,
-    },
-    client::Token,
-    domain::secret::Kid,
-    error::{Error, Kind, Result},
-    pb::sealink::v1::KeyState,
-    seal::key::PublicKey,
+    agent::{dir::AgentDir, keys::KeyDir},
+    error::Result,
 };
+
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink agent register < once          make and register this runner's key
+  sealink agent run                      follow the configuration, answer calls";
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -53,7 +45,7 @@ Examples:
   sealink agent register < once
   sealink agent register --server https://sealink.example.com --exchange-token-file once
   sealink agent register --key KID       offer a certain key, such as a new one from keygen")]
-    Register(Register),
+    Register(register::Register),
     /// Replace the runner's key by a new one and re-seal every secret with it
     #[command(after_help = "\
 Interrupted anywhere, the next run goes on where it stopped. The old private key must stay until the server
@@ -119,18 +111,6 @@ pub(super) struct Place {
     key_dir: Option<PathBuf>,
 }
 
-#[derive(Debug, Args)]
-pub(super) struct Register {
-    #[command(flatten)]
-    place: Place,
-    /// Read the exchange token from this file instead of stdin; - is stdin
-    #[arg(long, value_name = "FILE")]
-    exchange_token_file: Option<PathBuf>,
-    /// Offer this key of the key directory
-    #[arg(long = "key", value_name = "KID", allow_hyphen_values = true)]
-    kid: Option<String>,
-}
-
 impl Place {
     pub(super) fn agent_dir(&self) -> &Path {
         &self.agent_dir
@@ -149,7 +129,7 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
             let dir = AgentDir::open(&place.agent_dir)?;
             rotate::run(context, &dir, &place.keys(), bits as u32).await
         }
-        Command::Fetch { place, reveal } => fetch(context, &place, reveal).await,
+        Command::Fetch { place, reveal } => fetch::run(context, &place, reveal).await,
         Command::Run(args) => run::run(context, args).await,
         Command::Doctor { place } => doctor::run(context, &place).await,
     }
@@ -171,151 +151,4 @@ fn keygen(context: &Context, place: &Place, bits: Bits) -> Result<()> {
             ("file", file.display().to_string()),
         ],
     )
-}
-
-impl Register {
-    async fn run(self, context: &Context) -> Result<()> {
-        let server = context.named_server()?;
-        if let Some(server) = &server {
-            Context::warn_if_clear(server);
-        }
-        let exchange = exchange_token(self.exchange_token_file.as_deref())?;
-        let dir = AgentDir::create(&self.place.agent_dir)?;
-        let session = register::sign_in(&dir, server, exchange).await?;
-        let show = |key: &PublicKey| output::note(&format!("offering key {}", key.fingerprint()));
-        let wanted = self.kid.map(Kid);
-        let done = register::register(&session, &self.place.keys(), wanted.as_ref(), show).await?;
-        let Registered { runner_id, key, state } = &done;
-        let state = state.as_str_name().trim_start_matches("KEY_STATE_");
-        context.out.show(
-            &json!({
-                "runnerId": runner_id.to_string(),
-                "kid": key.kid().0,
-                "fingerprint": key.fingerprint(),
-                "state": state,
-            }),
-            &[
-                ("runner", runner_id.to_string()),
-                ("kid", key.kid().to_string()),
-                ("fingerprint", key.fingerprint()),
-                ("state", state.to_owned()),
-            ],
-        )?;
-        if done.state == KeyState::Pending {
-            let kid = done.key.kid();
-            output::note(&format!(
-                "the key waits for approval: an administrator compares the fingerprint and runs `sealink runner key \
-                 approve {kid}`"
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// The exchange token, if one was given: a terminal or an empty stdin gives none.
-fn exchange_token(file: Option<&Path>) -> Result<Option<Token>> {
-    match file {
-        Some(path) if path != Path::new("-") => {
-            let origin = path.display().to_string();
-            let file = File::open(path).map_err(|source| input::unreadable(&origin, source))?;
-            input::token(&origin, file).map(Some)
-        }
-        Some(_) => input::token("stdin", io::stdin().lock()).map(Some),
-        None if io::stdin().is_terminal() => Ok(None),
-        None => input::optional_token("stdin", io::stdin().lock()),
-    }
-}
-
-async fn fetch(context: &Context, place: &Place, reveal: bool) -> Result<()> {
-    let dir = AgentDir::open(&place.agent_dir)?;
-    let session = register::sign_in(&dir, context.named_server()?, None).await?;
-    let configuration = fetch::fetch(&session, &dir, &place.keys()).await?;
-    if context.out.is_json() {
-        output::json(&to_json(&configuration, reveal))?;
-    } else {
-        table(&configuration, reveal)?;
-    }
-    let all = configuration.secrets();
-    let bad = all.iter().filter(|(_, outcome)| !matches!(**outcome, Outcome::Ok(_))).count();
-    if bad == 0 {
-        return Ok(());
-    }
-    Err(Error::new(
-        Kind::DataLoss,
-        format!("{bad} of {} secrets cannot be used; see the reasons above", all.len()),
-    ))
-}
-
-fn table(configuration: &Configuration, reveal: bool) -> Result<()> {
-    let row = |opened: &Opened| {
-        let integration = &opened.integration;
-        let client_id = if opened.secret.is_some() { integration.client_id.as_str() } else { "-" };
-        [
-            integration.id.clone(),
-            integration.scm_id.clone(),
-            integration.host.clone(),
-            client_id.to_owned(),
-            if integration.pat { "on" } else { "off" }.to_owned(),
-            opened.secret.as_deref().map_or("-", Outcome::name).to_owned(),
-            secret(opened.secret.as_deref(), reveal),
-        ]
-    };
-    let header = ["ID", "SCM", "HOST", "CLIENT ID", "PAT", "STATE", if reveal { "SECRET" } else { "REASON" }];
-    output::table(&configuration.integrations, header, row, "the runner has no integrations")?;
-    llm_table(configuration, reveal)?;
-    if let Some(outcome) = configuration.honeycomb_api_key.as_deref() {
-        let text = format!("{} {}", outcome.name(), secret(Some(outcome), reveal));
-        output::fields(&[("honeycomb api key", text)])?;
-    }
-    output::note(&format!("revision {}", configuration.revision));
-    Ok(())
-}
-
-/// One row for each secret of an LLM integration.
-fn llm_table(configuration: &Configuration, reveal: bool) -> Result<()> {
-    let all = configuration.llm_integrations.iter().flat_map(|(one, opened)| secrets::of_llm(one, opened));
-    let rows: Vec<_> = all
-        .map(|found| {
-            let outcome = &*found.outcome;
-            let text = secret(Some(outcome), reveal);
-            [found.object_id, found.field.wire_name().to_owned(), found.name, outcome.name().to_owned(), text]
-        })
-        .collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let header = ["LLM INTEGRATION", "SECRET", "NAME", "STATE", if reveal { "SECRET" } else { "REASON" }];
-    output::table(&rows, header, Clone::clone, "")
-}
-
-/// The opened secret if it may be shown, or why there is none.
-fn secret(outcome: Option<&Outcome>, reveal: bool) -> String {
-    match outcome {
-        Some(Outcome::Ok(secret)) if reveal => secret.expose().to_owned(),
-        Some(outcome) => outcome.reason().to_owned(),
-        None => String::new(),
-    }
-}
-
-fn to_json(configuration: &Configuration, reveal: bool) -> Value {
-    let integrations: Vec<_> = configuration
-        .integrations
-        .iter()
-        .map(|one| object::integration(&one.integration, one.secret.as_deref(), reveal))
-        .collect();
-    let llm = configuration.llm_integrations.iter();
-    let llm = llm.map(|(one, opened)| object::llm_integration(one, opened, reveal));
-    let mut value = json!({
-        "runnerId": configuration.runner_id.to_string(),
-        "epoch": configuration.epoch,
-        "revision": configuration.revision,
-        "integrations": integrations,
-        "llmIntegrations": llm.collect::<Vec<_>>(),
-    });
-    if let Some(outcome) = configuration.honeycomb_api_key.as_deref() {
-        let mut found = json!({"state": outcome.name()});
-        object::add_outcome(&mut found, outcome, "value", reveal);
-        value["honeycombApiKey"] = found;
-    }
-    value
 }

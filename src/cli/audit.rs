@@ -15,6 +15,12 @@ use crate::{
     wkt::Timestamp,
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink audit list --action 'runner_key.*' --since 24h
+  sealink audit verify --expect-head \"$(cat /mnt/elsewhere/audit-head)\"";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// List entries, newest first

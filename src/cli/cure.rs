@@ -1,5 +1,5 @@
 //! The server's refusals in the words of the command line: flags for fields, and what to do next.
-use crate::error::Error;
+use crate::error::{Error, Kind, Violation};
 
 /// Fields of requests, and how the command line calls them. Longer names first: one holds another.
 const FLAGS: &[(&str, &str)] = &[
@@ -17,6 +17,14 @@ const FLAGS: &[(&str, &str)] = &[
     ("valid_for", "--expires-in"),
     ("scm_id", "--scm"),
     ("pat must be true", "--pat must be given"),
+];
+
+/// Fields of the REST API, whose names are too short to be looked for in sentences.
+const REST_FLAGS: &[(&str, &str)] = &[
+    ("access_token", "--access-token-file"),
+    ("content", "the file"),
+    ("scm_type", "TYPE"),
+    ("url", "--url"),
 ];
 
 /// What the server says, and what helps.
@@ -43,25 +51,34 @@ const CURES: &[(&str, &str)] = &[
 
 /// The same error in the words of the command line.
 pub(super) fn cure(error: Error) -> Error {
-    let said = error.message().strip_prefix("validation error: ").unwrap_or(error.message());
-    let mut message = said.split("; ").map(without_rule).collect::<Vec<_>>().join("; ");
+    let mut message = match error.violations() {
+        broken if error.kind() == Kind::Invalid && !broken.is_empty() => {
+            broken.iter().map(blamed).collect::<Vec<_>>().join("; ")
+        }
+        _ => error.message().to_owned(),
+    };
     for (field, flag) in FLAGS {
         message = message.replace(field, flag);
     }
     if let Some((_, help)) = CURES.iter().find(|(said, _)| message == *said) {
         message = format!("{message}: {help}");
     }
+    if let Some(delay) = error.retry_delay().filter(|_| !message.contains("try again")) {
+        message = format!("{message}; try again in {} s", delay.as_secs().max(1));
+    }
     if message == error.message() { error } else { Error::new(error.kind(), message) }
 }
 
-/// A rule's id is for programs: `--host: value must be .. [sealink.host]`.
-fn without_rule(part: &str) -> &str {
-    let rule = part.strip_suffix(']').and_then(|open| open.rsplit_once(" ["));
-    rule.map_or(part, |(sentence, _)| sentence)
+/// A broken rule without its id, which is for programs: `--host: value must be ..`.
+fn blamed(one: &Violation) -> String {
+    let flag = REST_FLAGS.iter().find(|(field, _)| *field == one.field).map(|(_, flag)| *flag);
+    format!("{}: {}", flag.unwrap_or(&one.field), one.message)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::cure;
     use crate::error::{Error, Kind};
 
@@ -82,6 +99,11 @@ mod tests {
         assert_eq!(
             said(Error::new(Kind::Precondition, "runner does not have a public key")),
             "runner does not have a public key: run `sealink agent register` on the runner first"
+        );
+        assert_eq!(said(Error::invalid("url", "", "is linked already")), "--url: is linked already");
+        assert_eq!(
+            said(Error::new(Kind::Unavailable, "busy").retry_after(Duration::from_secs(30))),
+            "busy; try again in 30 s"
         );
         assert_eq!(said(Error::new(Kind::Conflict, "as it is")), "as it is");
     }

@@ -12,6 +12,12 @@ use crate::{
     },
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink environment-class list --runner ID
+  sealink environment-class update ID --disable";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Offer a size and shape of environment

@@ -1,6 +1,8 @@
 //! How a command ends: one line on stderr, and a code a script can act on (the numbers of sysexits.h).
 use std::{error::Error as _, process::ExitCode};
 
+use clap::error::ErrorKind;
+
 use crate::error::{Error, Kind};
 
 const OTHER: u8 = 1;
@@ -36,14 +38,63 @@ pub(super) fn report(error: &Error) -> ExitCode {
         line = format!("{line}: {cause}");
         source = cause.source();
     }
-    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    eprintln!("sealink: {line}");
+    complain(&line);
     ExitCode::from(code(error.kind()))
 }
 
-/// Prints what clap has to say: help and version are no failure.
+fn complain(line: &str) {
+    let line: String = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    eprintln!("sealink: {line}");
+}
+
+/// Prints what clap has to say: help, for whoever names only a group of commands too, or in one line what is wrong.
 pub(super) fn of_clap(error: &clap::Error) -> ExitCode {
-    // Nothing is left to do if the terminal is gone.
-    let _ = error.print();
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // Nothing is left to do if the terminal is gone.
+        let _ = error.print();
+    } else {
+        complain(&usage(&error.render().to_string()));
+    }
     ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
+}
+
+/// Clap's paragraphs in one line, and the command whose help says more.
+fn usage(text: &str) -> String {
+    let (said, usage) = text.split_once("\n\nUsage: ").unwrap_or((text, ""));
+    let said = said.split_once("\n\nFor more information").map_or(said, |(said, _)| said);
+    let said = said.strip_prefix("error: ").unwrap_or(said);
+    let paragraphs = said.split("\n\n").map(|one| one.split_whitespace().collect::<Vec<_>>().join(" "));
+    let named = |word: &&str| word.starts_with(|c: char| c.is_ascii_lowercase());
+    let command = usage.split_whitespace().take_while(named).collect::<Vec<_>>().join(" ");
+    let command = if command.is_empty() { "sealink" } else { &command };
+    format!("{}; see `{command} --help`", paragraphs.collect::<Vec<_>>().join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::usage;
+
+    #[test]
+    fn wrong_usage_is_told_in_one_line() {
+        for (text, line) in [
+            (
+                "error: the following required arguments were not provided:\n  --host <HOST>\n  <NAME>\n\n\
+                 Usage: sealink runner create --host <HOST> <NAME>\n\nFor more information, try '--help'.\n",
+                "the following required arguments were not provided: --host <HOST> <NAME>; see `sealink runner create \
+                 --help`",
+            ),
+            (
+                "error: unexpected argument '--fo' found\n\n  tip: a similar argument exists: '--force'\n\n\
+                 Usage: sealink [OPTIONS] <COMMAND>\n\nFor more information, try '--help'.\n",
+                "unexpected argument '--fo' found; tip: a similar argument exists: '--force'; see `sealink --help`",
+            ),
+            (
+                "error: invalid value 'x' for '--bits <BITS>'\n  [possible values: 2048, 3072]\n\n\
+                 For more information, try '--help'.\n",
+                "invalid value 'x' for '--bits <BITS>' [possible values: 2048, 3072]; see `sealink --help`",
+            ),
+        ] {
+            assert_eq!(usage(text), line);
+        }
+    }
 }

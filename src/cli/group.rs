@@ -11,6 +11,12 @@ use crate::{
     },
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink group create platform --description 'runs the runners'
+  sealink group member add ID --user USER";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Create a group
@@ -46,7 +52,7 @@ Examples:
         id: String,
     },
     /// Who is in a group
-    #[command(subcommand)]
+    #[command(subcommand, after_help = group_member::EXAMPLES)]
     Member(group_member::Command),
 }
 

@@ -11,6 +11,12 @@ use crate::{
     },
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink group member add GROUP --user ID
+  sealink group member list GROUP";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Add a user or a service account to a group

@@ -17,6 +17,12 @@ use crate::{
     wkt::Timestamp,
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink host-token list --runner ID
+  sealink host-token create --runner ID --host github.com --value-file token.txt";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Store a credential for a host, such as a personal access token

@@ -14,6 +14,12 @@ use crate::{
     },
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink integration list --runner ID
+  sealink integration update ID --client-secret-file new-secret.txt     rotate the secret";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Let a runner use an SCM host

@@ -19,6 +19,12 @@ use crate::{
 /// How wide the bar is, in characters.
 const WIDTH: u64 = 30;
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink keys list
+  sealink keys rotate";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Make a new seed, and seal everything again that the server keeps for itself

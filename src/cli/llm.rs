@@ -16,6 +16,12 @@ use crate::{
 
 const PREFIX: &str = "SUPPORTED_MODEL_";
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink llm list --runner ID
+  sealink llm update ID --api-key-file new.txt          rotate the key";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Give a runner access to language models

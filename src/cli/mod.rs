@@ -70,43 +70,43 @@ enum Command {
     /// Run the server
     Serve(serve::Args),
     /// The runner's side: make a key, register it, open the configuration
-    #[command(subcommand)]
+    #[command(subcommand, after_help = agent::EXAMPLES)]
     Agent(agent::Command),
     /// Runners and their keys
-    #[command(subcommand)]
+    #[command(subcommand, after_help = runner::EXAMPLES)]
     Runner(runner::Command),
     /// A runner's SCM integrations
-    #[command(subcommand)]
+    #[command(subcommand, after_help = integration::EXAMPLES)]
     Integration(integration::Command),
     /// Sizes and shapes of environment that runners offer
-    #[command(subcommand)]
+    #[command(subcommand, after_help = environment_class::EXAMPLES)]
     EnvironmentClass(environment_class::Command),
     /// Your accounts at forges, and your SSH keys
-    #[command(subcommand)]
+    #[command(subcommand, after_help = account::EXAMPLES)]
     Account(account::Command),
     /// Users' credentials at forges
-    #[command(subcommand)]
+    #[command(subcommand, after_help = host_token::EXAMPLES)]
     HostToken(host_token::Command),
     /// A runner's access to language models
-    #[command(subcommand)]
+    #[command(subcommand, after_help = llm::EXAMPLES)]
     Llm(llm::Command),
     /// People of the organization
-    #[command(subcommand)]
+    #[command(subcommand, after_help = user::EXAMPLES)]
     User(user::Command),
     /// The audit log: who changed what, and proof that nobody changed the log
-    #[command(subcommand)]
+    #[command(subcommand, after_help = audit::EXAMPLES)]
     Audit(audit::Command),
     /// Machines of the organization: principals without a login
-    #[command(subcommand)]
+    #[command(subcommand, after_help = service_account::EXAMPLES)]
     ServiceAccount(service_account::Command),
     /// Groups of users and service accounts, which get roles on runners
-    #[command(subcommand)]
+    #[command(subcommand, after_help = group::EXAMPLES)]
     Group(group::Command),
     /// The server's own keyring: seal again what the server keeps for itself
-    #[command(subcommand)]
+    #[command(subcommand, after_help = keys::EXAMPLES)]
     Keys(keys::Command),
     /// API tokens
-    #[command(subcommand)]
+    #[command(subcommand, after_help = token::EXAMPLES)]
     Token(token::Command),
     /// Print a completion script for a shell
     #[command(
@@ -208,8 +208,7 @@ mod tests {
         fn walk(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let leaf = command.get_subcommands().next().is_none();
-            assert!(!leaf || help.contains("sealink "), "{path} has no example");
+            assert!(help.contains(path.trim_start()), "{path} has no example");
             command.get_subcommands().for_each(|command| walk(command, &path));
         }
         walk(&super::Cli::command(), "");

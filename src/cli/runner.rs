@@ -21,6 +21,12 @@ use crate::{
     private_file::Draft,
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink runner create build-1 --exchange-token-file once
+  sealink runner list";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Create a runner and the one-time token its agent registers with
@@ -54,10 +60,10 @@ Examples:
         id: String,
     },
     /// Groups' roles on a runner
-    #[command(subcommand)]
+    #[command(subcommand, after_help = runner_policy::EXAMPLES)]
     Policy(runner_policy::Command),
     /// The public keys a runner's secrets are sealed with
-    #[command(subcommand)]
+    #[command(subcommand, after_help = runner_key::EXAMPLES)]
     Key(runner_key::Command),
 }
 

@@ -18,6 +18,12 @@ use crate::{
     },
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink runner key list RUNNER
+  sealink runner key approve KID";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// List a runner's keys in every state, newest first

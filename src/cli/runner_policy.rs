@@ -11,6 +11,12 @@ use crate::{
     },
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink runner policy create RUNNER GROUP --role user
+  sealink runner policy list RUNNER";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Give a group's members a role on a runner

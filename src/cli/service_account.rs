@@ -15,6 +15,12 @@ use crate::{
     },
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink service-account create ci --description 'the build server'
+  sealink service-account list";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Create a service account

@@ -11,6 +11,12 @@ use crate::{
     private_file::Draft,
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink token create --description laptop --output ~/.sealink-token
+  sealink token list";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Create a personal access token, or a service account's

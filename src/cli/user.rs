@@ -12,6 +12,12 @@ use crate::{
     pb::sealink::v1::{CreateUserRequest, DisableUserRequest, ListUsersRequest, OrganizationRole, User},
 };
 
+/// For the help of the group.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  sealink user create ada --email ada@example.com --fullname 'Ada Lovelace'
+  sealink user list";
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Create a user

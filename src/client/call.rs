@@ -9,14 +9,14 @@ pub trait Call: Message {
     /// `/{package}.{Service}/{Method}`.
     const PATH: &'static str;
     /// What the method answers.
-    type Answer: Message + Default;
+    type Response: Message + Default;
 }
 
 macro_rules! calls {
     ($trait:ident, $all:ident: $($path:literal: $package:ident $request:ident -> $answer:ident;)*) => {
         $(impl $trait for $package::$request {
             const PATH: &'static str = $path;
-            type Answer = $package::$answer;
+            type Response = $package::$answer;
         })*
 
         #[cfg(test)]

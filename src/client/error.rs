@@ -32,31 +32,31 @@ pub enum ClientError {
         cause: String,
     },
     /// A connection was made, and then no answer came in time.
-    Silent {
+    TimedOut {
         /// The base URL.
         server: String,
     },
     /// Something answers there, but not in this protocol: a proxy, or another program.
-    Foreign {
+    Protocol {
         /// The base URL.
         server: String,
         /// The HTTP status of the answer.
         status: u16,
     },
     /// The server understood, and said no.
-    Refused(Refusal),
+    Api(ApiError),
 }
 
 /// An error as the server put it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct ApiError {
     /// Which of the sixteen codes.
     pub code: Code,
     /// The server's sentence.
     pub message: String,
-    /// The fields to blame, from a `buf.validate.Violations` detail.
+    /// The fields to blame: from a `buf.validate.Violations` detail, or the REST API's `errors`.
     pub violations: Vec<Violation>,
-    /// How long to wait, from a `google.rpc.RetryInfo` detail.
+    /// How long to wait: from a `google.rpc.RetryInfo` detail, or `Retry-After`.
     pub retry_after: Option<Duration>,
     /// Whether the server says that the same again is in vain: `x-should-retry: false`.
     pub futile: bool,
@@ -80,7 +80,7 @@ impl ClientError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused(refusal) => refusal.retry_after,
+            Self::Api(refusal) => refusal.retry_after,
             _ => None,
         }
     }
@@ -88,14 +88,14 @@ impl ClientError {
     /// Whether the server says that the same again is in vain.
     #[must_use]
     pub fn is_futile(&self) -> bool {
-        matches!(self, Self::Refused(Refusal { futile: true, .. }))
+        matches!(self, Self::Api(ApiError { futile: true, .. }))
     }
 
     /// The server's code, if the server answered.
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         match self {
-            Self::Refused(refusal) => Some(refusal.code),
+            Self::Api(refusal) => Some(refusal.code),
             _ => None,
         }
     }
@@ -110,13 +110,15 @@ impl fmt::Display for ClientError {
                 "no server answers at {server} ({cause}); start one with `sealink serve`, or name it with --server \
                  or SEALINK_URL"
             ),
-            Self::Silent { server } => write!(f, "the server at {server} took too long to answer; try again"),
-            Self::Foreign { server, status } => write!(
+            Self::TimedOut { server } => {
+                write!(f, "the server at {server} took too long to answer; try again")
+            }
+            Self::Protocol { server, status } => write!(
                 f,
                 "what answers at {server} does not speak Sealink's API (HTTP status {status}); check --server or \
                  SEALINK_URL"
             ),
-            Self::Refused(refusal) => f.write_str(&refusal.message),
+            Self::Api(refusal) => f.write_str(&refusal.message),
         }
     }
 }
@@ -128,16 +130,22 @@ impl From<ClientError> for Error {
         let message = error.to_string();
         match error {
             ClientError::Unusable { .. } => Self::new(Kind::Precondition, message),
-            ClientError::Silent { .. } => Self::new(Kind::Deadline, message),
-            ClientError::Unreachable { .. } | ClientError::Foreign { .. } => {
+            ClientError::TimedOut { .. } => Self::new(Kind::Deadline, message),
+            ClientError::Unreachable { .. } | ClientError::Protocol { .. } => {
                 Self::new(Kind::Unavailable, message)
             }
-            ClientError::Refused(refusal) => Self::new(kind(refusal.code), message),
+            ClientError::Api(refusal) => {
+                let error = Self::new(kind(refusal.code), message).with_violations(refusal.violations);
+                match refusal.retry_after {
+                    Some(delay) => error.retry_after(delay),
+                    None => error,
+                }
+            }
         }
     }
 }
 
-impl Refusal {
+impl ApiError {
     /// Reads the error object of the Connect protocol; `None` if it is not one.
     pub(super) fn from_json(body: &[u8]) -> Option<Self> {
         let wire: Wire = serde_json::from_slice(body).ok()?;
@@ -271,7 +279,7 @@ mod tests {
             "message": "validation error",
             "details": [{"type": "buf.validate.Violations", "value": value}, {"type": "other", "value": "?"}],
         });
-        let refusal = Refusal::from_json(json.to_string().as_bytes()).unwrap();
+        let refusal = ApiError::from_json(json.to_string().as_bytes()).unwrap();
         assert_eq!(refusal.code, Code::InvalidArgument);
         assert_eq!(refusal.violations[0].field, "filter.runner_ids[2]");
         assert_eq!(refusal.violations[0].rule, "string.uuid");
@@ -284,18 +292,18 @@ mod tests {
         let json = serde_json::json!({
             "code": "unavailable", "details": [{"type": "google.rpc.RetryInfo", "value": value}],
         });
-        let refusal = Refusal::from_json(json.to_string().as_bytes()).unwrap();
+        let refusal = ApiError::from_json(json.to_string().as_bytes()).unwrap();
         assert_eq!((refusal.retry_after, refusal.futile), (Some(Duration::from_millis(2_500)), false));
         let headers = HeaderMap::from_iter([("x-should-retry".parse().unwrap(), "false".parse().unwrap())]);
-        assert!(ClientError::Refused(refusal.with_headers(&headers)).is_futile());
+        assert!(ClientError::Api(refusal.with_headers(&headers)).is_futile());
     }
 
     #[test]
     fn other_answers_are_no_refusal() {
         for body in ["", "<html>", "{}", r#"{"code":"ok"}"#, r#"{"code":404}"#] {
-            assert_eq!(Refusal::from_json(body.as_bytes()), None, "{body}");
+            assert_eq!(ApiError::from_json(body.as_bytes()), None, "{body}");
         }
-        let bare = Refusal::from_json(br#"{"code":"not_found"}"#).unwrap();
+        let bare = ApiError::from_json(br#"{"code":"not_found"}"#).unwrap();
         assert_eq!(bare.message, "not_found");
     }
 }

@@ -26,7 +26,7 @@ pub use tonic::Code;
 pub use self::{
     address::Server,
     call::Call,
-    error::{ClientError, Refusal},
+    error::{ApiError, ClientError},
     page::Paged,
     stream::{Messages, StreamCall},
     token::Token,
@@ -81,8 +81,8 @@ impl Client {
     /// Makes one call.
     ///
     /// # Errors
-    /// Any [`ClientError`]; what the server itself says is [`ClientError::Refused`].
-    pub async fn call<C: Call>(&self, request: &C) -> Result<C::Answer, ClientError> {
+    /// Any [`ClientError`]; what the server itself says is [`ClientError::Api`].
+    pub async fn call<C: Call>(&self, request: &C) -> Result<C::Response, ClientError> {
         let body = Bytes::from_owner(Zeroizing::new(request.encode_to_vec()));
         let mut post = self
             .http
@@ -99,15 +99,15 @@ impl Client {
         let headers = answer.headers().clone();
         let body = self.read(answer).await?;
         if status.is_success() && protobuf {
-            return C::Answer::decode(body).map_err(|_| self.foreign(status));
+            return C::Response::decode(body).map_err(|_| self.foreign(status));
         }
         Err(self.refused(status, &headers, &body))
     }
 
     /// What an answer means that is none of ours.
     fn refused(&self, status: http::StatusCode, headers: &HeaderMap, body: &[u8]) -> ClientError {
-        let refusal = Refusal::from_json(body).map(|refusal| refusal.with_headers(headers));
-        refusal.map_or_else(|| self.foreign(status), ClientError::Refused)
+        let refusal = ApiError::from_json(body).map(|refusal| refusal.with_headers(headers));
+        refusal.map_or_else(|| self.foreign(status), ClientError::Api)
     }
 
     /// Makes one call per page until there are no more, and answers all items in order.
@@ -144,12 +144,12 @@ impl Client {
     fn failed(&self, source: &reqwest::Error) -> ClientError {
         let server = self.server.to_string();
         if source.is_timeout() && !source.is_connect() {
-            return ClientError::Silent { server };
+            return ClientError::TimedOut { server };
         }
         ClientError::Unreachable { server, cause: error::root_cause(source) }
     }
 
     fn foreign(&self, status: http::StatusCode) -> ClientError {
-        ClientError::Foreign { server: self.server.to_string(), status: status.as_u16() }
+        ClientError::Protocol { server: self.server.to_string(), status: status.as_u16() }
     }
 }

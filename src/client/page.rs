@@ -17,7 +17,7 @@ pub trait Paged: Call {
     fn turn_to(&mut self, token: String);
 
     /// The items of a page, and the token of the next; empty on the last page.
-    fn open(answer: Self::Answer) -> (Vec<Self::Item>, String);
+    fn open(answer: Self::Response) -> (Vec<Self::Item>, String);
 }
 
 macro_rules! paged {
@@ -29,7 +29,7 @@ macro_rules! paged {
                 self.pagination = Some(PaginationRequest { page_size: PAGE_SIZE, token });
             }
 
-            fn open(answer: Self::Answer) -> (Vec<Self::Item>, String) {
+            fn open(answer: Self::Response) -> (Vec<Self::Item>, String) {
                 (answer.$field, answer.pagination.map(|page| page.next_token).unwrap_or_default())
             }
         }

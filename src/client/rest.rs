@@ -1,17 +1,17 @@
 //! Calls of the REST API: users' accounts at forges and their SSH keys have no other.
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use http::{
-    Method, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE},
+    HeaderMap, Method, StatusCode,
+    header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER},
 };
 use serde::Deserialize;
 use serde_json::Value;
-use tonic::Code;
 use zeroize::Zeroizing;
 
-use super::{Client, ClientError, Refusal};
+use super::{ApiError, Client, ClientError};
+use crate::error::{Kind, Violation};
 
 /// How long one call may take: more than the server allows itself to ask a forge.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -24,6 +24,8 @@ const NO_ACCOUNT: &str = "SCM integration not found";
 struct Wire {
     error: String,
     resource: Option<String>,
+    #[serde(default)]
+    errors: BTreeMap<String, Vec<String>>,
 }
 
 impl Client {
@@ -54,41 +56,58 @@ impl Client {
             request = request.header(AUTHORIZATION, authorization);
         }
         let answer = request.send().await.map_err(|source| self.failed(&source))?;
-        let status = answer.status();
+        let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
         let body = self.read(answer).await?;
         if status == StatusCode::NO_CONTENT {
             return Ok(Value::Null);
         }
         let value: Value = serde_json::from_slice(&body).map_err(|_| self.foreign(status))?;
-        if status.is_success() { Ok(value) } else { Err(self.refusal(status, value)) }
+        if status.is_success() { Ok(value) } else { Err(self.refusal(status, retry_after, value)) }
     }
 
-    fn refusal(&self, status: StatusCode, body: Value) -> ClientError {
-        let Ok(Wire { error, resource }) = serde_json::from_value(body) else { return self.foreign(status) };
+    fn refusal(&self, status: StatusCode, retry_after: Option<Duration>, body: Value) -> ClientError {
+        let Ok(Wire { error, resource, errors }) = serde_json::from_value(body) else {
+            return self.foreign(status);
+        };
         let message = match resource {
             Some(resource) => format!("{resource} {error}"),
             None if error == NO_ACCOUNT => "account not found".to_owned(),
             None => error,
         };
-        ClientError::Refused(Refusal {
-            code: code(status),
+        // `base` blames no field; the message says it.
+        let violations =
+            errors.into_iter().filter(|(field, _)| field != "base").flat_map(|(field, sentences)| {
+                sentences.into_iter().map(move |sentence| Violation {
+                    field: field.clone(),
+                    rule: "".into(),
+                    message: sentence.into(),
+                })
+            });
+        ClientError::Api(ApiError {
+            code: Kind::of_http(status).grpc(),
             message,
-            violations: Vec::new(),
-            retry_after: None,
+            violations: violations.collect(),
+            retry_after,
             futile: status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS,
         })
     }
 }
 
-fn code(status: StatusCode) -> Code {
-    match status {
-        StatusCode::UNAUTHORIZED => Code::Unauthenticated,
-        StatusCode::FORBIDDEN => Code::PermissionDenied,
-        StatusCode::NOT_FOUND => Code::NotFound,
-        StatusCode::CONFLICT => Code::Aborted,
-        StatusCode::TOO_MANY_REQUESTS => Code::ResourceExhausted,
-        StatusCode::SERVICE_UNAVAILABLE => Code::Unavailable,
-        status if status.is_client_error() => Code::InvalidArgument,
-        _ => Code::Internal,
+/// How long the server asks to wait, in whole seconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forge_that_limits_says_for_how_long() {
+        for (value, seconds) in [("30", Some(30)), ("soon", None), ("-1", None)] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, value.parse().unwrap())]);
+            assert_eq!(retry_after(&headers), seconds.map(Duration::from_secs), "{value}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
     }
 }

@@ -8,7 +8,7 @@ use http::{
 };
 use prost::Message;
 
-use super::{Client, ClientError, Refusal};
+use super::{ApiError, Client, ClientError};
 
 const CONNECT_PROTO: HeaderValue = HeaderValue::from_static("application/connect+proto");
 const ENVELOPE: usize = 5;
@@ -26,7 +26,7 @@ pub trait StreamCall: Message {
     /// `/{package}.{Service}/{Method}`.
     const PATH: &'static str;
     /// One message of the answer.
-    type Answer: Message + Default;
+    type Response: Message + Default;
 }
 
 /// The messages of one stream, in order.
@@ -44,7 +44,7 @@ impl Client {
     ///
     /// # Errors
     /// As [`call`](Self::call).
-    pub async fn stream<C: StreamCall>(&self, request: &C) -> Result<Messages<C::Answer>, ClientError> {
+    pub async fn stream<C: StreamCall>(&self, request: &C) -> Result<Messages<C::Response>, ClientError> {
         let message = request.encode_to_vec();
         let length = u32::try_from(message.len()).unwrap_or(u32::MAX);
         let body = [&[0], &length.to_be_bytes()[..], &message].concat();
@@ -61,7 +61,7 @@ impl Client {
         let sent = tokio::time::timeout(super::TIMEOUT, post.send()).await;
         let server = self.server.to_string();
         let answer = sent
-            .map_err(|_| ClientError::Silent { server: server.clone() })?
+            .map_err(|_| ClientError::TimedOut { server: server.clone() })?
             .map_err(|source| self.failed(&source))?;
         let status = answer.status();
         if status.is_success() && answer.headers().get(CONTENT_TYPE) == Some(&CONNECT_PROTO) {
@@ -77,7 +77,7 @@ impl<A: Message + Default> Messages<A> {
     /// The next message; `None` where the server ends the stream without an error.
     ///
     /// # Errors
-    /// As [`Client::call`]; [`ClientError::Silent`] if nothing arrives for 65 s.
+    /// As [`Client::call`]; [`ClientError::TimedOut`] if nothing arrives for 65 s.
     pub async fn next(&mut self) -> Result<Option<A>, ClientError> {
         loop {
             if let Some((flags, message)) = self.envelope()? {
@@ -87,7 +87,7 @@ impl<A: Message + Default> Messages<A> {
                 return A::decode(message).map(Some).map_err(|_| self.foreign());
             }
             let chunk = tokio::time::timeout(self.idle, self.answer.chunk()).await;
-            let chunk = chunk.map_err(|_| ClientError::Silent { server: self.server.clone() })?;
+            let chunk = chunk.map_err(|_| ClientError::TimedOut { server: self.server.clone() })?;
             let chunk = chunk.map_err(|source| ClientError::Unreachable {
                 server: self.server.clone(),
                 cause: super::error::root_cause(&source),
@@ -123,10 +123,10 @@ impl<A: Message + Default> Messages<A> {
         }
         let Ok(End { error }) = serde_json::from_slice(json) else { return Some(self.foreign()) };
         let error = error?.to_string();
-        Some(Refusal::from_json(error.as_bytes()).map_or_else(|| self.foreign(), ClientError::Refused))
+        Some(ApiError::from_json(error.as_bytes()).map_or_else(|| self.foreign(), ClientError::Api))
     }
 
     fn foreign(&self) -> ClientError {
-        ClientError::Foreign { server: self.server.clone(), status: self.answer.status().as_u16() }
+        ClientError::Protocol { server: self.server.clone(), status: self.answer.status().as_u16() }
     }
 }

@@ -1,6 +1,7 @@
 //! Settings in the environment.
 use std::env::{self, VarError};
 
+use strsim::levenshtein;
 use toml::Table;
 
 use super::{SHORT, refuse};
@@ -54,7 +55,7 @@ fn check_name(known: &Table, names: &[(String, String)], name: &str, value: &str
     if names.iter().any(|(known, _)| known == name) || tells_of_a_service(rest, value) {
         return Ok(());
     }
-    let nearest = names.iter().map(|(known, _)| known).min_by_key(|known| distance(known, name));
+    let nearest = names.iter().map(|(known, _)| known).min_by_key(|known| levenshtein(known, name));
     let nearest = nearest.map(String::as_str).unwrap_or_default();
     Err(refuse(format!("{name}: there is no such setting; did you mean {nearest}?")))
 }
@@ -71,23 +72,9 @@ fn tells_of_a_service(rest: &str, value: &str) -> bool {
         || (rest.ends_with("_PORT") && is_url())
 }
 
-/// How many letters must be put in, taken out or replaced to make one word of the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.bytes().enumerate() {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{check_name, distance, names};
+    use super::{check_name, names};
     use crate::config::DEFAULTS;
 
     /// The refusal of a variable; empty if it is none of ours or fine.
@@ -132,15 +119,6 @@ mod tests {
             ("SEALINK_SERVER_EU_PORT_7400_TCP", "tcp://10.0.0.1:7400"),
         ] {
             assert_eq!(refusal(name, value), "", "{name}");
-        }
-    }
-
-    #[test]
-    fn distances() {
-        for (a, b, expected) in
-            [("", "", 0), ("", "abc", 3), ("kitten", "sitting", 3), ("abc", "abc", 0), ("ab", "ba", 2)]
-        {
-            assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a} {b}");
         }
     }
 }

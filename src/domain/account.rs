@@ -9,9 +9,11 @@ use crate::{
         secret::{Plaintext, Secret},
         user::Member,
     },
-    error::{Error, Result, Violation},
+    error::{Error, Kind, Result, Violation},
 };
 
+/// How many accounts a member may have.
+pub const MOST_ACCOUNTS: usize = 1_000;
 /// The longest URL, in bytes.
 const MAX_URL: usize = 2_048;
 
@@ -186,6 +188,13 @@ impl NewAccount {
 pub fn replacement(token: Option<Plaintext>) -> Result<Secret> {
     let mut wrong = Vec::new();
     token_of(token, &mut wrong).ok_or_else(|| Error::violations_of(wrong))
+}
+
+/// A member has as many accounts as may be.
+#[must_use]
+pub fn too_many() -> Error {
+    Error::new(Kind::Precondition, format!("is one too many: nobody has more than {MOST_ACCOUNTS} accounts"))
+        .blaming("url", "sealink.count")
 }
 
 fn violation(field: &str, rule: &'static str, message: &'static str) -> Violation {

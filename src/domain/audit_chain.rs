@@ -129,30 +129,13 @@ impl Head {
     /// The MAC as it is shown: empty before the first entry.
     #[must_use]
     pub fn mac_text(&self) -> String {
-        if self.count == 0 { String::new() } else { mac_text(&self.mac) }
+        if self.count == 0 { String::new() } else { hex::encode(self.mac) }
     }
-}
-
-/// A MAC as lower-case hexadecimal digits.
-#[must_use]
-pub fn mac_text(mac: &[u8]) -> String {
-    use fmt::Write;
-    mac.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 fn parse_mac(text: &str) -> Option<Mac> {
-    let digits = text.as_bytes();
-    if digits.len() != 2 * MAC_BYTES {
-        return None;
-    }
     let mut mac = [0; MAC_BYTES];
-    for (byte, pair) in mac.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |of: u8| char::from(of).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
-    }
+    hex::decode_to_slice(text, &mut mac).ok()?;
     Some(mac)
 }
 

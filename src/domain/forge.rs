@@ -79,3 +79,17 @@ pub struct FoundPull {
     /// That repository's page; empty if it is gone.
     pub source_url: String,
 }
+
+impl<T> Listed<T> {
+    /// Nothing, read to its end.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self { items: Vec::new(), truncated: false }
+    }
+
+    /// The same list in other words.
+    #[must_use]
+    pub fn map<U>(self, convert: impl FnMut(T) -> U) -> Listed<U> {
+        Listed { items: self.items.into_iter().map(convert).collect(), truncated: self.truncated }
+    }
+}

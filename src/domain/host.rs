@@ -3,7 +3,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use url::Host as UrlHost;
 
-use crate::error::{Error, Kind, Result};
+use crate::{
+    domain::allowed_origins::AllowedOrigins,
+    error::{Error, Result},
+};
 
 const FIELD: &str = "host";
 /// Ports that no forge listens on and that turn a host into an attack on something else.
@@ -16,47 +19,18 @@ const METADATA_ADDRESSES: [Ipv4Addr; 2] =
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host(String);
 
-/// Hosts an operator allows although a rule refuses them (`scm.allowed_origins`).
-#[derive(Clone, Debug, Default)]
-pub struct AllowedHosts(Vec<String>);
-
-impl AllowedHosts {
-    /// Reads origins such as `http://127.0.0.1:3000`; only their host and port count here.
-    ///
-    /// # Errors
-    /// [`Kind::Invalid`] for anything but `http(s)://host[:port]`.
-    pub fn parse(origins: &[String]) -> Result<Self> {
-        let refuse = || Error::new(Kind::Invalid, "scm.allowed_origins: must be http(s)://host[:port]");
-        origins
-            .iter()
-            .map(|origin| {
-                let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-                let plain = host.filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@']));
-                plain.map(str::to_ascii_lowercase).ok_or_else(refuse)
-            })
-            .collect::<Result<_>>()
-            .map(Self)
-    }
-
-    /// Whether `host`, with its port, is one of them.
-    #[must_use]
-    pub fn contains(&self, host: &str) -> bool {
-        self.0.contains(&host.to_ascii_lowercase())
-    }
-}
-
 impl Host {
     /// Accepts a host. `with_organization` also takes `dev.azure.com/<organization>`.
     ///
     /// # Errors
     /// [`Kind::Invalid`] on `host`: not a plain ASCII DNS name or canonical IP
     /// address, or one that leads to this machine or a cloud's metadata.
-    pub fn parse(text: String, with_organization: bool, allowed: &AllowedHosts) -> Result<Self> {
+    pub fn parse(text: String, with_organization: bool, allowed: &AllowedOrigins) -> Result<Self> {
         let authority = match text.split_once('/') {
             Some((host, organization)) if with_organization && is_azure(host, organization) => host,
             _ => &text,
         };
-        if !allowed.contains(authority) {
+        if !allowed.hold_host(authority) {
             let (name, port) = split_port(authority)?;
             check_port(port)?;
             check_name(name)?;

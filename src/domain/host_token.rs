@@ -5,7 +5,8 @@ use crate::{
     clock::Instant,
     domain::{
         access::{Caller, Principal},
-        host::{AllowedHosts, Host},
+        allowed_origins::AllowedOrigins,
+        host::Host,
         id::{HostTokenId, IntegrationId, RunnerId, UserId},
         secret::{MAX_HOST_TOKEN_BYTES, Plaintext, Secret, SecretPatch},
         text::plain_text,
@@ -189,7 +190,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Kind::Invalid`](crate::error::Kind::Invalid) naming the first field that breaks a rule.
-    pub fn accept(self, allowed: &AllowedHosts) -> Result<NewHostToken> {
+    pub fn accept(self, allowed: &AllowedOrigins) -> Result<NewHostToken> {
         let host = Host::parse(self.host, true, allowed)?;
         let source = self.source.ok_or_else(|| {
             Error::invalid(

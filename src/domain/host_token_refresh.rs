@@ -1,7 +1,13 @@
-//! When a host token is renewed, and when again if that fails.
+//! Which host tokens are renewed, when, and when again if that fails.
 use std::time::Duration;
 
-use crate::clock::Instant;
+use crate::{
+    clock::Instant,
+    domain::{
+        host_token::{HostToken, Source},
+        integration::Integration,
+    },
+};
 
 /// How long before its end a token is renewed; a short-lived one after half of its life.
 pub const MARGIN: Duration = Duration::from_mins(5);
@@ -10,9 +16,23 @@ pub const LEASE: Duration = Duration::from_mins(1);
 /// How long it rests at most between two tries.
 pub const LONGEST_REST: Duration = Duration::from_hours(1);
 
-/// When a token that was stored at `since` and ends at `ends` is due.
+/// When a token is due that there is something to renew with: if it came through OAuth, and ends.
 #[must_use]
-pub fn due(since: Instant, ends: Instant) -> Instant {
+pub fn due(token: &HostToken) -> Option<Instant> {
+    let ends = token.expires_at.filter(|_| token.source == Source::Oauth)?;
+    Some(before(token.updated_at, ends))
+}
+
+/// Whether `integration` has the OAuth app that `token` came through, or, if nobody said which that was, may have.
+#[must_use]
+pub fn renews(integration: &Integration, token: &HostToken) -> bool {
+    let named = token.integration.is_none_or(|id| id == integration.id);
+    let usable = integration.oauth.as_ref().is_some_and(|oauth| oauth.secret.is_some());
+    named && usable && token.source == Source::Oauth && integration.host.key() == token.host.key()
+}
+
+/// When what was stored at `since` and ends at `ends` is due.
+fn before(since: Instant, ends: Instant) -> Instant {
     let life = u64::try_from(ends.0.saturating_sub(since.0)).unwrap_or(0);
     ends.minus(MARGIN.min(Duration::from_micros(life / 2)))
 }
@@ -33,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_token_is_due_before_its_end() {
-        let due = |since, ends| due(Instant(since * MINUTE), Instant(ends * MINUTE)).0 / MINUTE;
+        let due = |since, ends| before(Instant(since * MINUTE), Instant(ends * MINUTE)).0 / MINUTE;
         assert_eq!(due(0, 120), 115);
         assert_eq!(due(0, 10), 5);
         assert_eq!(due(2, 6), 4, "half of a short life");

@@ -2,7 +2,8 @@
 use crate::{
     clock::Instant,
     domain::{
-        host::{AllowedHosts, Host},
+        allowed_origins::AllowedOrigins,
+        host::Host,
         id::{IntegrationId, RunnerId},
         issuer::IssuerUrl,
         runner_policy::RunnerRole,
@@ -116,7 +117,7 @@ impl Draft {
     ///
     /// # Errors
     /// [`Kind::Invalid`](crate::error::Kind::Invalid) naming the first field that breaks a rule.
-    pub fn accept(self, allowed: &AllowedHosts) -> Result<NewIntegration> {
+    pub fn accept(self, allowed: &AllowedOrigins) -> Result<NewIntegration> {
         let scm = Scm::parse(&self.scm_id)?;
         let host = Host::parse(self.host, scm.host_has_organization(), allowed)?;
         let client_id = self.client_id.filter(|id| !id.is_empty());

@@ -1,6 +1,7 @@
 //! Types that cannot hold wrong values, and the rules between them: no I/O, no clock, no wire.
 pub mod access;
 pub mod account;
+pub mod allowed_origins;
 pub mod audit;
 pub mod audit_chain;
 pub mod context_url;
@@ -33,6 +34,7 @@ pub mod scm;
 pub mod scm_query;
 pub mod secret;
 pub mod secret_field;
+pub mod secret_state;
 pub mod service_account;
 pub mod ssh_key;
 pub mod stored_secret;

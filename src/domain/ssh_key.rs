@@ -10,7 +10,7 @@ use crate::{
         account::ScmType,
         id::{SshKeyId, UserId},
     },
-    error::{Error, Result},
+    error::{Error, Kind, Result},
 };
 
 /// How many keys a member may have.
@@ -74,7 +74,7 @@ impl SshPublicKey {
         let malformed = || refuse("must be a public key as in authorized_keys: ssh-ed25519 AAAA.. comment");
         let key = PublicKey::from_openssh(content).map_err(|_| malformed())?;
         let bytes = key.to_bytes().map_err(|_| malformed())?;
-        let md5: Vec<_> = Md5::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let md5: Vec<_> = Md5::digest(&bytes).iter().map(|byte| hex::encode([*byte])).collect();
         Ok(Self {
             content: content.to_owned(),
             fingerprint: format!("SHA256:{}", STANDARD_NO_PAD.encode(Sha256::digest(&bytes))),
@@ -99,6 +99,13 @@ impl SshPublicKey {
     pub fn md5_fingerprint(&self) -> &str {
         &self.md5_fingerprint
     }
+}
+
+/// A member has as many keys as may be.
+#[must_use]
+pub fn too_many() -> Error {
+    Error::new(Kind::Precondition, format!("is one too many: nobody has more than {MOST_KEYS} keys"))
+        .blaming("content", "sealink.count")
 }
 
 impl NewSshKey {

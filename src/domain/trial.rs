@@ -1,8 +1,9 @@
 //! A configuration that is only tried out: what is wrong with it is a finding, not an error.
 use crate::{
     domain::{
+        allowed_origins::AllowedOrigins,
         environment_class::{Setting, check_settings},
-        host::{AllowedHosts, Host},
+        host::Host,
         id::RunnerId,
         integration::{Draft, NewIntegration, parse_directory},
         schema::Schema,
@@ -111,7 +112,7 @@ impl Trial {
     ///
     /// # Errors
     /// The findings; the secret is gone then.
-    pub fn check(self, runner: RunnerId, allowed: &AllowedHosts) -> Tried {
+    pub fn check(self, runner: RunnerId, allowed: &AllowedOrigins) -> Tried {
         let mut findings = Findings::default();
         let scm = Scm::parse(&self.scm_id);
         let with_organization = scm.as_ref().is_ok_and(|scm| scm.host_has_organization());
@@ -231,7 +232,7 @@ mod tests {
     }
 
     fn findings(trial: Trial) -> Findings {
-        trial.check(RunnerId(Uuid::nil()), &AllowedHosts::default()).err().unwrap_or_default()
+        trial.check(RunnerId(Uuid::nil()), &AllowedOrigins::default()).err().unwrap_or_default()
     }
 
     #[test]
@@ -256,7 +257,7 @@ mod tests {
     fn a_schema_offers_each_way_to_sign_in_by_itself() {
         let new = |pat| {
             let trial = Trial { pat, ..trial() };
-            trial.check(RunnerId(Uuid::nil()), &AllowedHosts::default()).expect("by the rules")
+            trial.check(RunnerId(Uuid::nil()), &AllowedOrigins::default()).expect("by the rules")
         };
         let mut schema = Schema::before_any_report();
         assert!(Findings::of_schema(&new(true), &schema).is_empty());

@@ -100,7 +100,7 @@ impl Wire {
 
 /// Why a request for a known method is no call of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum NotACall {
     /// Only these HTTP methods.
     Allow(&'static str),
     /// No protocol of this method has that content type.
@@ -109,7 +109,7 @@ pub(super) enum Refusal {
     HttpVersion,
 }
 
-impl Refusal {
+impl NotACall {
     /// The whole answer: outside of every protocol, so a bare HTTP status.
     pub(super) fn into_response(self) -> Response<Body> {
         let mut response = Response::new(Body::empty());
@@ -130,7 +130,7 @@ impl Refusal {
 }
 
 /// Reads the protocol off method, content type and query.
-pub(super) fn classify<B>(request: &Request<B>, method: &Method) -> Result<Wire, Refusal> {
+pub(super) fn classify<B>(request: &Request<B>, method: &Method) -> Result<Wire, NotACall> {
     let readable = method.no_side_effects && method.kind == Kind::Unary;
     let wire = match *request.method() {
         http::Method::POST => from_content_type(request.headers()),
@@ -138,11 +138,11 @@ pub(super) fn classify<B>(request: &Request<B>, method: &Method) -> Result<Wire,
             let query = request.uri().query().unwrap_or_default();
             GetQuery::format(query).map(|format| Wire { protocol: Protocol::Get, format })
         }
-        _ => return Err(Refusal::Allow(if readable { "GET, POST" } else { "POST" })),
+        _ => return Err(NotACall::Allow(if readable { "GET, POST" } else { "POST" })),
     };
-    let wire = wire.filter(|wire| wire.fits(method)).ok_or(Refusal::MediaType)?;
+    let wire = wire.filter(|wire| wire.fits(method)).ok_or(NotACall::MediaType)?;
     if wire.protocol == Protocol::Grpc && request.version() < Version::HTTP_2 {
-        return Err(Refusal::HttpVersion);
+        return Err(NotACall::HttpVersion);
     }
     Ok(wire)
 }

@@ -49,7 +49,10 @@ pub struct Config {
     /// How long any other call may take until its first request message is complete.
     pub first_message: Duration,
     /// Shows the texts of INTERNAL and UNKNOWN statuses to the caller instead of the word "internal".
-    /// Only for test servers whose texts are part of the test.
+    /// Only for test servers whose texts are part of the test: the Connect conformance suite has its server end calls with
+    /// INTERNAL and a text, and compares that text in every protocol, so what it tests must be this bridge and not another.
+    /// A feature of the crate would be on for whatever a workspace builds together with that server; this is a value that
+    /// no setting reaches and that `tests/it/architecture.rs` keeps the server from naming.
     pub expose_internal: bool,
 }
 

@@ -145,9 +145,7 @@ impl Api {
             let answer = self.ask(who.clone(), path, query).await;
             let answer = answer.and_then(|answer| check(&answer).map(|()| answer));
             let pause = match &answer {
-                Err(ForgeError::Failing(502..=504) | ForgeError::Unreachable("no connection")) => {
-                    PAUSE * 2_u32.pow(attempt)
-                }
+                Err(ForgeError::Failing(502..=504) | ForgeError::NoConnection) => PAUSE * 2_u32.pow(attempt),
                 Err(ForgeError::RateLimited(Some(pause))) => *pause,
                 _ => return answer,
             };

@@ -13,7 +13,9 @@ pub enum ForgeError {
     NotFound,
     /// Too many requests; how long the forge asks to wait, if it says so.
     RateLimited(Option<Duration>),
-    /// No connection: the name, the network, the port or TLS.
+    /// No connection stands: the network, the port, or TLS. It may be for the moment.
+    NoConnection,
+    /// No connection can be made from here: the name, or a certificate. Asking again does not help.
     Unreachable(&'static str),
     /// Connected, but no answer in time.
     Silent,
@@ -42,6 +44,7 @@ impl fmt::Display for ForgeError {
                 write!(f, "the forge limits the rate of requests; try again in {} s", delay.as_secs().max(1))
             }
             Self::RateLimited(None) => f.write_str("the forge limits the rate of requests; try again later"),
+            Self::NoConnection => f.write_str("the forge cannot be reached: no connection"),
             Self::Unreachable(why) => write!(f, "the forge cannot be reached: {why}"),
             Self::Silent => f.write_str("the forge took too long to answer; try again"),
             Self::Failing(status) => write!(f, "the forge fails (HTTP status {status}); try again later"),

@@ -1,6 +1,6 @@
 //! The only sockets to forges: one client, one set of limits.
 //!
-//! TLS is always verified, against the system's roots and `--ca-file`. No proxy variables: behind a proxy, the
+//! TLS is always verified, against the system's roots and the operator's. No proxy variables: behind a proxy, the
 //! check of addresses would check the proxy's.
 use std::{fmt, fs, path::Path, sync::Arc, time::Duration};
 
@@ -265,11 +265,13 @@ fn failure(error: &reqwest::Error) -> ForgeError {
     if error.is_timeout() && !error.is_connect() {
         ForgeError::Silent
     } else if error.is_connect() && text().contains("certificate") {
-        ForgeError::Unreachable("its certificate is not trusted here; --ca-file adds a private authority")
+        ForgeError::Unreachable(
+            "its certificate is not trusted here; a private authority must be added to those trusted",
+        )
     } else if error.is_connect() && text().contains("dns") {
         ForgeError::Unreachable("its name cannot be resolved")
     } else if error.is_connect() {
-        ForgeError::Unreachable("no connection")
+        ForgeError::NoConnection
     } else {
         ForgeError::Foreign("it broke off its answer")
     }

@@ -1,5 +1,5 @@
 //! Runners' public keys and their names.
-use std::{fmt::Write as _, sync::Arc};
+use std::sync::Arc;
 
 use aws_lc_rs::rsa::{OaepPublicEncryptingKey, PublicEncryptingKey};
 use base64::{
@@ -115,10 +115,7 @@ impl PublicKey {
     /// The same digest in lower-case hexadecimal.
     #[must_use]
     pub fn fingerprint_hex(&self) -> String {
-        Sha256::digest(self.wire_bytes()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        hex::encode(Sha256::digest(self.wire_bytes()))
     }
 }
 

@@ -17,7 +17,6 @@ use crate::{
     scm::{ForgeError, provider::Provider},
 };
 
-pub(super) const COLUMN: &str = "scm_account.access_token";
 /// When to ask again a forge that does not say.
 const LATER: Duration = Duration::from_secs(30);
 
@@ -213,12 +212,12 @@ fn open_token(keyring: &Keyring, account: &Account, record: &[u8]) -> Result<Sec
 
 fn at<T>(account: &Account, run: impl FnOnce(&Location<'_>) -> Result<T>) -> Result<T> {
     let (owner, row) = (account.member.to_string(), account.id.to_string());
-    run(&Location {
-        table_and_column: COLUMN,
-        owner_id: &owner,
-        row_id: &row,
-        url_origin: account.url.origin(),
-    })
+    run(&access_token_location(&owner, &row, account.url.origin()))
+}
+
+/// Where the access token of an account stands.
+pub(super) fn access_token_location<'a>(member: &'a str, id: &'a str, url_origin: &'a str) -> Location<'a> {
+    Location { table_and_column: "scm_account.access_token", owner_id: member, row_id: id, url_origin }
 }
 
 fn missing() -> Error {
@@ -234,9 +233,10 @@ fn refused_link(error: ForgeError) -> Error {
         }
         ForgeError::RateLimited(delay) => limited(delay),
         ForgeError::Refused(why) => Error::invalid("url", RULE, why),
-        ForgeError::Unreachable(_) | ForgeError::Silent | ForgeError::Failing(_) => {
-            Error::invalid("url", RULE, "does not answer")
-        }
+        ForgeError::NoConnection
+        | ForgeError::Unreachable(_)
+        | ForgeError::Silent
+        | ForgeError::Failing(_) => Error::invalid("url", RULE, "does not answer"),
         ForgeError::NotFound | ForgeError::Foreign(_) => {
             Error::invalid("url", RULE, "is not the address of a forge of this type")
         }
@@ -260,7 +260,8 @@ fn refused(error: ForgeError, what: &'static str) -> Error {
         }
         ForgeError::NotFound => Error::not_found(what),
         ForgeError::RateLimited(delay) => limited(delay),
-        ForgeError::Unreachable(_)
+        ForgeError::NoConnection
+        | ForgeError::Unreachable(_)
         | ForgeError::Silent
         | ForgeError::Failing(_)
         | ForgeError::Foreign(_)

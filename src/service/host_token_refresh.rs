@@ -13,8 +13,8 @@ use crate::{
     domain::{
         access::Caller,
         audit::Actor,
-        host_token::{HostToken, Source, check_scopes},
-        host_token_refresh::next_try,
+        host_token::{HostToken, check_scopes},
+        host_token_refresh::{next_try, renews},
         id::CallId,
         integration::Integration,
         live_call::{CallKind, NewCall},
@@ -164,13 +164,6 @@ impl Service {
         let action = "host_token.refresh";
         Ok(HostTokenUpdate { token, expected_version, value, refresh, action, changed })
     }
-}
-
-/// Whether `integration` has the OAuth app that `token` came through, or, if nobody said which that was, may have.
-fn renews(integration: &Integration, token: &HostToken) -> bool {
-    let named = token.integration.is_none_or(|id| id == integration.id);
-    let usable = integration.oauth.as_ref().is_some_and(|oauth| oauth.secret.is_some());
-    named && usable && token.source == Source::Oauth && integration.host.key() == token.host.key()
 }
 
 /// What the forge refuses to renew it takes no longer either: the token has ended, and nothing renews it.

@@ -40,7 +40,7 @@ impl Service {
             ));
         }
         self.require_subject(caller, subject).await?;
-        let new = draft.accept(&self.allowed_hosts)?;
+        let new = draft.accept(&self.allowed_origins)?;
         if let Some(integration) = integration {
             let found = self.integration(caller, integration).await?;
             if found.runner != id {

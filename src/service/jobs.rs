@@ -94,11 +94,11 @@ impl Service {
         let mut due = interval(CLEAN_UP);
         loop {
             due.tick().await;
-            match self.store.forget_changes(self.now().minus(REMEMBERED), KEPT).await {
-                Ok(0) => {}
-                Ok(changes) => tracing::info!(changes, "old changes are forgotten"),
-                Err(error) => tracing::warn!(%error, "old changes cannot be forgotten"),
+            let done = self.store.forget_changes(self.now().minus(REMEMBERED), KEPT).await;
+            if let Ok(changes @ 1..) = done {
+                tracing::info!(changes, "old changes are forgotten");
             }
+            report("forgetting old changes", done.map(|_| ()));
         }
     }
 

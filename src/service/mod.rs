@@ -12,6 +12,7 @@ mod groups;
 mod host_token_refresh;
 mod host_tokens;
 mod idempotency;
+mod integration_pages;
 mod integrations;
 mod jobs;
 mod keyring;
@@ -20,6 +21,7 @@ mod liveness;
 mod llm_integrations;
 mod oauth;
 mod page_tokens;
+mod recent;
 mod retry;
 mod root_rotation;
 mod rotation;
@@ -30,6 +32,7 @@ mod runners;
 mod schemas;
 mod sealing;
 mod secrets;
+mod seeds;
 mod service_accounts;
 mod ssh_keys;
 mod start;
@@ -46,7 +49,7 @@ use uuid::Uuid;
 pub use crate::at_rest::SeedState;
 
 pub use self::{
-    configuration::{Configuration, Content, KnownConfiguration, SecretState},
+    configuration::{Configuration, Content, KnownConfiguration},
     host_token_refresh::{Refresh, RefreshQuestion, Refreshed, Renewal},
     idempotency::{Ask, Attempt},
     jobs::Jobs,
@@ -54,22 +57,25 @@ pub use self::{
     liveness::{Pulse, StatusUpdate, View},
     oauth::{CALLBACK, Connected, OauthFlow, OauthNames},
     page_tokens::{Listing, PageAsk},
-    rotation::{Rotation, RotationProgress, RotationStage, SeedReport},
+    rotation::{Rotation, RotationProgress, RotationStage},
     runner_keys::{Begun, Proof},
     runners::CreatedRunner,
     secrets::Resealing,
+    seeds::SeedReport,
     start::{Admin, Start, TokenDelivery},
     tokens::{IssuedToken, TokenRequest, TokenSubject},
     validation::TrialCall,
-    watch::{Event, Gone, Object, Seen, Snapshot, Step, Watch},
+    watch::{Event, Gone, Object, Objects, Seen, Snapshot, Step, Watch},
 };
-use self::{idempotency::InFlight, keyring::Rings, live::Desk, sealing::KeyCache, watch::Hub};
+use self::{
+    idempotency::InFlight, keyring::Rings, live::Desk, recent::Recent, sealing::KeyCache, watch::Hub,
+};
 use crate::{
     clock::{Clock, Instant},
     domain::{
         access::{Caller, RunnerFacts},
+        allowed_origins::AllowedOrigins,
         audit::Actor,
-        host::AllowedHosts,
         id::RunnerId,
         public_url::PublicUrl,
         runner::Runner,
@@ -89,7 +95,7 @@ pub struct Service {
     rings: Rings,
     keys: KeyCache,
     in_flight: InFlight,
-    allowed_hosts: AllowedHosts,
+    allowed_origins: AllowedOrigins,
     epoch: Uuid,
     /// Which server holds a lease: this one, until it ends.
     process: Uuid,
@@ -97,6 +103,7 @@ pub struct Service {
     desk: Desk,
     public_url: PublicUrl,
     forges: Forges,
+    recent: Recent,
 }
 
 /// How long a stream is silent at most.

@@ -191,7 +191,7 @@ impl Service {
     fn allows(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default();
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        self.allowed_hosts.contains(&host)
+        self.allowed_origins.hold_host(&host)
     }
 
     /// Takes the flow's last step, once.

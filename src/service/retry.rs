@@ -8,7 +8,7 @@ const ATTEMPTS: u32 = 5;
 ///
 /// # Errors
 /// Those of `attempt`; [`Kind::Conflict`] after five of them.
-pub(super) async fn until_settled<T, F>(attempt: impl Fn() -> F) -> Result<T>
+pub(super) async fn until_settled<T, F>(mut attempt: impl FnMut() -> F) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {

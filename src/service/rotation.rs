@@ -1,4 +1,4 @@
-//! Rotation of the server's own keyring, and what its seeds are still needed for.
+//! Rotation of the server's own keyring.
 //!
 //! ```text
 //! a new seed, known to every server -> ACTIVE -> records sealed again, a batch at a time -> old seeds, once unused
@@ -13,15 +13,14 @@ use uuid::Uuid;
 
 use super::{
     Service,
-    accounts::COLUMN as ACCESS_TOKEN,
+    accounts::access_token_location,
     keyring::{POLL, Ring},
     runners::metrics_password_location,
     start::stored_seed,
 };
 use crate::{
     at_rest::{Location, SeedState},
-    clock::Instant,
-    domain::{access::Caller, audit::Actor},
+    domain::access::Caller,
     error::{Error, Kind, Result},
     store::{SealedColumn, SealedRecord, SeedRow},
 };
@@ -30,8 +29,6 @@ use crate::{
 const BATCH: u16 = 100;
 /// After this long every server has looked at the keyring twice.
 const SPREAD: Duration = Duration::from_millis(2 * POLL.as_secs() * 1_000 + 1_000);
-/// How long a seed is kept that nothing stored names: page tokens live for a day, and nothing lives longer.
-const GRACE: Duration = Duration::from_hours(25);
 
 /// How far a rotation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,25 +58,6 @@ pub struct RotationProgress {
     pub unreadable: u64,
     /// The seeds that were retired because nothing needs them any more.
     pub retired: Vec<u32>,
-}
-
-/// A seed, and what needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeedReport {
-    /// Its number.
-    pub key_id: u32,
-    /// Where it is in its life.
-    pub state: SeedState,
-    /// When it was made.
-    pub created_at: Instant,
-    /// When another became ACTIVE in its place.
-    pub demoted_at: Option<Instant>,
-    /// Secrets that are sealed with it.
-    pub records: u64,
-    /// Links of audit chains that are proved by it.
-    pub audit_links: u64,
-    /// Idempotency keys that are remembered with it.
-    pub idempotency_keys: u64,
 }
 
 /// A rotation that is being made. Each step is one atomic change; dropping it between two loses nothing.
@@ -139,70 +117,6 @@ impl Service {
                 retired: Vec::new(),
             },
         })
-    }
-
-    /// Every seed of the keyring, oldest first, and what needs it.
-    ///
-    /// # Errors
-    /// [`Kind::Forbidden`] for administrators of any organization but the first.
-    pub async fn seeds(&self, caller: &Caller) -> Result<Vec<SeedReport>> {
-        self.operates(caller).await?;
-        let mut records = Vec::new();
-        for column in SealedColumn::ALL {
-            records.extend(self.store.records_by_seed(column).await?);
-        }
-        let [links, keys] = self.store.derived_by_seed().await?;
-        let of = |counts: &[(i64, i64)], id: i64| {
-            counts.iter().filter(|(seed, _)| *seed == id).map(|(_, count)| count.unsigned_abs()).sum()
-        };
-        let report = |seed: SeedRow| {
-            let key_id = u32::try_from(seed.key_id).map_err(Error::internal)?;
-            let unknown = || Error::new(Kind::DataLoss, "a seed has an unknown state");
-            Ok(SeedReport {
-                key_id,
-                state: SeedState::from_name(&seed.state).ok_or_else(unknown)?,
-                created_at: seed.created_at,
-                demoted_at: seed.demoted_at,
-                records: records.iter().filter(|(id, _)| *id == key_id).map(|(_, count)| count).sum(),
-                audit_links: of(&links, seed.key_id),
-                idempotency_keys: of(&keys, seed.key_id),
-            })
-        };
-        self.store.seed_rows().await?.into_iter().map(report).collect()
-    }
-
-    /// Retires the seeds that nothing needs any more; their numbers.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub async fn retire_seeds(&self) -> Result<Vec<u32>> {
-        let before = self.now().minus(GRACE);
-        let mut retired = Vec::new();
-        for seed in self.store.seed_rows().await? {
-            let old = seed.demoted_at.is_some_and(|at| at <= before);
-            if !old || seed.state != SeedState::DecryptOnly.name() {
-                continue;
-            }
-            let key_id = u32::try_from(seed.key_id).map_err(Error::internal)?;
-            let organization = self.store.first_organization().await?;
-            let actor = Actor::server(organization, self.now(), self.clock.new_id());
-            if self.store.retire_seed(actor, key_id, before).await? {
-                tracing::info!(key_id, "a seed of the keyring is retired");
-                retired.push(key_id);
-            }
-        }
-        if !retired.is_empty() {
-            self.reload_keyring().await?;
-        }
-        Ok(retired)
-    }
-
-    /// The keyring is the server's and no organization's: who administers the first one operates the server.
-    async fn operates(&self, caller: &Caller) -> Result<()> {
-        if caller.organization == self.store.first_organization().await? {
-            return Ok(());
-        }
-        Err(Error::new(Kind::Forbidden, "only administrators of the server's first organization may do this"))
     }
 }
 
@@ -322,11 +236,6 @@ pub(super) fn location<T>(
     let (owner, row) = (found.owner_id.to_string(), found.row_id.to_string());
     run(&match column {
         SealedColumn::MetricsPassword => metrics_password_location(&row),
-        SealedColumn::AccessToken => Location {
-            table_and_column: ACCESS_TOKEN,
-            owner_id: &owner,
-            row_id: &row,
-            url_origin: &found.origin,
-        },
+        SealedColumn::AccessToken => access_token_location(&owner, &row, &found.origin),
     })
 }

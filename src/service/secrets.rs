@@ -1,7 +1,7 @@
 //! The sealed secrets of a runner: shown to those who administer it, sealed anew by the runner itself.
 use uuid::Uuid;
 
-use super::{Listing, PageAsk, SecretState, Service, page_tokens::List};
+use super::{Listing, PageAsk, Service, page_tokens::List};
 use crate::{
     domain::{
         access::Caller,
@@ -10,6 +10,7 @@ use crate::{
         runner_key::KeyState,
         secret::{Kid, Sealed},
         secret_field::SecretField,
+        secret_state::SecretState,
         stored_secret::{SecretEntry, StoredSecret},
     },
     error::{Error, Kind, Result},

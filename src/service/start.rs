@@ -4,15 +4,15 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    InFlight, Service, keyring::Rings, live::Desk, new_token, rotation::location, sealing::KeyCache,
-    watch::Hub,
+    InFlight, Service, keyring::Rings, live::Desk, new_token, recent::Recent, rotation::location,
+    sealing::KeyCache, watch::Hub,
 };
 use crate::{
     at_rest::{Keyring, KeyringRow, RootKey, SeedState},
     clock::{Clock, Instant},
     domain::{
+        allowed_origins::AllowedOrigins,
         audit::Actor,
-        host::AllowedHosts,
         id::{OrganizationId, UserId},
         public_url::PublicUrl,
         token::{Credential, TokenKind},
@@ -35,7 +35,7 @@ pub struct Start {
     /// The root key.
     pub root_key: RootKey,
     /// Hosts that integrations may name although a rule refuses them.
-    pub allowed_hosts: AllowedHosts,
+    pub allowed_origins: AllowedOrigins,
     /// Where browsers and forges reach the server.
     pub public_url: PublicUrl,
     /// The way to members' forges.
@@ -90,7 +90,7 @@ impl Start {
     /// # Errors
     /// [`Kind::DataLoss`] if the root key is not the database's; nothing was written then.
     pub async fn service(self, admin: Admin<'_>) -> Result<Service> {
-        let Self { store, clock, root_key, allowed_hosts, public_url, forges } = self;
+        let Self { store, clock, root_key, allowed_origins, public_url, forges } = self;
         let keyring = open_keyring(&store, &clock, &root_key).await?;
         prove(&store, &keyring).await?;
         first_start(&store, &clock, &admin).await?;
@@ -106,13 +106,14 @@ impl Start {
             rings,
             keys: KeyCache::default(),
             in_flight: InFlight::default(),
-            allowed_hosts,
+            allowed_origins,
             epoch,
             process,
             hub: Hub::default(),
             desk: Desk::default(),
             public_url,
             forges,
+            recent: Recent::default(),
         })
     }
 }

@@ -58,7 +58,7 @@ impl Service {
         };
         let runner = self.live_runner(caller, id).await?;
         let secret_is_stored = kept.is_some();
-        let new = match trial.check(id, &self.allowed_hosts) {
+        let new = match trial.check(id, &self.allowed_origins) {
             Ok(new) => new,
             Err(findings) => return Ok(Err(findings)),
         };

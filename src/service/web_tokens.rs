@@ -2,7 +2,7 @@
 //!
 //! HS256 under a key of the keyring, whose number is the `kid`. It stands for the API token that it was made with
 //! (`jti`), whose row is asked on every use: revoked, replaced or expired, it takes the other along.
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use aws_lc_rs::{digest, hmac};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -103,17 +103,9 @@ fn decode<T: for<'de> Deserialize<'de>>(part: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// Names a secret without saying anything of it: it is the hash of its hash.
 fn name_of(hash: &TokenHash) -> String {
-    hex(&digest::digest(&digest::SHA256, hash).as_ref()[..8])
+    hex::encode(&digest::digest(&digest::SHA256, hash).as_ref()[..8])
 }
 
 impl Service {
@@ -139,7 +131,7 @@ impl Service {
             iat: now.0 / MICROS,
             exp: end.0 / MICROS,
             uuid: format!("us-{}", caller.principal.id()),
-            rnd: hex(&*random::bytes::<8>()?),
+            rnd: hex::encode(*random::bytes::<8>()?),
             jti: stored.id.0,
             tkh: name_of(&stored.hash),
         })

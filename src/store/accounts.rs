@@ -11,16 +11,13 @@ use super::{
 use crate::{
     clock::Instant,
     domain::{
-        account::{Account, ForgeUrl, RESOURCE, ScmType},
+        account::{Account, ForgeUrl, MOST_ACCOUNTS, RESOURCE, ScmType, too_many},
         audit::{Actor, Entry},
         forge::Profile,
         id::{AccountId, OrganizationId, UserId},
     },
     error::{Error, Kind, Result},
 };
-
-/// How many accounts a member may have.
-const MOST: i64 = 1_000;
 
 #[derive(FromRow)]
 pub(super) struct Row {
@@ -163,9 +160,8 @@ async fn insert(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) ->
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     let there: i64 = on_tx!(tx, conn => sqlx::query_scalar(COUNT)
         .bind(actor.organization).bind(account.member).fetch_one(conn).await)?;
-    if there >= MOST {
-        return Err(Error::new(Kind::Precondition, "is one too many: nobody has more than 1000 accounts")
-            .blaming("url", "sealink.count"));
+    if usize::try_from(there).map_err(Error::internal)? >= MOST_ACCOUNTS {
+        return Err(too_many());
     }
     require_seed(tx, Some(record)).await?;
     let profile = &account.profile;

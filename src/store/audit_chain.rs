@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     domain::{
-        audit_chain::{Head, Link, MAC_BYTES, StoredEntry, mac_text},
+        audit_chain::{Head, Link, MAC_BYTES, StoredEntry},
         id::OrganizationId,
     },
     error::{Error, Kind, Result},
@@ -158,7 +158,7 @@ impl Store {
 
 /// What the statement reads of a link: its place, its entry, its seed and its MAC, bytes in hexadecimal.
 fn row(entry: Uuid, link: &Link) -> (i64, String, u32, String) {
-    (place(link.sequence), entry.simple().to_string(), link.key_id, mac_text(&link.mac))
+    (place(link.sequence), entry.simple().to_string(), link.key_id, hex::encode(&link.mac))
 }
 
 /// A link as stored. Numbers that only tampering can make become 0, which verifies nowhere.

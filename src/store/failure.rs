@@ -1,5 +1,6 @@
-//! What a database error means to a caller: recognised by its code, never by its text.
-use std::time::Duration;
+//! What a database error means to a caller: recognised by its code, never by its text, which nobody reads: it may
+//! quote a value.
+use std::{error::Error as StdError, fmt, time::Duration};
 
 use crate::error::{Error, Kind};
 
@@ -14,13 +15,51 @@ pub(crate) fn failure(error: sqlx::Error) -> Error {
         sqlx::Error::WorkerCrashed => Some(Kind::Unavailable),
         _ => None,
     };
-    let Some(kind) = kind else { return Error::internal(error) };
-    let mapped = Error::new(kind, message(kind)).caused_by(error);
+    let fault = Fault::from(error);
+    let Some(kind) = kind else { return Error::internal(fault) };
+    let mapped = Error::new(kind, message(kind)).caused_by(fault);
     match kind {
         Kind::Unavailable => mapped.retry_after(Duration::from_secs(1)),
         _ => mapped,
     }
 }
+
+/// A database error as the operator's log has it: codes, and names of the schema.
+#[derive(Debug)]
+pub(super) struct Fault(String);
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self(match error {
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                let names = [("constraint", error.constraint()), ("table", error.table())];
+                let names =
+                    names.map(|(what, name)| name.map(|name| format!(", {what} {name}")).unwrap_or_default());
+                format!("the database answers with code {code}{}", names.concat())
+            }
+            // The operating system's and the TLS library's own words.
+            sqlx::Error::Io(error) => format!("the connection to the database: {error}"),
+            sqlx::Error::Tls(error) => format!("TLS with the database: {error}"),
+            sqlx::Error::PoolTimedOut => "no connection to the database became free in time".to_owned(),
+            sqlx::Error::PoolClosed => "the connections to the database are closed".to_owned(),
+            sqlx::Error::WorkerCrashed => "the database's driver has crashed".to_owned(),
+            sqlx::Error::ColumnDecode { index, .. } => format!("column {index} of an answer cannot be read"),
+            // Our own, from the making of a connection.
+            sqlx::Error::Configuration(error) if error.is::<Error>() => error.to_string(),
+            sqlx::Error::RowNotFound => "a row is missing".to_owned(),
+            _ => "the database's driver fails".to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for Fault {}
 
 /// SQLite's extended result codes are decimal numbers, PostgreSQL's SQLSTATE has five characters.
 fn kind_of_code(code: &str) -> Option<Kind> {
@@ -71,7 +110,76 @@ const fn message(kind: Kind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, kind_of_code};
+    use std::{borrow::Cow, error::Error as StdError, fmt};
+
+    use sqlx::error::{DatabaseError, ErrorKind};
+
+    use super::{Kind, failure, kind_of_code};
+
+    const CANARY: &str = "canary-stored-4711";
+
+    /// An error of a database that quotes a value.
+    #[derive(Debug)]
+    struct Quoting;
+
+    impl fmt::Display for Quoting {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(CANARY)
+        }
+    }
+
+    impl StdError for Quoting {}
+
+    impl DatabaseError for Quoting {
+        fn message(&self) -> &str {
+            CANARY
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some("22P02".into())
+        }
+
+        fn table(&self) -> Option<&str> {
+            Some("runner")
+        }
+
+        fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn no_text_of_the_database_reaches_the_log() {
+        let text = || CANARY.to_owned();
+        for error in [
+            sqlx::Error::Database(Box::new(Quoting)),
+            sqlx::Error::ColumnDecode { index: "name".to_owned(), source: text().into() },
+            sqlx::Error::Decode(text().into()),
+            sqlx::Error::Encode(text().into()),
+            sqlx::Error::Protocol(text()),
+            sqlx::Error::Configuration(text().into()),
+        ] {
+            assert!(error.to_string().contains(CANARY), "else this shows nothing");
+            let error = failure(error);
+            let cause = StdError::source(&error).map(ToString::to_string).unwrap_or_default();
+            assert!(!cause.is_empty() && !format!("{cause} {error} {error:?}").contains(CANARY), "{cause}");
+        }
+        let error = failure(sqlx::Error::Database(Box::new(Quoting)));
+        let cause = StdError::source(&error).map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some("the database answers with code 22P02, table runner"));
+    }
 
     #[test]
     fn every_code_of_the_table_has_its_kind() {

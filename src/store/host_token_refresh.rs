@@ -6,9 +6,10 @@ use super::{
 use crate::{
     clock::Instant,
     domain::{
-        host_token::{HostToken, Source},
-        host_token_refresh,
+        host_token::HostToken,
+        host_token_refresh::due,
         id::{CallId, HostTokenId, OrganizationId, RunnerId},
+        secret_field::SecretField,
     },
     error::Result,
 };
@@ -77,8 +78,8 @@ pub(super) async fn plan_refresh(tx: &mut Tx, token: &HostToken) -> Result<()> {
     const FORGET: &str = "DELETE FROM host_token_refresh WHERE host_token_id = $1";
     const PLAN: &str = "INSERT INTO host_token_refresh (host_token_id, runner_id, due_at, attempts) \
         SELECT sub, runner_id, $2, 0 FROM sealed_secret \
-        WHERE sub = $1 AND field = 'host_token.refresh' AND name = '' AND sealed IS NOT NULL";
+        WHERE sub = $1 AND field = $3 AND name = '' AND sealed IS NOT NULL";
     execute!(tx, FORGET, token.id)?;
-    let Some(ends) = token.expires_at.filter(|_| token.source == Source::Oauth) else { return Ok(()) };
-    execute!(tx, PLAN, token.id, host_token_refresh::due(token.updated_at, ends)).map(|_| ())
+    let Some(due) = due(token) else { return Ok(()) };
+    execute!(tx, PLAN, token.id, due, SecretField::HostTokenRefresh.wire_name()).map(|_| ())
 }

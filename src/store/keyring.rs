@@ -84,7 +84,7 @@ impl Store {
             || Error::new(Kind::Conflict, "a server has changed the keyring: stop every server first");
         self.write((actor, fingerprint, seeds), move |tx, (actor, fingerprint, seeds)| {
             Box::pin(async move {
-                for (before, after) in seeds.iter() {
+                for (before, after) in seeds {
                     let (wrapped, root) = (&after.wrapped_seed, &after.root_fingerprint);
                     if execute!(tx, SQL, before.key_id, &before.wrapped_seed, wrapped, root)? == 0 {
                         return Err(changed());

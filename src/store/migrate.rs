@@ -1,4 +1,5 @@
-//! The schema and its history: the same numbers and names for both databases.
+//! The schema and its history: the same numbers and names for both databases. No migration ever had the numbers 0019 and
+//! 0020.
 use std::borrow::Cow;
 
 use sqlx::{

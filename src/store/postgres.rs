@@ -12,7 +12,7 @@ use super::{
     account_lists::AccountLists,
     combine::Combiner,
     configuration::PostgresConfigurations,
-    failure::failure,
+    failure::{Fault, failure},
     integration_pages::PostgresRunnerPages,
     keyring::postgres_seeds,
     migrate,
@@ -29,7 +29,8 @@ const CONNECTIONS: u32 = 16;
 const ACQUIRE: Duration = Duration::from_secs(2);
 
 pub(super) async fn open(url: &str, fits: impl FnOnce(Vec<StoredSeed>) -> Result<()>) -> Result<Store> {
-    let bad_url = |error| Error::new(Kind::Invalid, "database.url is not a PostgreSQL URL").caused_by(error);
+    // No cause: it may quote the password.
+    let bad_url = |_: sqlx::Error| Error::new(Kind::Invalid, "database.url is not a PostgreSQL URL");
     let options: PgConnectOptions = url.parse().map_err(bad_url)?;
     // A pool would try again until its time is up, and then not say why.
     let first = options.clone().connect().await.map_err(unreachable)?;
@@ -63,7 +64,7 @@ fn unreachable(error: sqlx::Error) -> Error {
         }
         _ => (Kind::Unavailable, "PostgreSQL cannot be reached: check the host and port in database.url"),
     };
-    Error::new(kind, message).caused_by(error)
+    Error::new(kind, message).caused_by(Fault::from(error))
 }
 
 /// Runs one step in a transaction, in a task of its own so that a caller who goes away cannot stop it
@@ -94,7 +95,7 @@ where
 
 /// Whether the database, and not a step's own check, reports the conflict: only then a retry can help.
 fn from_database(error: &Error) -> bool {
-    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<sqlx::Error>)
+    std::error::Error::source(error).is_some_and(<dyn std::error::Error>::is::<Fault>)
 }
 
 async fn run<I, T, F>(pool: &PgPool, signals: &Signals, input: &I, step: &F) -> Result<T>

@@ -13,7 +13,7 @@ use crate::{
     domain::{
         audit::{Actor, Entry},
         id::{OrganizationId, SshKeyId, UserId},
-        ssh_key::{MOST_KEYS, NewSshKey, SshKey},
+        ssh_key::{MOST_KEYS, NewSshKey, SshKey, too_many},
     },
     error::{Error, Kind, Result},
 };
@@ -137,11 +137,6 @@ async fn count(tx: &mut Tx, actor: &Actor, member: UserId) -> Result<usize> {
     let there: i64 = on_tx!(tx, conn => sqlx::query_scalar(SQL)
         .bind(actor.organization).bind(member).fetch_one(conn).await)?;
     usize::try_from(there).map_err(Error::internal)
-}
-
-fn too_many() -> Error {
-    Error::new(Kind::Precondition, "is one too many: nobody has more than 1000 keys")
-        .blaming("content", "sealink.count")
 }
 
 /// Stores a key with its audit entry; `None` if the member has it.

@@ -140,6 +140,17 @@ fn only_the_policed_client_opens_connections_to_forges() {
     assert_eq!(clients, BTreeSet::from(expected));
 }
 
+/// Only the conformance suite's server shows callers the texts of what is unexpected.
+#[test]
+fn the_server_exposes_no_internal_text() {
+    let naming: BTreeSet<_> = sources("src")
+        .into_iter()
+        .filter(|(_, text)| condensed(text).contains("expose_internal"))
+        .map(|(path, _)| module(&path))
+        .collect();
+    assert_eq!(naming, BTreeSet::from(["rpc".to_owned()]));
+}
+
 /// The module of the crate that a file belongs to: `store` of `src/store/tx.rs`, `clock` of `src/clock.rs`.
 fn module(path: &Path) -> String {
     let below = path.strip_prefix("src").expect("below src");

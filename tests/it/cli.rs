@@ -44,6 +44,21 @@ fn help_is_no_failure_and_wrong_usage_is_64() {
 }
 
 #[test]
+fn wrong_usage_is_one_line_with_a_cure() {
+    let shell = Shell::new();
+    for (line, command) in [
+        ("frobnicate", "sealink"),
+        ("runner create", "sealink runner create"),
+        ("runner create x --provider managed", "sealink"),
+        ("runner delete x --force", "sealink runner delete"),
+    ] {
+        let ended = shell.run(line);
+        ended.failed(64, &[&format!("; see `{command} --help`")]);
+        assert_eq!(ended.stderr.trim_end().lines().count(), 1, "{ended:?}");
+    }
+}
+
+#[test]
 fn completions_for_every_shell() {
     let shell = Shell::new();
     for name in ["bash", "zsh", "fish", "elvish", "powershell"] {

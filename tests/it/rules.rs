@@ -8,6 +8,7 @@ use sealink::{
     },
 };
 
+const LIST: &str = gitpod::ListScmIntegrationsRequest::PATH;
 const UUID: &str = "0193f5a0-7c2e-7d31-9b1c-aa55aa55aa55";
 
 /// The broken rules of a request, as `field rule`.
@@ -287,7 +288,7 @@ fn a16_the_query_pages_lists_only() {
 #[test]
 fn violations_become_an_error_detail() {
     let error = rules::check(&list(vec![UUID.into(), "no".into()], 0)).expect_err("a broken rule");
-    let detail = violations_detail(error.violations());
+    let detail = violations_detail(LIST, error.violations());
     let [violation] = detail.violations.as_slice() else { panic!("one violation") };
     assert_eq!(violation.constraint_id.as_deref(), Some("string.uuid"));
     assert_eq!(violation.message.as_deref(), Some("value must be a valid UUID"));
@@ -297,12 +298,32 @@ fn violations_become_an_error_detail() {
     assert_eq!(told, [(Some("filter"), None), (Some("runner_ids"), Some(1))]);
 
     let error = rules::check(&list(Vec::new(), 101)).expect_err("a broken rule");
-    let detail = violations_detail(error.violations());
+    let detail = violations_detail(LIST, error.violations());
     let size = &detail.violations[0].field.as_ref().expect("a path").elements[1];
     assert_eq!((size.field_number, size.field_type), (Some(1), Some(5)), "page_size is the int32 number 1");
 
     let policy = Error::invalid("host", "sealink.host", "value must be a host name");
-    let detail = violations_detail(policy.violations());
+    let detail = violations_detail(LIST, policy.violations());
     let host = &detail.violations[0].field.as_ref().expect("a path").elements;
-    assert_eq!(host[0].field_name.as_deref(), Some("host"));
+    assert_eq!(
+        (host[0].field_name.as_deref(), host[0].field_number),
+        (Some("host"), None),
+        "not on this wire"
+    );
+}
+
+/// The same name is another number in another request.
+#[test]
+fn numbers_are_those_of_the_request() {
+    for (rpc, field, number) in [
+        (gitpod::CreateScmIntegrationRequest::PATH, "issuer_url", 7),
+        (gitpod::UpdateScmIntegrationRequest::PATH, "issuer_url", 5),
+        (gitpod::ListScmIntegrationsRequest::PATH, "pagination.page_size", 1),
+    ] {
+        let error = Error::invalid(field, "sealink.host", "value must be a host name");
+        let detail = violations_detail(rpc, error.violations());
+        let elements = &detail.violations[0].field.as_ref().expect("a path").elements;
+        let last = elements.last().expect("an element");
+        assert_eq!((last.field_number, last.field_type.is_some()), (Some(number), true), "{rpc} {field}");
+    }
 }

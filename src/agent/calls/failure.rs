@@ -123,7 +123,10 @@ impl From<ForgeError> for Failure {
             ForgeError::NotFound => Code::NotFound,
             ForgeError::RateLimited(_) => Code::ResourceExhausted,
             ForgeError::Silent => Code::DeadlineExceeded,
-            ForgeError::Unreachable(_) | ForgeError::Failing(_) | ForgeError::Foreign(_) => Code::Unavailable,
+            ForgeError::NoConnection
+            | ForgeError::Unreachable(_)
+            | ForgeError::Failing(_)
+            | ForgeError::Foreign(_) => Code::Unavailable,
             ForgeError::Refused(_) => Code::FailedPrecondition,
         };
         Self { code, message: error.to_string().into(), required: None }

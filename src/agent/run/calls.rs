@@ -110,7 +110,7 @@ impl Answering {
                     tokio::time::sleep(error.retry_after().unwrap_or(SEND_AGAIN).min(USUAL)).await;
                 }
                 // Refused: somebody else was first, or nobody waits any more.
-                Ok(_) | Err(ClientError::Refused(_)) => return,
+                Ok(_) | Err(ClientError::Api(_)) => return,
                 Err(error) => tracing::info!(%error, "an answer did not arrive; sending it again"),
             }
         }

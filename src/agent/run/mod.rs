@@ -45,7 +45,7 @@ use super::{
 use crate::{
     client::{Client, ClientError, Server},
     clock::Clock,
-    domain::{id::RunnerId, secret::Kid},
+    domain::{allowed_origins::AllowedOrigins, id::RunnerId, secret::Kid},
     error::{Error, Kind, Result},
     scm::{
         egress::Policy,
@@ -74,7 +74,7 @@ pub struct Options {
     /// `--status-listen`.
     pub status_listen: Option<SocketAddr>,
     /// `--allow-origin`, any number of times.
-    pub allow_origins: Vec<String>,
+    pub allowed_origins: AllowedOrigins,
     /// `--ca-file`.
     pub ca_file: Option<PathBuf>,
     /// `--schema`.
@@ -111,8 +111,8 @@ pub async fn run(
     let dir = AgentDir::open(&options.agent_dir)?;
     let _alone = dir.run_alone()?;
     let session = register::resume_unasked(&dir, options.server)?;
-    let http =
-        Http::new(Policy::new(&options.allow_origins)?, options.ca_file.as_deref(), Limits::default())?;
+    let policy = Policy::new(options.allowed_origins);
+    let http = Http::new(policy, options.ca_file.as_deref(), Limits::default())?;
     let secrets = options.secrets_dir.map(|path| SecretsDir::open(&path, options.allow_disk)).transpose()?;
     let page = match options.status_listen {
         Some(address) => Some(StatusPage::bind(address).await?),

@@ -3,7 +3,7 @@ use super::{instant, timestamp};
 use crate::{
     domain::{
         audit::{EntryFilter, ListedEntry},
-        audit_chain::{Fault, Finding, Head, Verified, mac_text},
+        audit_chain::{Fault, Finding, Head, Verified},
         id::parse_uuid,
         text::plain_text,
     },
@@ -25,7 +25,7 @@ pub(crate) fn audit_entry(listed: ListedEntry) -> pb::AuditEntry {
         object: entry.object,
         details: entry.details,
         sequence: link.as_ref().map_or(0, |link| count(link.sequence)),
-        mac: link.map_or_else(String::new, |link| mac_text(&link.mac)),
+        mac: link.map_or_else(String::new, |link| hex::encode(&link.mac)),
     }
 }
 

@@ -1,5 +1,5 @@
 //! SCM integrations.
-use super::secret::secret_state;
+use super::secret::{kid, secret_state};
 use crate::{
     domain::{
         id::RunnerId,
@@ -7,6 +7,7 @@ use crate::{
         integration_patch::Patch,
         runner::Runner,
         secret::Plaintext,
+        secret_state::SecretState,
     },
     error::{Error, Result},
     pb::{
@@ -16,7 +17,6 @@ use crate::{
         },
         sealink::v1::ConfiguredIntegration,
     },
-    service::SecretState,
 };
 
 impl TryFrom<CreateScmIntegrationRequest> for Draft {
@@ -88,25 +88,21 @@ pub(crate) fn integration(integration: Integration) -> ScmIntegration {
 }
 
 /// An integration as its runner's agents get it.
-pub(crate) fn configured(integration: Integration, runner: &Runner) -> ConfiguredIntegration {
-    let secret_state = secret_state(SecretState::of(&integration, runner));
-    let (client_id, issuer, secret) = match integration.oauth {
-        None => (String::new(), None, None),
-        Some(oauth) => (oauth.client_id, oauth.issuer, oauth.secret),
-    };
-    let (encrypted_client_secret, kid) =
-        secret.map(|secret| (secret.bytes, secret.kid.0)).unwrap_or_default();
+pub(crate) fn configured(integration: &Integration, runner: &Runner) -> ConfiguredIntegration {
+    let oauth = integration.oauth.as_ref();
+    let secret = oauth.and_then(|oauth| oauth.secret.as_ref());
+    let issuer = oauth.and_then(|oauth| oauth.issuer.as_ref());
     ConfiguredIntegration {
         id: integration.id.to_string(),
-        scm_id: integration.scm_id,
-        host: integration.host.into_string(),
+        scm_id: integration.scm_id.clone(),
+        host: integration.host.as_str().to_owned(),
         issuer_url: issuer.map(|issuer| issuer.as_str().to_owned()).unwrap_or_default(),
-        client_id,
-        virtual_directory: integration.virtual_directory.unwrap_or_default(),
+        client_id: oauth.map(|oauth| oauth.client_id.clone()).unwrap_or_default(),
+        virtual_directory: integration.virtual_directory.clone().unwrap_or_default(),
         pat: integration.pat,
-        encrypted_client_secret,
-        kid,
-        secret_state: secret_state.into(),
+        encrypted_client_secret: secret.map(|secret| secret.bytes.clone()).unwrap_or_default(),
+        kid: kid(secret),
+        secret_state: secret_state(SecretState::of(integration, runner)).into(),
         version: integration.version,
     }
 }

@@ -38,7 +38,7 @@ pub(super) use self::{
     runner::{runner, runner_filter, runner_spec},
     runner_policy::runner_policy,
     schema::schema,
-    secret::{sealed_secret, secret_to_reseal},
+    secret::{kid, sealed_secret, secret_to_reseal},
     ssh_key::authorized_key,
     status::phase,
     validate::{class_findings, class_trial, findings, trial_call, tried},
@@ -51,7 +51,7 @@ use crate::{
 };
 
 /// A moment on the wire.
-fn timestamp(at: Instant) -> Timestamp {
+pub(super) fn timestamp(at: Instant) -> Timestamp {
     let nanos = i32::try_from(at.0.rem_euclid(1_000_000) * 1_000).unwrap_or_default();
     Timestamp { seconds: at.0.div_euclid(1_000_000), nanos }
 }

@@ -17,7 +17,7 @@ fn question(refresh: Refresh) -> Vec<u8> {
     let public = host_token(token);
     question_bytes(Question::RefreshHostToken(RefreshHostTokenCall {
         token_id: public.id,
-        integration: Some(configured(integration, &runner)),
+        integration: Some(configured(&integration, &runner)),
         sealed_refresh_token: sealed.bytes,
         kid: sealed.kid.0,
         subject: public.subject,

@@ -3,16 +3,22 @@ use crate::{
     domain::{
         id::parse_uuid,
         secret::{Kid, Sealed},
+        secret_state::SecretState,
         stored_secret::{SecretEntry, StoredSecret},
         text::plain_text,
     },
     error::{Error, Result},
     pb::sealink::v1 as pb,
-    service::{Resealing, SecretState},
+    service::Resealing,
 };
 
 /// Names of secrets are shorter; headers have no longer ones.
 const LONGEST: usize = 256;
+
+/// The id of the key that a secret is sealed with; empty if there is none.
+pub(crate) fn kid(sealed: Option<&Sealed>) -> String {
+    sealed.map(|sealed| sealed.kid.0.clone()).unwrap_or_default()
+}
 
 /// Whether a secret can be used, on the wire.
 pub(super) fn secret_state(state: SecretState) -> pb::SecretState {

@@ -46,8 +46,8 @@ impl From<ValidateScmIntegration> for Trial {
 }
 
 /// What a live agent is asked about an integration.
-pub(crate) fn trial_call(trial: TrialCall) -> ValidateCall {
-    let mut integration = configured(trial.integration, &trial.runner);
+pub(crate) fn trial_call(trial: &TrialCall) -> ValidateCall {
+    let mut integration = configured(&trial.integration, &trial.runner);
     if !trial.exists {
         integration.id = String::new();
     }

@@ -2,11 +2,14 @@
 //! [`gone`].
 use uuid::Uuid;
 
-use super::{configured, environment_class, llm_integration, runner_spec, secret::secret_state};
+use super::{
+    configured, environment_class, llm_integration, runner_spec,
+    secret::{kid, secret_state},
+};
 use crate::{
     domain::{
         environment_class::EnvironmentClass, integration::Integration, llm_integration::LlmIntegration,
-        runner::Runner, secret::Sealed,
+        runner::Runner, secret_state::SecretState,
     },
     pb::{
         gitpod::v1::Subject,
@@ -16,19 +19,19 @@ use crate::{
             watch_configuration_response::Event as Message,
         },
     },
-    service::{Event, Gone, Object, SecretState, Seen, Step},
+    service::{Event, Gone, Object, Seen, Snapshot, Step},
 };
 
 /// One message of a watch.
 pub(crate) fn watched(epoch: Uuid, step: &Step) -> WatchConfigurationResponse {
     let (revision, event) = match step {
         Step::Snapshot(snapshot) => {
-            let runner = &snapshot.runner;
+            let Snapshot { runner, objects } = &**snapshot;
             let settings = std::iter::once(configuration_object::Object::Spec(spec(runner)));
-            let integrations = snapshot.integrations.iter();
+            let integrations = objects.integrations.iter();
             let integrations = integrations.map(|one| integration(one, runner));
-            let classes = snapshot.classes.iter().map(class);
-            let llm = snapshot.llm_integrations.iter().map(|one| llm(one.clone(), runner));
+            let classes = objects.classes.iter().map(class);
+            let llm = objects.llm_integrations.iter().map(|one| llm(one.clone(), runner));
             let objects = settings.chain(integrations).chain(classes).chain(llm);
             let objects = objects.map(|object| ConfigurationObject { object: Some(object) }).collect();
             let snapshot = ConfigurationSnapshot { runner_id: runner.id.to_string(), objects };
@@ -70,7 +73,7 @@ fn gone(gone: &Gone) -> deleted_object::Object {
 }
 
 fn integration(integration: &Integration, runner: &Runner) -> configuration_object::Object {
-    configuration_object::Object::ScmIntegration(configured(integration.clone(), runner))
+    configuration_object::Object::ScmIntegration(configured(integration, runner))
 }
 
 fn class(class: &EnvironmentClass) -> configuration_object::Object {
@@ -83,7 +86,6 @@ fn llm(integration: LlmIntegration, runner: &Runner) -> configuration_object::Ob
 
 /// An LLM integration as its runner sees it.
 pub(crate) fn configured_llm(integration: LlmIntegration, runner: &Runner) -> ConfiguredLlmIntegration {
-    let kid = |sealed: Option<&Sealed>| sealed.map(|sealed| sealed.kid.0.clone()).unwrap_or_default();
     let api_key = integration.api_key.as_ref();
     let state = SecretState::of_kid(api_key.map(|key| &key.kid), runner);
     ConfiguredLlmIntegration {
@@ -96,6 +98,5 @@ pub(crate) fn configured_llm(integration: LlmIntegration, runner: &Runner) -> Co
 }
 
 fn spec(runner: &Runner) -> ConfiguredSpec {
-    let honeycomb_kid = runner.honeycomb_key.as_ref().map(|sealed| sealed.kid.0.clone());
-    ConfiguredSpec { spec: Some(runner_spec(runner)), honeycomb_kid: honeycomb_kid.unwrap_or_default() }
+    ConfiguredSpec { spec: Some(runner_spec(runner)), honeycomb_kid: kid(runner.honeycomb_key.as_ref()) }
 }

@@ -23,7 +23,7 @@ use crate::{
         WatchConfigurationRequest, WatchConfigurationResponse, WatchRequestsRequest, WatchRequestsResponse,
         runner_agent_service_server::RunnerAgentService,
     },
-    service::{Content, KnownConfiguration, Requests, Snapshot, Watch},
+    service::{Content, KnownConfiguration, Objects, Requests, Snapshot, Watch},
 };
 
 impl Source for Watch {
@@ -42,19 +42,20 @@ impl Source for Requests {
     }
 }
 
-fn snapshot_response(epoch: String, snapshot: Snapshot) -> GetConfigurationResponse {
-    let Snapshot { runner, integrations, classes, llm_integrations } = snapshot;
-    let llm = llm_integrations.into_iter();
+fn snapshot_response(epoch: String, snapshot: &Snapshot) -> GetConfigurationResponse {
+    let Snapshot { runner, objects } = snapshot;
+    let Objects { integrations, classes, llm_integrations } = &**objects;
+    let llm = llm_integrations.iter().cloned();
     GetConfigurationResponse {
         epoch,
         revision: runner.revision,
         unchanged: false,
         runner_id: runner.id.to_string(),
-        integrations: integrations.into_iter().map(|one| convert::configured(one, &runner)).collect(),
-        spec: Some(convert::runner_spec(&runner)),
-        environment_classes: classes.into_iter().map(convert::environment_class).collect(),
-        llm_integrations: llm.map(|one| convert::configured_llm(one, &runner)).collect(),
-        honeycomb_kid: runner.honeycomb_key.map(|sealed| sealed.kid.0).unwrap_or_default(),
+        integrations: integrations.iter().map(|one| convert::configured(one, runner)).collect(),
+        spec: Some(convert::runner_spec(runner)),
+        environment_classes: classes.iter().cloned().map(convert::environment_class).collect(),
+        llm_integrations: llm.map(|one| convert::configured_llm(one, runner)).collect(),
+        honeycomb_kid: convert::kid(runner.honeycomb_key.as_ref()),
     }
 }
 
@@ -75,7 +76,7 @@ impl RunnerAgentService for Api {
                 unchanged: true,
                 ..GetConfigurationResponse::default()
             },
-            Content::Snapshot(snapshot) => snapshot_response(epoch, *snapshot),
+            Content::Snapshot(snapshot) => snapshot_response(epoch, &snapshot),
         }))
     }
 

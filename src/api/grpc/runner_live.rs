@@ -34,7 +34,7 @@ impl Api {
         let LiveHost { runner, integration } = self.service.live_host(&caller, id, &request.host).await?;
         let question = Question::CheckAuthenticationForHost(CheckAuthenticationForHostCall {
             caller: self.live_caller(&caller, id, Some(&request.host)).await?,
-            integration: Some(convert::configured(integration.clone(), &runner)),
+            integration: Some(convert::configured(&integration, &runner)),
         });
         match self.ask(Some(&caller), &runner, question).await? {
             Answer::CheckAuthenticationForHost(result) => {

@@ -59,7 +59,7 @@ impl Api {
             Err(findings) => return Ok(convert::findings(findings)),
         };
         let (call, runner) = (trial.call, trial.runner.clone());
-        let question = Question::Validate(convert::trial_call(trial));
+        let question = Question::Validate(convert::trial_call(&trial));
         match self.ask_as(call, Some(caller), &runner, question).await? {
             Answer::Validate(result) => match result.result {
                 Some(validate_result::Result::ScmIntegration(result)) => Ok(convert::tried(result)),

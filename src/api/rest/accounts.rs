@@ -2,16 +2,17 @@
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, Response, StatusCode},
+    http::{HeaderMap, StatusCode},
 };
 
 use super::{
-    Answer, Rest,
+    Rest, RestResult,
     auth::{Reader, Writer},
     body::Fields,
-    error::{Problem, json},
+    error::Problem,
     id::Id,
     once::once,
+    response::{json, no_content},
     wire::Owner,
     wire_accounts::{Integration, Integrations, NewIntegrationBody, OneIntegration, TokenBody},
 };
@@ -31,7 +32,7 @@ use crate::{
         (status = 200, body = Integrations<'static>), (status = 401, body = Problem), (status = 403, body = Problem),
     ),
 )]
-pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> Answer {
+pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> RestResult {
     let accounts = rest.service.accounts(&caller).await?;
     let owner = Owner::from(accounts.owner.as_ref().ok_or_else(|| Error::not_found("user"))?);
     let scm_integrations = accounts.all.iter().map(|account| Integration::new(account, &owner)).collect();
@@ -47,7 +48,7 @@ pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> An
         (status = 404, body = Problem),
     ),
 )]
-pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id): Id) -> Answer {
+pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id): Id) -> RestResult {
     let account = rest.service.account(&caller, &id).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
     Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(&account, &owner) }))
@@ -68,7 +69,7 @@ pub(super) async fn create(
     Writer(caller): Writer,
     headers: HeaderMap,
     body: Body,
-) -> Answer {
+) -> RestResult {
     let mut fields = Fields::read(&headers, body, "scm_integration", false).await?;
     let token = fields.text("access_token").map(Plaintext::new);
     let (scm_type, url) = (fields.text("scm_type"), fields.text("url"));
@@ -97,7 +98,7 @@ pub(super) async fn replace_token(
     Id(id): Id,
     headers: HeaderMap,
     body: Body,
-) -> Answer {
+) -> RestResult {
     let mut fields = Fields::read(&headers, body, "scm_integration", false).await?;
     let token = fields.text("access_token").map(Plaintext::new);
     fields.check()?;
@@ -115,9 +116,7 @@ pub(super) async fn replace_token(
         (status = 404, body = Problem),
     ),
 )]
-pub(super) async fn delete(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> Answer {
+pub(super) async fn delete(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> RestResult {
     rest.service.delete_account(&caller, &id).await?;
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(response)
+    Ok(no_content())
 }

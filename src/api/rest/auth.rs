@@ -6,7 +6,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use zeroize::Zeroizing;
 
-use super::{Rest, error::Refusal};
+use super::{Rest, error::RestError};
 use crate::{
     api::authorization::authorization,
     domain::{
@@ -23,22 +23,22 @@ pub(super) struct Reader(pub(super) Caller);
 pub(super) struct Writer(pub(super) Caller);
 
 impl FromRequestParts<Rest> for Reader {
-    type Rejection = Refusal;
+    type Rejection = RestError;
 
-    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self, RestError> {
         admitted(parts, rest, true).await.map(Self)
     }
 }
 
 impl FromRequestParts<Rest> for Writer {
-    type Rejection = Refusal;
+    type Rejection = RestError;
 
-    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self, RestError> {
         admitted(parts, rest, false).await.map(Self)
     }
 }
 
-async fn admitted(parts: &Parts, rest: &Rest, reads: bool) -> Result<Caller, Refusal> {
+async fn admitted(parts: &Parts, rest: &Rest, reads: bool) -> Result<Caller, RestError> {
     let caller = authenticate(&parts.headers, rest).await?;
     caller.admit(Audience::Users, reads)?;
     Ok(caller)

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-use super::error::Refusal;
+use super::error::RestError;
 use crate::error::{Error, Violation};
 
 /// Bytes of a body.
@@ -43,12 +43,12 @@ impl Fields {
         body: Body,
         root: &'static str,
         bare: bool,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, RestError> {
         let bytes = collect(headers, body).await?;
         // Syntax errors name what was expected and where, never what was found.
         let value: Value =
-            serde_json::from_slice(&bytes).map_err(|error| Refusal::Syntax(error.to_string()))?;
-        let missing = || Refusal::Error(Error::invalid(root, "sealink.root", MISSING));
+            serde_json::from_slice(&bytes).map_err(|error| RestError::Syntax(error.to_string()))?;
+        let missing = || RestError::Error(Error::invalid(root, "sealink.root", MISSING));
         let Value::Object(mut outer) = value else { return Err(missing()) };
         let members = match outer.remove(root) {
             Some(Value::Object(members)) => members,
@@ -92,25 +92,28 @@ impl Fields {
     ///
     /// # Errors
     /// 422 on every field that had.
-    pub(super) fn check(self) -> Result<Zeroizing<Vec<u8>>, Refusal> {
+    pub(super) fn check(self) -> Result<Zeroizing<Vec<u8>>, RestError> {
         if self.wrong.is_empty() { Ok(self.said) } else { Err(Error::violations_of(self.wrong).into()) }
     }
 }
 
-async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Refusal> {
+async fn collect(headers: &HeaderMap, mut body: Body) -> Result<Bytes, RestError> {
     if headers.contains_key(header::CONTENT_ENCODING) {
-        return Err(Refusal::Transport(StatusCode::UNSUPPORTED_MEDIA_TYPE, "bodies must not be compressed"));
+        return Err(RestError::Transport(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "bodies must not be compressed",
+        ));
     }
     let end = Instant::now() + TOTAL;
     let mut all = BytesMut::new();
     loop {
-        let slow = Refusal::Transport(StatusCode::REQUEST_TIMEOUT, "the request body does not arrive");
+        let slow = RestError::Transport(StatusCode::REQUEST_TIMEOUT, "the request body does not arrive");
         let frame = timeout_at(end.min(Instant::now() + IDLE), body.frame()).await.map_err(|_| slow)?;
         let Some(frame) = frame else { return Ok(all.freeze()) };
-        let broken = Refusal::Transport(StatusCode::BAD_REQUEST, "the request body broke off");
+        let broken = RestError::Transport(StatusCode::BAD_REQUEST, "the request body broke off");
         let data = frame.map_err(|_| broken)?.into_data().unwrap_or_default();
         if all.len() + data.len() > LONGEST {
-            return Err(Refusal::Transport(
+            return Err(RestError::Transport(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "the request body is larger than 1 MiB",
             ));

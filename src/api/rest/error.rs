@@ -9,10 +9,11 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::response::json;
 use crate::{
     api::status::log_unexpected,
     domain::account,
-    error::{Error, Kind, Violation},
+    error::{Error, Violation},
 };
 
 /// What clients read of an error. The official ones show `errors`, or else `error`.
@@ -32,7 +33,7 @@ pub(super) struct Problem {
 }
 
 /// Why a request gets no answer.
-pub(super) enum Refusal {
+pub(super) enum RestError {
     /// A use case says no.
     Error(Error),
     /// So does the transport: bodies, routes, methods.
@@ -41,13 +42,13 @@ pub(super) enum Refusal {
     Syntax(String),
 }
 
-impl From<Error> for Refusal {
+impl From<Error> for RestError {
     fn from(error: Error) -> Self {
         Self::Error(error)
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for RestError {
     fn into_response(self) -> Response<Body> {
         match self {
             Self::Error(error) => refuse(&error),
@@ -66,37 +67,9 @@ impl IntoResponse for Refusal {
     }
 }
 
-/// An answer with a JSON body.
-pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
-    let Ok(text) = serde_json::to_vec(body) else {
-        return Refusal::Transport(StatusCode::INTERNAL_SERVER_ERROR, "internal").into_response();
-    };
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
-}
-
-/// The one table from kinds to statuses.
-const fn status(kind: Kind) -> StatusCode {
-    match kind {
-        Kind::Invalid | Kind::AlreadyExists | Kind::Precondition => StatusCode::UNPROCESSABLE_ENTITY,
-        Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Kind::Forbidden => StatusCode::FORBIDDEN,
-        Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::Conflict => StatusCode::CONFLICT,
-        Kind::Exhausted => StatusCode::TOO_MANY_REQUESTS,
-        // 504 is no status that a client of this API knows.
-        Kind::Unavailable | Kind::Deadline => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Unimplemented => StatusCode::NOT_IMPLEMENTED,
-        Kind::DataLoss | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-    }
-}
-
 fn refuse(error: &Error) -> Response<Body> {
     log_unexpected(error);
-    let status = status(error.kind());
+    let status = error.kind().http();
     let mut response = json(status, &problem(status, error));
     if let Some(delay) = error.retry_delay() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)));
@@ -162,9 +135,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::error::Kind;
 
     fn said(error: &Error) -> (u16, Value) {
-        let status = status(error.kind());
+        let status = error.kind().http();
         (status.as_u16(), serde_json::to_value(problem(status, error)).unwrap())
     }
 

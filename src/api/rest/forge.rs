@@ -4,14 +4,15 @@ use axum::{
     extract::{RawQuery, State},
     http::{HeaderName, HeaderValue, Response, StatusCode},
 };
-use url::form_urlencoded;
 
 use super::{
-    Answer, Rest,
+    Rest, RestResult,
     auth::{Reader, Writer},
-    error::{Problem, json},
+    error::Problem,
     id::Id,
-    page::PageAsk,
+    page::PageNumber,
+    query::parameter,
+    response::json,
     wire::{Key, Keys, Owner},
     wire_accounts::{Branch, Branches, Organizations, PullRequest, PullRequests, Repositories, Repository},
 };
@@ -22,12 +23,6 @@ use crate::{
 
 /// Says that a list is not whole.
 const TRUNCATED: HeaderName = HeaderName::from_static("x-sealink-truncated");
-
-/// The first value of a parameter, form-decoded; empty if there is none.
-pub(super) fn parameter(query: Option<&str>, name: &str) -> String {
-    let mut pairs = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
-    pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
-}
 
 fn marked(mut response: Response<Body>, truncated: bool) -> Response<Body> {
     if truncated {
@@ -45,7 +40,7 @@ fn marked(mut response: Response<Body>, truncated: bool) -> Response<Body> {
         (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
     ),
 )]
-pub(super) async fn import_keys(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> Answer {
+pub(super) async fn import_keys(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> RestResult {
     let imported = rest.service.import_keys(&caller, &id).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
     let keys = imported.items.into_iter().map(|key| Key::new(key, &owner)).collect();
@@ -70,7 +65,7 @@ pub(super) async fn search_repos(
     Reader(caller): Reader,
     Id(id): Id,
     RawQuery(query): RawQuery,
-) -> Answer {
+) -> RestResult {
     let query = RepositoryQuery::parse(&parameter(query.as_deref(), "query"))?;
     let found = rest.service.search_repositories(&caller, &id, &query).await?;
     let repositories = found.into_iter().map(Repository::from).collect();
@@ -95,8 +90,8 @@ pub(super) async fn orgs(
     Reader(caller): Reader,
     Id(id): Id,
     RawQuery(query): RawQuery,
-) -> Answer {
-    let page = PageAsk::parse(query.as_deref());
+) -> RestResult {
+    let page = PageNumber::parse(query.as_deref());
     let found = rest.service.organizations(&caller, &id).await?;
     let (organizations, meta) = page.cut(found.items);
     let organizations = organizations.into_iter().map(Into::into).collect();
@@ -124,7 +119,7 @@ pub(super) async fn search_pull_requests(
     Reader(caller): Reader,
     Id(id): Id,
     RawQuery(query): RawQuery,
-) -> Answer {
+) -> RestResult {
     let query = PullQuery::parse(&parameter(query.as_deref(), "query"))?;
     let found = rest.service.search_pulls(&caller, &id, &query).await?;
     let pull_requests = found.into_iter().map(PullRequest::from).collect();
@@ -151,7 +146,7 @@ pub(super) async fn branches(
     Reader(caller): Reader,
     Id(id): Id,
     RawQuery(query): RawQuery,
-) -> Answer {
+) -> RestResult {
     let name = RepositoryName::parse(&parameter(query.as_deref(), "repo_name"));
     let name = name.ok_or_else(|| Error::invalid("repo_name", "sealink.repository", "must be owner/name"))?;
     let found = rest.service.branches(&caller, &id, &name).await?;

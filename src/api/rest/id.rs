@@ -4,18 +4,18 @@ use axum::{
     http::{StatusCode, request::Parts},
 };
 
-use super::{Rest, error::Refusal};
+use super::{Rest, error::RestError};
 
 /// What a path names. What cannot be decoded names nothing.
 pub(super) struct Id(pub(super) String);
 
 impl FromRequestParts<Rest> for Id {
-    type Rejection = Refusal;
+    type Rejection = RestError;
 
-    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, rest: &Rest) -> Result<Self, RestError> {
         let Path(id) = Path::from_request_parts(parts, rest)
             .await
-            .map_err(|_| Refusal::Transport(StatusCode::NOT_FOUND, "not found"))?;
+            .map_err(|_| RestError::Transport(StatusCode::NOT_FOUND, "not found"))?;
         Ok(Self(id))
     }
 }

@@ -2,16 +2,17 @@
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderMap, Response, StatusCode},
+    http::{HeaderMap, StatusCode},
 };
 
 use super::{
-    Answer, Rest,
+    Rest, RestResult,
     auth::{Reader, Writer},
     body::Fields,
-    error::{Problem, json},
+    error::Problem,
     id::Id,
     once::once,
+    response::{json, no_content},
     wire::{Key, Keys, NewKeyBody, OneKey, Owner},
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
     get, path = "/v1/keys", tag = "keys", security(("bearer" = [])),
     responses((status = 200, body = Keys), (status = 401, body = Problem), (status = 403, body = Problem)),
 )]
-pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> Answer {
+pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> RestResult {
     let owner = Owner::from(&rest.service.myself(&caller).await?);
     let keys = rest.service.ssh_keys(&caller).await?;
     let keys = keys.into_iter().map(|key| Key::new(key, &owner)).collect();
@@ -39,7 +40,7 @@ pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> An
         (status = 404, body = Problem),
     ),
 )]
-pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id): Id) -> Answer {
+pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id): Id) -> RestResult {
     let key = rest.service.ssh_key(&caller, key_id(&id)?).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
     Ok(json(StatusCode::OK, &OneKey { key: Key::new(key, &owner) }))
@@ -59,7 +60,7 @@ pub(super) async fn create(
     Writer(caller): Writer,
     headers: HeaderMap,
     body: Body,
-) -> Answer {
+) -> RestResult {
     let mut fields = Fields::read(&headers, body, "key", true).await?;
     let (name, content) = (fields.text("name"), fields.text("content"));
     let said = fields.check()?;
@@ -79,11 +80,9 @@ pub(super) async fn create(
         (status = 404, body = Problem),
     ),
 )]
-pub(super) async fn delete(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> Answer {
+pub(super) async fn delete(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> RestResult {
     rest.service.delete_ssh_key(&caller, key_id(&id)?).await?;
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    Ok(response)
+    Ok(no_content())
 }
 
 /// What is no id names nothing.

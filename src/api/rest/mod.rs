@@ -13,6 +13,8 @@ mod keys;
 mod once;
 mod openapi;
 mod page;
+mod query;
+mod response;
 mod users;
 mod wire;
 mod wire_accounts;
@@ -29,11 +31,11 @@ use axum::{
     routing::{get, post},
 };
 
-use self::error::Refusal;
+use self::error::RestError;
 use crate::service::Service;
 
 /// What handlers answer.
-type Answer = Result<Response<Body>, Refusal>;
+type RestResult = Result<Response<Body>, RestError>;
 
 /// What handlers work with.
 #[derive(Clone)]
@@ -80,19 +82,19 @@ pub(super) fn routes(service: Arc<Service>, total: Duration) -> Router {
         .with_state(rest)
 }
 
-async fn unknown_route() -> Refusal {
-    Refusal::Transport(StatusCode::NOT_FOUND, "no such route")
+async fn unknown_route() -> RestError {
+    RestError::Transport(StatusCode::NOT_FOUND, "no such route")
 }
 
-async fn wrong_method() -> Refusal {
-    Refusal::Transport(StatusCode::METHOD_NOT_ALLOWED, "this route does not have that method")
+async fn wrong_method() -> RestError {
+    RestError::Transport(StatusCode::METHOD_NOT_ALLOWED, "this route does not have that method")
 }
 
 /// Ends what takes too long, before clients give up by themselves.
 async fn in_time(State(total): State<Duration>, request: Request, next: Next) -> Response<Body> {
     match tokio::time::timeout(total, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Refusal::Transport(StatusCode::SERVICE_UNAVAILABLE, "this took too long").into_response(),
+        Err(_) => RestError::Transport(StatusCode::SERVICE_UNAVAILABLE, "this took too long").into_response(),
     }
 }
 

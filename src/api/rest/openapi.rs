@@ -8,7 +8,7 @@ use utoipa::{
     },
 };
 
-use super::{Rest, accounts, error::json, forge, keys, users};
+use super::{Rest, accounts, forge, keys, response::json, users};
 
 #[derive(OpenApi)]
 #[openapi(

@@ -2,7 +2,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::forge::parameter;
+use super::query::parameter;
 
 /// What clients ask for by default, and what they get at most.
 const DEFAULT: usize = 20;
@@ -10,7 +10,7 @@ const MOST: usize = 100;
 
 /// Which page of a list is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct PageAsk {
+pub(super) struct PageNumber {
     page: usize,
     per_page: usize,
 }
@@ -32,7 +32,7 @@ struct Pagination {
     per_page: usize,
 }
 
-impl PageAsk {
+impl PageNumber {
     /// Reads a query string. What is no number, or less than 1, is as if it were not there.
     pub(super) fn parse(query: Option<&str>) -> Self {
         let number = |name| parameter(query, name).parse().ok().filter(|number| *number > 0);
@@ -73,14 +73,14 @@ mod tests {
             ("page=1000000000000", 1_000_000_000_000, 20),
             ("page=99999999999999999999999", 1, 20),
         ] {
-            assert_eq!(PageAsk::parse(Some(query)), PageAsk { page, per_page }, "{query}");
+            assert_eq!(PageNumber::parse(Some(query)), PageNumber { page, per_page }, "{query}");
         }
     }
 
     #[test]
     fn pages_say_where_they_stand() {
         let cut = |page, count: usize| {
-            let (rows, meta) = PageAsk { page, per_page: 20 }.cut((0..count).collect::<Vec<_>>());
+            let (rows, meta) = PageNumber { page, per_page: 20 }.cut((0..count).collect::<Vec<_>>());
             (rows.len(), meta.pagination)
         };
         let page = |current_page, prev_page, next_page, total_pages, total_count| Pagination {

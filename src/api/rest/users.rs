@@ -6,9 +6,10 @@ use axum::{
 };
 
 use super::{
-    Answer, Rest,
+    Rest, RestResult,
     auth::{Reader, basic},
-    error::{Problem, json},
+    error::Problem,
+    response::json,
     wire::{OneUser, Region, Regions, Token},
 };
 use crate::error::{Error, Kind};
@@ -18,7 +19,7 @@ use crate::error::{Error, Kind};
     post, path = "/v1/tokens/exchange", tag = "users", security(("api_token" = [])),
     responses((status = 200, body = inline(Token<'static>)), (status = 401, body = Problem)),
 )]
-pub(super) async fn exchange(State(rest): State<Rest>, headers: HeaderMap) -> Answer {
+pub(super) async fn exchange(State(rest): State<Rest>, headers: HeaderMap) -> RestResult {
     let refused = || Error::new(Kind::Unauthenticated, "Invalid credentials");
     let credential = basic(&headers).ok_or_else(refused)?;
     let token = rest.service.web_token(&credential).await?;
@@ -32,14 +33,14 @@ pub(super) async fn exchange(State(rest): State<Rest>, headers: HeaderMap) -> An
     get, path = "/v1/users/self", tag = "users", security(("bearer" = [])),
     responses((status = 200, body = OneUser), (status = 401, body = Problem), (status = 403, body = Problem)),
 )]
-pub(super) async fn myself(State(rest): State<Rest>, Reader(caller): Reader) -> Answer {
+pub(super) async fn myself(State(rest): State<Rest>, Reader(caller): Reader) -> RestResult {
     let user = rest.service.myself(&caller).await?.into();
     Ok(json(StatusCode::OK, &OneUser { user }))
 }
 
 /// Where the API is; anybody may ask.
 #[utoipa::path(get, path = "/v1/regions", tag = "users", responses((status = 200, body = Regions)))]
-pub(super) async fn regions(State(rest): State<Rest>) -> Answer {
+pub(super) async fn regions(State(rest): State<Rest>) -> RestResult {
     let at = rest.service.public_url();
     let url = at.as_str().to_owned();
     let region = Region {

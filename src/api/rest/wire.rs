@@ -3,6 +3,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    api::convert::timestamp,
     clock::Instant,
     domain::{id::UserId, ssh_key::SshKey, user::Member},
 };
@@ -162,21 +163,9 @@ impl Key {
     }
 }
 
-/// RFC 3339 in UTC with three decimals.
+/// RFC 3339 in UTC with three decimals; empty outside of the years 0001 to 9999, where nothing was made.
 pub(super) fn time(at: Instant) -> String {
-    let (days, rest) = (at.0.div_euclid(86_400_000_000), at.0.rem_euclid(86_400_000_000));
-    let (millis, seconds) = (rest / 1_000 % 1_000, rest / 1_000_000);
-    // Days since 0000-03-01, so that leap days end the years (Howard Hinnant's days algorithm).
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    timestamp(at).with_millis().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -4,13 +4,14 @@ use std::{net::SocketAddr, path::PathBuf};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Place;
-use crate::cli::{context::Context, output};
+use crate::cli::{context::Context, output, usage};
 use crate::{
     agent::{
         log::{LogTail, Tee},
         run::{self, Options},
     },
     config::{Log, LogFormat},
+    domain::allowed_origins::AllowedOrigins,
     error::{Error, Result},
     telemetry,
 };
@@ -66,6 +67,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
     if let Some(server) = &server {
         Context::warn_if_clear(server);
     }
+    let refused = || usage("--allow-origin: must be an origin such as http://127.0.0.1:3000");
     let options = Options {
         server,
         agent_dir: args.place.agent_dir().to_owned(),
@@ -74,7 +76,7 @@ pub(super) async fn run(context: &Context, args: Args) -> Result<()> {
         allow_disk: args.allow_disk,
         on_change: args.on_change,
         status_listen: args.status_listen,
-        allow_origins: args.allow_origins,
+        allowed_origins: AllowedOrigins::parse(&args.allow_origins).ok_or_else(refused)?,
         ca_file: args.ca_file,
         schema: args.schema,
         log,

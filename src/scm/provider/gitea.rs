@@ -3,11 +3,15 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use serde::Deserialize;
 
-use super::{MOST, MOST_FOUND, MOST_PAGES, Provider, link, some, visible};
+use super::{
+    MOST, MOST_FOUND, Provider,
+    github_like::{self, WireKey, WireRepository, WireUser},
+    link, some, visible,
+};
 use crate::{
     domain::{
         forge::{ForgeKey, FoundPull, FoundRepository, Listed, Organization, Profile},
-        scm_query::{PullFilter, PullQuery, RepositoryName, RepositoryQuery},
+        scm_query::{PullQuery, RepositoryName, RepositoryQuery},
         secret::Secret,
     },
     scm::{
@@ -26,24 +30,8 @@ pub(super) struct Gitea {
 }
 
 #[derive(Deserialize)]
-struct WireUser {
-    id: u64,
-    login: String,
-    email: Option<String>,
-    avatar_url: Option<String>,
-    html_url: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct WireId {
     id: u64,
-}
-
-#[derive(Deserialize)]
-struct WireKey {
-    id: u64,
-    key: String,
-    title: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -52,47 +40,11 @@ struct WireFound {
 }
 
 #[derive(Deserialize)]
-struct WireRepository {
-    id: u64,
-    name: String,
-    full_name: String,
-    html_url: String,
-    description: Option<String>,
-    #[serde(default)]
-    fork: bool,
-}
-
-#[derive(Deserialize)]
 struct WireOrganization {
     id: u64,
     username: String,
     avatar_url: Option<String>,
     description: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WirePull {
-    id: u64,
-    number: u64,
-    title: String,
-    html_url: String,
-    head: Option<WireSide>,
-}
-
-#[derive(Deserialize)]
-struct WireSide {
-    repo: Option<WireSource>,
-}
-
-#[derive(Deserialize)]
-struct WireSource {
-    full_name: String,
-    html_url: String,
-}
-
-#[derive(Deserialize)]
-struct WireBranch {
-    name: String,
 }
 
 fn who(token: &Secret) -> Result<(HeaderName, HeaderValue)> {
@@ -132,11 +84,7 @@ impl Provider for Gitea {
 
     async fn ssh_keys(&self, token: &Secret, _login: &str) -> Result<Listed<ForgeKey>> {
         let keys = self.api.all::<WireKey>(who(token)?, &["user", "keys"], &[], PAGING, MOST).await?;
-        let key = |key: WireKey| ForgeKey {
-            title: some(key.title).unwrap_or_else(|| format!("key-{}", key.id)),
-            content: key.key,
-        };
-        Ok(Listed { items: keys.items.into_iter().map(key).collect(), truncated: keys.truncated })
+        Ok(keys.map(ForgeKey::from))
     }
 
     async fn search_repositories(
@@ -159,13 +107,7 @@ impl Provider for Gitea {
             let (more, answer): (WireFound, _) =
                 self.api.get(Some(who(token)?), &["repos", "search"], &asked).await?;
             let fits = more.data.into_iter().filter(|one| query.forks || !one.fork);
-            found.extend(fits.map(|one| FoundRepository {
-                id: one.id,
-                name: one.name,
-                full_name: one.full_name,
-                url: one.html_url,
-                description: some(one.description),
-            }));
+            found.extend(fits.map(FoundRepository::from));
             if !answer.says_more() {
                 break;
             }
@@ -184,33 +126,14 @@ impl Provider for Gitea {
             avatar_url: link(one.avatar_url).unwrap_or_default(),
             description: some(one.description),
         };
-        Ok(Listed { items: found.items.into_iter().map(organization).collect(), truncated: found.truncated })
+        Ok(found.map(organization))
     }
 
     async fn search_pulls(&self, token: &Secret, query: &PullQuery) -> Result<Vec<FoundPull>> {
-        let state = match query.state {
-            PullFilter::All => "all",
-            PullFilter::Open => "open",
-            PullFilter::Closed => "closed",
-        };
-        let path = ["repos", &query.repository.owner, &query.repository.name, "pulls"];
-        let most = PAGING.size * MOST_PAGES;
-        let found = self.api.all::<WirePull>(who(token)?, &path, &[("state", state)], PAGING, most).await?;
-        let fits = found.items.into_iter().filter(|pull| query.fits(&pull.title));
-        let pull = |one: WirePull| {
-            let source = one.head.and_then(|head| head.repo);
-            let (source_name, source_url) =
-                source.map(|repo| (repo.full_name, repo.html_url)).unwrap_or_default();
-            let (id, number, title, html_url) = (one.id, one.number, one.title, one.html_url);
-            FoundPull { id, number, title, html_url, source_name, source_url }
-        };
-        Ok(fits.map(pull).collect())
+        github_like::pulls(&self.api, who(token)?, PAGING, query).await
     }
 
     async fn branches(&self, token: &Secret, repository: &RepositoryName) -> Result<Listed<String>> {
-        let path = ["repos", &repository.owner, &repository.name, "branches"];
-        let found = self.api.all::<WireBranch>(who(token)?, &path, &[], PAGING, MOST).await?;
-        let names = found.items.into_iter().map(|branch| branch.name).collect();
-        Ok(Listed { items: names, truncated: found.truncated })
+        github_like::branches(&self.api, who(token)?, PAGING, repository).await
     }
 }

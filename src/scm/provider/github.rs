@@ -3,11 +3,15 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, header::ACCEPT};
 use serde::Deserialize;
 
-use super::{MOST, MOST_FOUND, MOST_PAGES, Provider, link, some, visible};
+use super::{
+    MOST, MOST_FOUND, Provider,
+    github_like::{self, WireKey, WireRepository, WireUser},
+    link, some, visible,
+};
 use crate::{
     domain::{
         forge::{ForgeKey, FoundPull, FoundRepository, Listed, Organization, Profile},
-        scm_query::{PullFilter, PullQuery, RepositoryName, RepositoryQuery},
+        scm_query::{PullQuery, RepositoryName, RepositoryQuery},
         secret::Secret,
     },
     scm::{
@@ -23,15 +27,6 @@ pub(super) struct GitHub {
 }
 
 #[derive(Deserialize)]
-struct WireUser {
-    id: u64,
-    login: String,
-    email: Option<String>,
-    avatar_url: Option<String>,
-    html_url: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct WireEmail {
     email: String,
     #[serde(default)]
@@ -41,26 +36,8 @@ struct WireEmail {
 }
 
 #[derive(Deserialize)]
-struct WireKey {
-    id: u64,
-    key: String,
-    title: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct WireFound {
     items: Vec<WireRepository>,
-}
-
-#[derive(Deserialize)]
-struct WireRepository {
-    id: u64,
-    name: String,
-    full_name: String,
-    html_url: String,
-    description: Option<String>,
-    #[serde(default)]
-    fork: bool,
 }
 
 #[derive(Deserialize)]
@@ -72,32 +49,6 @@ struct WireOrganization {
     #[serde(default)]
     url: Option<String>,
     description: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WirePull {
-    id: u64,
-    number: u64,
-    title: String,
-    html_url: String,
-    head: WireSide,
-}
-
-#[derive(Deserialize)]
-struct WireSide {
-    /// `null` once a fork is deleted.
-    repo: Option<WireSource>,
-}
-
-#[derive(Deserialize)]
-struct WireSource {
-    full_name: String,
-    html_url: String,
-}
-
-#[derive(Deserialize)]
-struct WireBranch {
-    name: String,
 }
 
 impl GitHub {
@@ -150,11 +101,7 @@ impl Provider for GitHub {
             }
             own => own?,
         };
-        let key = |key: WireKey| ForgeKey {
-            title: some(key.title).unwrap_or_else(|| format!("key-{}", key.id)),
-            content: key.key,
-        };
-        Ok(Listed { items: keys.items.into_iter().map(key).collect(), truncated: keys.truncated })
+        Ok(keys.map(ForgeKey::from))
     }
 
     async fn search_repositories(
@@ -174,20 +121,8 @@ impl Provider for GitHub {
         let path = ["search", "repositories"];
         let (found, _): (WireFound, _) =
             self.api.get(Some(bearer(token.expose())?), &path, &parameters).await?;
-        let repository = |one: WireRepository| FoundRepository {
-            id: one.id,
-            name: one.name,
-            full_name: one.full_name,
-            url: one.html_url,
-            description: some(one.description),
-        };
-        Ok(found
-            .items
-            .into_iter()
-            .filter(|one| query.forks || !one.fork)
-            .take(MOST_FOUND)
-            .map(repository)
-            .collect())
+        let fits = found.items.into_iter().filter(|one| query.forks || !one.fork);
+        Ok(fits.take(MOST_FOUND).map(FoundRepository::from).collect())
     }
 
     async fn organizations(&self, token: &Secret) -> Result<Listed<Organization>> {
@@ -201,35 +136,14 @@ impl Provider for GitHub {
             url: link(one.url).unwrap_or_default(),
             description: some(one.description),
         };
-        Ok(Listed { items: found.items.into_iter().map(organization).collect(), truncated: found.truncated })
+        Ok(found.map(organization))
     }
 
     async fn search_pulls(&self, token: &Secret, query: &PullQuery) -> Result<Vec<FoundPull>> {
-        let state = match query.state {
-            PullFilter::All => "all",
-            PullFilter::Open => "open",
-            PullFilter::Closed => "closed",
-        };
-        let path = ["repos", &query.repository.owner, &query.repository.name, "pulls"];
-        let most = PAGING.size * MOST_PAGES;
-        let found = self
-            .api
-            .all::<WirePull>(bearer(token.expose())?, &path, &[("state", state)], PAGING, most)
-            .await?;
-        let fits = found.items.into_iter().filter(|pull| query.fits(&pull.title));
-        let pull = |one: WirePull| {
-            let (source_name, source_url) =
-                one.head.repo.map(|repo| (repo.full_name, repo.html_url)).unwrap_or_default();
-            let (id, number, title, html_url) = (one.id, one.number, one.title, one.html_url);
-            FoundPull { id, number, title, html_url, source_name, source_url }
-        };
-        Ok(fits.map(pull).collect())
+        github_like::pulls(&self.api, bearer(token.expose())?, PAGING, query).await
     }
 
     async fn branches(&self, token: &Secret, repository: &RepositoryName) -> Result<Listed<String>> {
-        let path = ["repos", &repository.owner, &repository.name, "branches"];
-        let found = self.api.all::<WireBranch>(bearer(token.expose())?, &path, &[], PAGING, MOST).await?;
-        let names = found.items.into_iter().map(|branch| branch.name).collect();
-        Ok(Listed { items: names, truncated: found.truncated })
+        github_like::branches(&self.api, bearer(token.expose())?, PAGING, repository).await
     }
 }

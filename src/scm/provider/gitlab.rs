@@ -5,7 +5,11 @@ use async_trait::async_trait;
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
-use super::{MOST, MOST_FOUND, MOST_PAGES, Provider, link, some, visible};
+use super::{
+    MOST, MOST_FOUND, MOST_PAGES, Provider,
+    github_like::{WireBranch, WireKey},
+    link, some, visible,
+};
 use crate::{
     domain::{
         forge::{ForgeKey, FoundPull, FoundRepository, Listed, Organization, Profile},
@@ -40,13 +44,6 @@ struct WireUser {
 }
 
 #[derive(Deserialize)]
-struct WireKey {
-    id: u64,
-    key: String,
-    title: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct WireProject {
     id: u64,
     path: String,
@@ -72,11 +69,6 @@ struct WireMergeRequest {
     web_url: String,
     state: String,
     source_project_id: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct WireBranch {
-    name: String,
 }
 
 fn who(token: &Secret) -> Result<(HeaderName, HeaderValue)> {
@@ -134,11 +126,7 @@ impl Provider for GitLab {
 
     async fn ssh_keys(&self, token: &Secret, _login: &str) -> Result<Listed<ForgeKey>> {
         let keys = self.api.all::<WireKey>(who(token)?, &["user", "keys"], &[], PAGING, MOST).await?;
-        let key = |key: WireKey| ForgeKey {
-            title: some(key.title).unwrap_or_else(|| format!("key-{}", key.id)),
-            content: key.key,
-        };
-        Ok(Listed { items: keys.items.into_iter().map(key).collect(), truncated: keys.truncated })
+        Ok(keys.map(ForgeKey::from))
     }
 
     async fn search_repositories(
@@ -157,7 +145,7 @@ impl Provider for GitLab {
             Some(owner) => {
                 match ask(&["groups", owner, "projects"], &[("include_subgroups", "true")]).await {
                     Err(ForgeError::NotFound) => match ask(&["users", owner, "projects"], &[]).await {
-                        Err(ForgeError::NotFound) => Listed { items: Vec::new(), truncated: false },
+                        Err(ForgeError::NotFound) => Listed::empty(),
                         found => found?,
                     },
                     found => found?,
@@ -185,7 +173,7 @@ impl Provider for GitLab {
             url: format!("{}/api/v4/groups/{}", self.site, one.id),
             description: some(one.description),
         };
-        Ok(Listed { items: found.items.into_iter().map(organization).collect(), truncated: found.truncated })
+        Ok(found.map(organization))
     }
 
     async fn search_pulls(&self, token: &Secret, query: &PullQuery) -> Result<Vec<FoundPull>> {
@@ -213,7 +201,6 @@ impl Provider for GitLab {
     async fn branches(&self, token: &Secret, repository: &RepositoryName) -> Result<Listed<String>> {
         let path = ["projects", &repository.full(), "repository", "branches"];
         let found = self.api.all::<WireBranch>(who(token)?, &path, &[], PAGING, MOST).await?;
-        let names = found.items.into_iter().map(|branch| branch.name).collect();
-        Ok(Listed { items: names, truncated: found.truncated })
+        Ok(found.map(|branch| branch.name))
     }
 }

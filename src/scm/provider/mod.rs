@@ -5,6 +5,7 @@
 //! ```
 mod gitea;
 mod github;
+mod github_like;
 mod gitlab;
 
 use std::{
@@ -131,7 +132,7 @@ fn open(http: &Arc<Http>, scm_type: ScmType, url: &ForgeUrl) -> Result<Box<dyn P
 /// What a token may not list is left out.
 fn visible<T>(found: Result<Listed<T>>) -> Result<Listed<T>> {
     match found {
-        Err(ForgeError::Forbidden) => Ok(Listed { items: Vec::new(), truncated: false }),
+        Err(ForgeError::Forbidden) => Ok(Listed::empty()),
         found => found,
     }
 }

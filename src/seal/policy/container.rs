@@ -11,29 +11,29 @@ use rsa::{
 };
 use serde::Deserialize;
 
-use super::{MAX_DER_BYTES, MAX_TEXT_BYTES, Refusal};
+use super::{MAX_DER_BYTES, MAX_TEXT_BYTES, Reason};
 
 const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const X25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.110");
 /// The strict reader of PEM wants exactly this at the very beginning, so nothing can stand before it.
 const PEM_START: &[u8] = b"-----BEGIN ";
 
-const UNREADABLE: Refusal = "value must be an RSA public key as SPKI (DER, or one PEM block PUBLIC KEY), or the 32 \
+const UNREADABLE: Reason = "value must be an RSA public key as SPKI (DER, or one PEM block PUBLIC KEY), or the 32 \
      raw bytes of an X25519 key";
-const TOO_LONG: Refusal = "value must be at most 1024 bytes of DER or 2048 bytes of text";
-const BAD_PEM: Refusal = "value must be exactly one PEM block PUBLIC KEY with nothing before or after it and lines \
+const TOO_LONG: Reason = "value must be at most 1024 bytes of DER or 2048 bytes of text";
+const BAD_PEM: Reason = "value must be exactly one PEM block PUBLIC KEY with nothing before or after it and lines \
      of at most 64 characters";
-const BAD_SPKI: Refusal = "value must be the strict DER encoding (SPKI) of an RSA public key";
-const NOT_RSA: Refusal = "value must be an RSA key with the algorithm rsaEncryption, or an X25519 key";
-const BAD_JWK: Refusal = "value must be a JWK with kty RSA, use absent or enc, alg absent or RSA-OAEP-256";
-const PKCS1: Refusal = "this is a PKCS#1 key; convert it with: openssl rsa -RSAPublicKey_in -pubout";
-const CERTIFICATE: Refusal = "this is a certificate; take its key with: openssl x509 -noout -pubkey";
-const OPENSSH: Refusal = "this is an OpenSSH key; convert it with: ssh-keygen -e -m PKCS8 -f FILE";
-const X25519_SPKI: Refusal = "this is an X25519 key as SPKI; send the last 32 bytes of its DER encoding, for example: \
+const BAD_SPKI: Reason = "value must be the strict DER encoding (SPKI) of an RSA public key";
+const NOT_RSA: Reason = "value must be an RSA key with the algorithm rsaEncryption, or an X25519 key";
+const BAD_JWK: Reason = "value must be a JWK with kty RSA, use absent or enc, alg absent or RSA-OAEP-256";
+const PKCS1: Reason = "this is a PKCS#1 key; convert it with: openssl rsa -RSAPublicKey_in -pubout";
+const CERTIFICATE: Reason = "this is a certificate; take its key with: openssl x509 -noout -pubkey";
+const OPENSSH: Reason = "this is an OpenSSH key; convert it with: ssh-keygen -e -m PKCS8 -f FILE";
+const X25519_SPKI: Reason = "this is an X25519 key as SPKI; send the last 32 bytes of its DER encoding, for example: \
      openssl pkey -pubin -outform DER | tail -c 32";
 
 /// Reads an RSA key in any of the containers that are taken. Its numbers are not checked.
-pub(super) fn read(bytes: &[u8]) -> Result<RsaPublicKey, Refusal> {
+pub(super) fn read(bytes: &[u8]) -> Result<RsaPublicKey, Reason> {
     let text = bytes.trim_ascii_end();
     let is_text = text.is_ascii() && !text.is_empty();
     if bytes.len() > if is_text { MAX_TEXT_BYTES } else { MAX_DER_BYTES } {
@@ -49,7 +49,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<RsaPublicKey, Refusal> {
     }
 }
 
-fn read_pem(text: &[u8]) -> Result<RsaPublicKey, Refusal> {
+fn read_pem(text: &[u8]) -> Result<RsaPublicKey, Reason> {
     if text.starts_with(b"---- BEGIN SSH2") {
         return Err(OPENSSH);
     }
@@ -65,7 +65,7 @@ fn read_pem(text: &[u8]) -> Result<RsaPublicKey, Refusal> {
     }
 }
 
-fn read_der(der: &[u8]) -> Result<RsaPublicKey, Refusal> {
+fn read_der(der: &[u8]) -> Result<RsaPublicKey, Reason> {
     if der.len() > MAX_DER_BYTES {
         return Err(TOO_LONG);
     }
@@ -89,7 +89,7 @@ fn read_der(der: &[u8]) -> Result<RsaPublicKey, Refusal> {
 }
 
 /// Says what a sequence that is not an SPKI is, by the first elements in it.
-fn other_der(der: &[u8]) -> Refusal {
+fn other_der(der: &[u8]) -> Reason {
     if Pkcs1::from_der(der).is_ok() {
         return PKCS1;
     }
@@ -116,7 +116,7 @@ struct Jwk {
     alg: Option<String>,
 }
 
-fn read_jwk(text: &[u8]) -> Result<RsaPublicKey, Refusal> {
+fn read_jwk(text: &[u8]) -> Result<RsaPublicKey, Reason> {
     let jwk: Jwk = serde_json::from_slice(text).map_err(|_| BAD_JWK)?;
     let fits = jwk.kty == "RSA"
         && jwk.usage.is_none_or(|usage| usage == "enc")

@@ -22,7 +22,7 @@ pub const MAX_TEXT_BYTES: usize = 2_048;
 
 /// Why a key is refused: a sentence for whoever sent it, with the cure where there is one. Never holds any
 /// part of the input, which may be a private key.
-pub(crate) type Refusal = &'static str;
+pub(crate) type Reason = &'static str;
 
 /// Reads a public key from outside and applies the whole policy.
 ///
@@ -38,7 +38,7 @@ pub fn accept(bytes: &[u8]) -> Result<PublicKey> {
     examine(bytes).map_err(|refusal| Error::invalid("public_key", "sealink.public_key", refusal))
 }
 
-fn examine(bytes: &[u8]) -> Result<PublicKey, Refusal> {
+fn examine(bytes: &[u8]) -> Result<PublicKey, Reason> {
     if private::looks_private(bytes) {
         return Err(private::REFUSAL);
     }

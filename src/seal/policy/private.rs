@@ -2,10 +2,10 @@
 use memchr::memmem;
 use rsa::pkcs8::der::{Decode, Header, Reader, SliceReader, Tag};
 
-use super::Refusal;
+use super::Reason;
 
 /// The answer to a private key. It has travelled and must not be used again.
-pub(super) const REFUSAL: Refusal = "this is a private key: it has left its machine and must be considered \
+pub(super) const REFUSAL: Reason = "this is a private key: it has left its machine and must be considered \
      compromised. Discard it, generate a new key pair and send only the public key";
 
 /// Texts that only private keys contain.

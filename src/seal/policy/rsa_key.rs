@@ -1,14 +1,14 @@
 //! The policy for RSA keys: sizes, exponent, and the weaknesses that a public key shows.
 use rsa::{BigUint, RsaPublicKey, traits::PublicKeyParts};
 
-use super::{Refusal, modulus};
+use super::{Reason, modulus};
 use crate::seal::{PublicKey, key::RsaKey};
 
 const SIZES: [usize; 3] = [2_048, 3_072, 4_096];
 const EXPONENT: u32 = 65_537;
 
 /// Applies every rule, the cheap ones first.
-pub(super) fn check(key: &RsaPublicKey) -> Result<(), Refusal> {
+pub(super) fn check(key: &RsaPublicKey) -> Result<(), Reason> {
     let n = key.n();
     if !SIZES.contains(&n.bits()) {
         return Err("an RSA key must have exactly 2048, 3072 or 4096 bits");
@@ -31,6 +31,6 @@ pub(super) fn check(key: &RsaPublicKey) -> Result<(), Refusal> {
 }
 
 /// Wraps a key that passed.
-pub(super) fn into_public(key: RsaPublicKey) -> Result<PublicKey, Refusal> {
+pub(super) fn into_public(key: RsaPublicKey) -> Result<PublicKey, Reason> {
     RsaKey::new(key).map(PublicKey::Rsa).ok_or("the RSA key cannot be encoded")
 }

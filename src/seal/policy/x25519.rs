@@ -4,7 +4,7 @@ use aws_lc_rs::{
     rand::SystemRandom,
 };
 
-use super::Refusal;
+use super::Reason;
 
 /// The field's prime, 2^255 - 19, little endian.
 const PRIME: [u8; 32] = {
@@ -15,7 +15,7 @@ const PRIME: [u8; 32] = {
 };
 
 /// Refuses encodings that are not canonical and points of low order, with which everybody could open the box.
-pub(super) fn check(raw: &[u8; 32]) -> Result<(), Refusal> {
+pub(super) fn check(raw: &[u8; 32]) -> Result<(), Reason> {
     if !raw.iter().rev().lt(PRIME.iter().rev()) {
         return Err("an X25519 key must be canonical: below 2^255 - 19, top bit clear");
     }

@@ -21,7 +21,7 @@ pub(super) use self::hub::Hub;
 use self::{events::resolve, tail::Tail};
 pub use self::{
     events::{Event, Gone, Object, Seen},
-    snapshot::Snapshot,
+    snapshot::{Objects, Snapshot},
 };
 use super::{KEEP_ALIVE, KnownConfiguration, Service, live::require_token};
 use crate::{

@@ -1,5 +1,5 @@
 //! Everything a runner sees, at one moment. A new kind of object is one more list here.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
@@ -27,12 +27,26 @@ const ROWS: i32 = 100;
 pub struct Snapshot {
     /// The runner, at the snapshot's revision.
     pub runner: Runner,
+    /// Everything else.
+    pub objects: Arc<Objects>,
+}
+
+/// What a runner has, besides what it is itself: it changes with the runner's revision only.
+#[derive(Debug, Default)]
+pub struct Objects {
     /// Its SCM integrations.
     pub integrations: Vec<Integration>,
     /// Its environment classes.
     pub classes: Vec<EnvironmentClass>,
     /// Its LLM integrations.
     pub llm_integrations: Vec<LlmIntegration>,
+}
+
+impl Objects {
+    /// How many there are of all kinds.
+    pub(in crate::service) fn count(&self) -> usize {
+        self.integrations.len() + self.classes.len() + self.llm_integrations.len()
+    }
 }
 
 impl Snapshot {
@@ -49,12 +63,12 @@ impl Snapshot {
                 found => break found?.ok_or_else(|| Error::not_found("runner"))?,
             }
         };
-        Ok(Self {
+        let objects = Objects {
             classes: classes_of(store, id).await?,
             llm_integrations: llm_integrations_of(store, id).await?,
-            runner: found.runner,
             integrations: found.integrations,
-        })
+        };
+        Ok(Self { runner: found.runner, objects: Arc::new(objects) })
     }
 
     /// Reads it as it is at one revision. Every change of anything in it counts the revision up in its own

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use sealink::{
     agent::forge::{self, Credential, Forge, ForgeError, PullState, Search, Slice, Slug},
     domain::{
+        allowed_origins::AllowedOrigins,
         context_url::{RevisionKind, Site},
         scm::Scm,
         secret::Secret,
@@ -48,9 +49,14 @@ pub(crate) fn secret(text: &str) -> Secret {
     Secret::parse("secret", text.to_owned()).expect("a secret")
 }
 
+/// What an operator says who allows this origin.
+pub(crate) fn allowed(origin: &str) -> AllowedOrigins {
+    AllowedOrigins::parse(&[origin]).expect("an origin")
+}
+
 /// A client that may only ask `origin`.
 pub(crate) fn http(origin: &str, limits: Limits) -> Arc<Http> {
-    let policy = Policy::new(&[origin.to_owned()]).expect("an origin");
+    let policy = Policy::new(allowed(origin));
     Http::new(policy, None, limits).expect("a client")
 }
 

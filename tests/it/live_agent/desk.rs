@@ -38,7 +38,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::forges::{CLIENT_ID, CLIENT_SECRET, FakeForge, Kind, TOKEN, secret};
+use crate::forges::{CLIENT_ID, CLIENT_SECRET, FakeForge, Kind, TOKEN, allowed, secret};
 
 pub(crate) const RUNNER: RunnerId = RunnerId(Uuid::from_u128(1));
 pub(crate) const INTEGRATION: Uuid = Uuid::from_u128(10);
@@ -161,7 +161,7 @@ impl Room {
         let key = keys.generate(2_048).expect("a key").public().clone();
         let integration = make(&key);
         let sender = watch::Sender::new(Arc::new(configuration(1, std::slice::from_ref(&integration))));
-        let policy = Policy::new(&[origin.to_owned()]).expect("an origin");
+        let policy = Policy::new(allowed(origin));
         let http = Http::new(policy, None, LIMITS).expect("a client");
         let opener = Arc::new(Mutex::new(Opener::new(RUNNER, &dir, &keys).expect("an opener")));
         let active = Arc::new(Mutex::new(Some(key.kid().clone())));

@@ -21,7 +21,7 @@ use super::{
     desk::{Office, integration},
     machine::{Machine, eventually},
 };
-use crate::forges::{self, FakeForge, TOKEN};
+use crate::forges::{self, FakeForge, TOKEN, allowed};
 
 fn github(machine: &Machine, id: u128, host: &str) -> ConfiguredIntegration {
     integration(&machine.key, Uuid::from_u128(id), Scm::GitHub, host)
@@ -222,7 +222,7 @@ async fn calls_are_answered_once_and_wait_for_their_revision() {
     let (origin, host) = (forge.origin.clone(), forge.host());
     // Only for its keys: the desk under test is the running agent's.
     let mut options = machine.options();
-    options.allow_origins = vec![origin.clone()];
+    options.allowed_origins = allowed(&origin);
     let agent = machine.start(options);
     eventually("it listens", || machine.live.world().is_listened_to()).await;
 

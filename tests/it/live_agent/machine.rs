@@ -15,6 +15,7 @@ use sealink::{
         run::{self, Options},
     },
     client::{Server, Token},
+    domain::allowed_origins::AllowedOrigins,
     error::Result,
     seal::PublicKey,
 };
@@ -75,7 +76,7 @@ impl Machine {
             allow_disk: false,
             on_change: None,
             status_listen: None,
-            allow_origins: Vec::new(),
+            allowed_origins: AllowedOrigins::default(),
             ca_file: None,
             schema: None,
             log: LogTail::default(),

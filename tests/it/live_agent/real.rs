@@ -18,7 +18,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::machine::eventually;
 use crate::{
-    forges::{CLIENT_ID, CLIENT_SECRET, FakeForge, Kind, TOKEN},
+    forges::{CLIENT_ID, CLIENT_SECRET, FakeForge, Kind, TOKEN, allowed},
     support::{Actor, TestServer},
 };
 
@@ -56,7 +56,7 @@ impl RealAgent {
             allow_disk: false,
             on_change: None,
             status_listen: None,
-            allow_origins: vec![origin.to_owned()],
+            allowed_origins: allowed(origin),
             ca_file: None,
             schema: None,
             log: LogTail::default(),

@@ -19,7 +19,7 @@ use super::{
     desk::{Office, TOKEN_ID, integration, llm_integration},
     machine::{Machine, eventually},
 };
-use crate::forges::{self, FakeForge, TOKEN};
+use crate::forges::{self, FakeForge, TOKEN, allowed};
 
 /// The last report about one secret.
 fn last(statuses: &[UpdateStatusRequest], id: Uuid, field: &str) -> Option<(SecretState, String, u64)> {
@@ -66,7 +66,7 @@ async fn credentials_that_cannot_be_used_are_reported() {
     let forge = FakeForge::start(forges::Kind::GitHub).await;
     let (origin, host) = (forge.origin.clone(), forge.host());
     let mut options = machine.options();
-    options.allow_origins = vec![origin.clone()];
+    options.allowed_origins = allowed(&origin);
     machine.live.world().integrate(integration(&machine.key, Uuid::from_u128(10), Scm::GitHub, &host));
     let agent = machine.start(options);
     machine.saved_revision(2).await;

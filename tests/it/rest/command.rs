@@ -21,15 +21,16 @@ fn walk(origin: &str) {
     assert_eq!(site.json("account list"), serde_json::json!([]));
     let link = format!("account link gitea --url {origin} --access-token-file");
     site.run("account show gitea").failed(1, &["account not found", "sealink account list"]);
-    site.run(&format!("account link svn --url {origin} --access-token-file token")).failed(64, &["scm_type"]);
+    site.run(&format!("account link svn --url {origin} --access-token-file token")).failed(64, &["TYPE: "]);
     let id = site.ok(&format!("{link} token"));
-    site.run(&format!("{link} next")).failed(64, &["url is linked already"]);
+    site.run(&format!("{link} next")).failed(64, &["--url: is linked already"]);
     assert!(site.ok("account list").contains("octo"));
     for name in [id.as_str(), "gitea"] {
         let shown = site.ok(&format!("account show {name}"));
         assert!(shown.contains("octo@forge.example") && shown.contains(origin), "{shown}");
     }
-    site.run("account replace-token gitea --access-token-file other").failed(64, &["another account"]);
+    site.run("account replace-token gitea --access-token-file other")
+        .failed(64, &["--access-token-file: belongs to another account"]);
     site.ok("account replace-token gitea --access-token-file next");
 
     let imported = site.ok("account import-keys gitea");
@@ -48,7 +49,7 @@ fn walk(origin: &str) {
     site.run(&format!("account keys delete {first}")).failed(1, &["sealink account keys list"]);
     site.write("laptop.pub", &format!("{KEY} me@laptop\n"));
     let key = site.ok("account keys add laptop laptop.pub");
-    site.run("account keys add again laptop.pub").failed(64, &["already been taken"]);
+    site.run("account keys add again laptop.pub").failed(64, &["the file: has already been taken"]);
     assert!(site.ok("account keys list").contains(&key));
 
     site.ok("account unlink gitea");

@@ -91,14 +91,13 @@ impl Site {
 
     /// Of the keyring: each seed that is not retired.
     async fn rows(&self) -> Vec<KeyringRow> {
-        let found = match &self.postgres {
-            Some((_, database)) => database.keyring().await,
-            None => {
-                let file = self.sqlite_file().await;
-                let found = file.keyring().await;
-                file.remove().await;
-                found
-            }
+        let found = if let Some((_, database)) = &self.postgres {
+            database.keyring().await
+        } else {
+            let file = self.sqlite_file().await;
+            let found = file.keyring().await;
+            file.remove().await;
+            found
         };
         let row = |(key_id, state, wrapped, root_fingerprint): (i64, String, Vec<u8>, String)| KeyringRow {
             key_id: key_id.try_into().unwrap(),
@@ -124,14 +123,13 @@ impl Site {
     pub(super) async fn stale(&self, expected: usize) -> usize {
         let root = RootKey::load(&self.data_dir.join("root.key")).unwrap();
         let keyring = Keyring::unlock(&root, &self.rows().await).unwrap();
-        let records = match &self.postgres {
-            Some((_, database)) => database.records(RECORDS).await,
-            None => {
-                let file = self.sqlite_file().await;
-                let found = file.records(RECORDS).await;
-                file.remove().await;
-                found
-            }
+        let records = if let Some((_, database)) = &self.postgres {
+            database.records(RECORDS).await
+        } else {
+            let file = self.sqlite_file().await;
+            let found = file.records(RECORDS).await;
+            file.remove().await;
+            found
         };
         assert_eq!(records.len(), expected);
         for (id, record) in &records {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use sealink::{
     clock::Instant,
     domain::{
-        host::{AllowedHosts, Host},
+        allowed_origins::AllowedOrigins,
+        host::Host,
         id::{IntegrationId, UserId},
         integration::{Draft, OAuth},
         issuer::IssuerUrl,
@@ -124,7 +125,7 @@ pub(super) async fn nul_is_refused_before_the_store(_: Arc<World>) {
             virtual_directory: Some("/tfs".into()),
         };
         edit(&mut draft);
-        draft.accept(&AllowedHosts::default()).map(|_| ())
+        draft.accept(&AllowedOrigins::default()).map(|_| ())
     };
     draft(|_| ()).unwrap();
     let github = |draft: &mut Draft| {
@@ -148,7 +149,7 @@ pub(super) async fn nul_is_refused_before_the_store(_: Arc<World>) {
             (draft.scm_id, draft.virtual_directory) = ("github".into(), None);
             (draft.client_id, draft.client_secret) = (Some("c".into()), Some(Plaintext::new(NUL.into())));
         }),
-        Host::parse(NUL.into(), false, &AllowedHosts::default()).map(|_| ()),
+        Host::parse(NUL.into(), false, &AllowedOrigins::default()).map(|_| ()),
         IssuerUrl::parse(format!("https://{NUL}")).map(|_| ()),
         Secret::parse("secret", NUL.into()).map(|_| ()),
         plain_text("name", NUL.into(), 127).map(|_| ()),

@@ -84,6 +84,7 @@ impl Actor {
         let sent = self.post(&path_of(method)).header(CONTENT_TYPE, kind).body(body).send().await;
         let answer = Answer::of(sent.expect("an answer")).await;
         self.watch.heard(method, &answer);
+        answer.numbers_what_it_blames();
         answer
     }
 
@@ -107,6 +108,7 @@ impl Actor {
         let sent = self.post(R::PATH).header(CONTENT_TYPE, "application/proto").body(request.encode_to_vec());
         let answer = Answer::of(sent.send().await.expect("an answer")).await;
         self.watch.heard(R::PATH, &answer);
+        answer.numbers_what_it_blames();
         if answer.status.is_success() {
             Ok(A::decode(&*answer.body).expect("a message"))
         } else {

@@ -34,7 +34,7 @@ pub(super) fn answer(kind: Kind, path: &str, query: &Query, token: &str) -> Opti
             let over = json!({
                 "id": 1, "username": "octo-org", "name": "octo-org", "avatar_url": "https://evil.example/x",
             });
-            organizations(query, of.with("Organization", &over))
+            organizations(query, &of.with("Organization", &over))
         }
         "users/octo" | "users/octo-org" => of.with("User", &json!({ "id": 1, "login": &path[6..] })),
         "repos/search" => {

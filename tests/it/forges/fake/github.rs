@@ -36,7 +36,7 @@ pub(super) fn answer(path: &str, query: &Query, token: &str) -> Option<Value> {
             let over = json!({
                 "id": 1, "login": "octo-org", "description": null, "avatar_url": "https://evil.example/x",
             });
-            organizations(query, GITHUB.with("organizations", &over))
+            organizations(query, &GITHUB.with("organizations", &over))
         }
         "user/repos" => {
             let items = search(query, param(query, "q")).into_iter();

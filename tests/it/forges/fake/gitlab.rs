@@ -29,13 +29,12 @@ pub(super) fn answer(path: &str, query: &Query, token: &str) -> Option<Value> {
                 "id": 1, "full_path": "octo-org", "path": "octo-org", "description": null,
                 "avatar_url": "https://evil.example/x",
             });
-            organizations(query, GITLAB.with("groups", &over))
+            organizations(query, &GITLAB.with("groups", &over))
         }
         "projects" => search(query, param(query, "search")).into_iter().map(project).collect(),
         "projects/octo%2Fhello" => project("octo/hello"),
         "projects/octo%2Fempty" => project("octo/empty"),
-        "projects/fan%2Fhello" => project("fan/hello"),
-        "projects/8" => project("fan/hello"),
+        "projects/fan%2Fhello" | "projects/8" => project("fan/hello"),
         "groups/octo-org/projects" => json!([]),
         "users/octo/projects" => json!([project("octo/hello")]),
         "projects/7/merge_requests" => {

@@ -103,7 +103,7 @@ pub(super) fn search(query: &Query, text: &str) -> Vec<&'static str> {
 }
 
 /// The only organization stands on the first page.
-pub(super) fn organizations(query: &Query, one: Value) -> Value {
+pub(super) fn organizations(query: &Query, one: &Value) -> Value {
     if param(query, "page") == "1" { json!([one]) } else { json!([]) }
 }
 
