@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Kind, Result},
     listener,
     rpc::Config,
-    service::{Admin, Service, Start},
+    service::{Admin, Service, Start, Writes},
     store::{Store, StoredSeed},
 };
 
@@ -132,12 +132,16 @@ pub async fn run(
     served.map_err(|error| Error::new(Kind::Unavailable, "the listener failed").caused_by(error))
 }
 
-/// Readiness follows the database.
+/// Readiness follows the database: whether it answers, and what became of the last writes.
 async fn watch_database(service: Arc<Service>, health: Health) {
     loop {
         tokio::time::sleep(PROBE).await;
         let readiness = match service.ping().await {
-            Ok(()) => Readiness::Ready,
+            Ok(()) => match service.writes().await {
+                Writes::Taken => Readiness::Ready,
+                Writes::Refused => Readiness::ReadOnly,
+                Writes::Failing => Readiness::NotReady,
+            },
             Err(error) => {
                 tracing::warn!(%error, "the database does not answer");
                 Readiness::NotReady

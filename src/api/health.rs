@@ -22,6 +22,8 @@ pub enum Readiness {
     NotReady,
     /// Serving.
     Ready,
+    /// Serving what only reads: the disk is full, or the database may only be read.
+    ReadOnly,
     /// Shutting down; it will not become ready again, and `Watch` streams end.
     Stopping,
 }
@@ -75,16 +77,19 @@ impl Health {
         HealthServer::new(self.clone())
     }
 
-    /// `/livez`: 200 while the process runs. `/readyz`: 200 when ready, else 503.
+    /// `/livez`: 200 while the process runs. `/readyz`: 200 when ready, else 503; with `write=false` if only for
+    /// reading.
     pub fn http(&self) -> Router {
         let health = self.clone();
         let readyz = move || {
-            let ready = health.readiness() == Readiness::Ready;
+            let readiness = health.readiness();
             async move {
-                if ready {
-                    (StatusCode::OK, "ready\n")
-                } else {
-                    (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+                match readiness {
+                    Readiness::Ready => (StatusCode::OK, "ready\n"),
+                    Readiness::ReadOnly => (StatusCode::OK, "ready, write=false\n"),
+                    Readiness::NotReady | Readiness::Stopping => {
+                        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+                    }
                 }
             }
         };
@@ -102,7 +107,7 @@ fn answer(status: ServingStatus) -> HealthCheckResponse {
 
 fn serving(readiness: Readiness) -> HealthCheckResponse {
     answer(match readiness {
-        Readiness::Ready => ServingStatus::Serving,
+        Readiness::Ready | Readiness::ReadOnly => ServingStatus::Serving,
         Readiness::NotReady | Readiness::Stopping => ServingStatus::NotServing,
     })
 }

@@ -48,6 +48,8 @@ enum Problem {
     Link,
     /// The cookie is another one's.
     Browser,
+    /// The user has lost its role on the runner.
+    Role,
     /// No agent takes calls.
     Offline,
     /// The forge's user said no.
@@ -59,8 +61,10 @@ enum Problem {
 impl From<Status> for Problem {
     fn from(status: Status) -> Self {
         match status.code() {
-            Code::NotFound if status.message() == "link not found" => Self::Link,
-            Code::PermissionDenied if status.message().contains("another browser") => Self::Browser,
+            Code::NotFound if matches!(status.message(), "link not found" | "runner not found") => Self::Link,
+            Code::PermissionDenied if status.message() == "you may not use this runner any more" => {
+                Self::Role
+            }
             Code::FailedPrecondition if status.message() == "runner is not active" => Self::Offline,
             Code::DeadlineExceeded => Self::Offline,
             _ => Self::Said(status.message().to_owned()),
@@ -80,6 +84,7 @@ impl Problem {
         match self {
             Self::Link => "link",
             Self::Browser => "another browser",
+            Self::Role => "no role on the runner",
             Self::Offline => "runner offline",
             Self::Denied => "denied",
             Self::Said(_) => "refused by the forge or the runner",
@@ -97,6 +102,12 @@ impl Problem {
                 StatusCode::FORBIDDEN,
                 "This was started in another browser",
                 "Open a new link in this browser, with cookies allowed, and finish it here.".into(),
+            ),
+            Self::Role => (
+                StatusCode::FORBIDDEN,
+                "You may not use this runner any more",
+                "Nothing is connected. Ask whoever administers the runner for a role on it, then for a new link."
+                    .into(),
             ),
             Self::Offline => (
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -201,8 +212,10 @@ async fn begin(api: &Api, ticket: &str, headers: &HeaderMap, body: Body) -> Resu
     let ticket = FlowSecret::parse(ticket).ok_or(Problem::Link)?;
     let body = to_bytes(body, LONGEST_FORM).await.map_err(|_| Problem::Link)?;
     let form = member(&body, "form").unwrap_or_default();
-    let cookie = cookie(headers).filter(|cookie| cookie.fits(&ticket, &form)).ok_or(Problem::Browser)?;
     let flow = api.service.oauth_flow(&ticket).await?;
+    let Some(cookie) = cookie(headers).filter(|cookie| cookie.fits(&ticket, &form)) else {
+        return failed(api, &flow, Problem::Browser).await;
+    };
     let state = match api.service.start_oauth(&flow, &cookie).await {
         Ok(state) => state,
         Err(error) => return failed(api, &flow, error.into()).await,
@@ -229,7 +242,7 @@ async fn ask_page(api: &Api, flow: &OauthFlow, state: &FlowSecret) -> Result<Str
 }
 
 async fn failed<T>(api: &Api, flow: &OauthFlow, problem: Problem) -> Result<T, Problem> {
-    if let Err(error) = api.service.note_oauth(flow, "oauth.fail", Some(problem.reason())).await {
+    if let Err(error) = api.service.note_oauth_failure(flow, problem.reason()).await {
         tracing::warn!(%error, "a failed flow was not written down");
     }
     Err(problem)
@@ -252,7 +265,10 @@ async fn finish(State(api): State<Api>, RawQuery(query): RawQuery, headers: Head
 async fn complete(api: &Api, query: &str, headers: &HeaderMap) -> Result<(String, String), Problem> {
     let state = member(query.as_bytes(), "state").and_then(|state| FlowSecret::parse(&state));
     let state = state.ok_or(Problem::Link)?;
-    let flow = api.service.oauth_flow_of_state(&state, cookie(headers).as_ref()).await?;
+    let flow = api.service.oauth_flow_of_state(&state).await?;
+    if cookie(headers).is_none_or(|cookie| !flow.ticket.is_of(&cookie)) {
+        return failed(api, &flow, Problem::Browser).await;
+    }
     api.service.finish_oauth(&flow).await?;
     if let Some(error) = member(query.as_bytes(), "error") {
         let problem = if error == "access_denied" {

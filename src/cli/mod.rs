@@ -208,7 +208,8 @@ mod tests {
         fn walk(command: &clap::Command, path: &str) {
             let path = format!("{path} {}", command.get_name());
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            assert!(help.contains(path.trim_start()), "{path} has no example");
+            let named = path.trim_start().trim_start_matches("sealink").trim_start();
+            assert!(help.contains("sealink ") && help.contains(named), "{path} has no example");
             command.get_subcommands().for_each(|command| walk(command, &path));
         }
         walk(&super::Cli::command(), "");

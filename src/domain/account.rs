@@ -1,4 +1,6 @@
 //! A member's account at a forge.
+use std::time::Duration;
+
 use url::Url;
 
 use crate::{
@@ -16,6 +18,8 @@ use crate::{
 pub const MOST_ACCOUNTS: usize = 1_000;
 /// The longest URL, in bytes.
 const MAX_URL: usize = 2_048;
+/// How long a profile is shown before the forge is asked again who the owner is there.
+const PROFILE_LIFE: Duration = Duration::from_hours(1);
 
 /// Kinds of forges, as clients name them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,6 +140,16 @@ pub struct Account {
     pub created_at: Instant,
     /// Counts the token's replacements, from 1.
     pub version: u64,
+    /// When the forge was last asked who the owner is there.
+    pub profiled_at: Instant,
+}
+
+impl Account {
+    /// Whether the profile is so old at `now` that the forge may be asked again.
+    #[must_use]
+    pub fn is_stale(&self, now: Instant) -> bool {
+        self.profiled_at.plus(PROFILE_LIFE) <= now
+    }
 }
 
 /// All accounts of a member.

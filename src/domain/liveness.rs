@@ -2,6 +2,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 use uuid::Uuid;
 
 use crate::{
@@ -58,7 +59,8 @@ impl ReportPatch {
     /// The report with the changes in it.
     ///
     /// # Errors
-    /// [`Kind::Invalid`](crate::error::Kind::Invalid) for keys or values that are too long, or too many keys.
+    /// [`Kind::Invalid`](crate::error::Kind::Invalid) for keys or values that are too long, or too many keys, and for
+    /// an address that is none.
     pub fn apply(&self, report: Report) -> Result<Report> {
         let keep = |new: &Option<String>, old: String| new.clone().unwrap_or(old);
         let mut info = report.additional_info;
@@ -77,6 +79,10 @@ impl ReportPatch {
         if info.len() > MOST_INFO {
             return refuse("there must be at most 50 keys");
         }
+        if self.llm_url.as_ref().is_some_and(|text| !text.is_empty() && !is_web(text)) {
+            let message = "value must be an http or https URL without a user";
+            return Err(Error::invalid("llm_url", "sealink.llm_url", message));
+        }
         Ok(Report {
             version: keep(&self.version, report.version),
             system_details: keep(&self.system_details, report.system_details),
@@ -86,6 +92,12 @@ impl ReportPatch {
             capabilities: self.capabilities.clone().unwrap_or(report.capabilities),
         })
     }
+}
+
+/// Clients may show it as a link: nothing but a web address.
+fn is_web(text: &str) -> bool {
+    let web = |url: Url| matches!(url.scheme(), "http" | "https") && url.username().is_empty();
+    Url::parse(text).is_ok_and(web)
 }
 
 fn refuse<T>(message: &'static str) -> Result<T> {
@@ -184,6 +196,18 @@ mod tests {
         let many = ReportPatch { additional_info: many, ..ReportPatch::default() };
         assert!(many.apply(Report::default()).is_err());
         assert!(patch(&[("", Some("x"))]).apply(Report::default()).is_err());
+        for (url, fits) in [
+            ("https://llm.example.com/v1", true),
+            ("http://10.0.0.1:8080", true),
+            ("", true),
+            ("javascript:alert(1)", false),
+            ("https://user@llm.example.com", false),
+            ("//llm.example.com", false),
+            ("text", false),
+        ] {
+            let patch = ReportPatch { llm_url: Some(url.into()), ..ReportPatch::default() };
+            assert_eq!(patch.apply(Report::default()).is_ok(), fits, "{url}");
+        }
     }
 
     #[test]

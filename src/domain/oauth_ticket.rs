@@ -10,13 +10,21 @@ use zeroize::Zeroizing;
 use crate::{
     clock::Instant,
     domain::{
+        access::{Caller, Principal, RunnerFacts},
         id::{IntegrationId, OrganizationId, RunnerId, UserId},
+        integration::Integration,
+        runner_policy::RunnerRole,
         secret::Sealed,
+        token::TokenId,
+        user::Role,
     },
+    error::{Error, Kind},
 };
 
 /// How long a flow may take from its first link to its last page.
 pub const LIFE: Duration = Duration::from_mins(10);
+/// How long it is remembered afterwards, so that whoever comes too late is written down.
+pub const MEMORY: Duration = Duration::from_mins(10);
 
 /// SHA-256 of a secret of the flow: what is stored and compared.
 pub type FlowHash = [u8; 32];
@@ -74,6 +82,73 @@ impl std::fmt::Debug for FlowSecret {
     }
 }
 
+/// An OAuth app as a flow's verifier is bound to it; its host is the integration's and never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OauthClient {
+    /// Its client id.
+    pub id: String,
+    /// The issuer that is asked in place of the host; empty for none.
+    pub issuer: String,
+}
+
+impl OauthClient {
+    /// The app of an integration, if it has one.
+    #[must_use]
+    pub fn of(integration: &Integration) -> Option<Self> {
+        integration.oauth.as_ref().map(|oauth| Self {
+            id: oauth.client_id.clone(),
+            issuer: oauth.issuer.as_ref().map(|issuer| issuer.as_str().to_owned()).unwrap_or_default(),
+        })
+    }
+}
+
+/// What is left to a flow's user whose token is still good.
+#[derive(Clone, Copy, Debug)]
+pub struct Standing {
+    /// What it is in its organization.
+    pub role: Role,
+    /// What policies let it do with the runner.
+    pub granted: Option<RunnerRole>,
+}
+
+/// Why a flow does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// This step was taken before.
+    Used,
+    /// Its time is up.
+    Expired,
+    /// Its token was revoked or has ended, or its user was disabled.
+    Unauthenticated,
+    /// Its user may not use the runner any more.
+    NoRole,
+    /// The runner, the integration or its OAuth app is not the one it began with.
+    Changed,
+}
+
+impl Ended {
+    /// For the audit log.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Used => "used already",
+            Self::Expired => "expired",
+            Self::Unauthenticated => "token or user ended",
+            Self::NoRole => "no role on the runner",
+            Self::Changed => "integration changed",
+        }
+    }
+}
+
+impl From<Ended> for Error {
+    fn from(ended: Ended) -> Self {
+        match ended {
+            Ended::NoRole => Self::new(Kind::Forbidden, "you may not use this runner any more"),
+            _ => Self::not_found("link"),
+        }
+    }
+}
+
 /// One flow as stored.
 #[derive(Clone, Debug)]
 pub struct OauthTicket {
@@ -87,6 +162,10 @@ pub struct OauthTicket {
     pub runner: RunnerId,
     /// Through which integration.
     pub integration: IntegrationId,
+    /// The OAuth app that the integration had then.
+    pub client: OauthClient,
+    /// The token that asked for the link.
+    pub token: TokenId,
     /// Whether a browser has started it.
     pub started: bool,
     /// The browser's cookie.
@@ -104,6 +183,32 @@ impl OauthTicket {
     #[must_use]
     pub fn is_of(&self, cookie: &FlowSecret) -> bool {
         self.cookie.is_some_and(|stored| stored.ct_eq(&cookie.hash()).into())
+    }
+
+    /// Whether its user may still have a token of its own for the runner, by the rule that holds for requests.
+    /// `standing`: `None` if nobody may act with the flow's token.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn stands(&self, standing: Option<Standing>, runner: &RunnerFacts) -> Result<(), Ended> {
+        let Standing { role, granted } = standing.ok_or(Ended::Unauthenticated)?;
+        let caller = Caller {
+            organization: self.organization,
+            principal: Principal::User { id: self.user, role },
+            read_only: false,
+            token: self.token.clone(),
+            once: None,
+        };
+        caller.role_on(runner, granted).map(|_| ()).map_err(|_| Ended::NoRole)
+    }
+
+    /// Whether its integration still has the OAuth app it began with.
+    ///
+    /// # Errors
+    /// [`Ended::Changed`] if not.
+    pub fn fits(&self, integration: Option<&Integration>) -> Result<(), Ended> {
+        let same = |integration| OauthClient::of(integration).is_some_and(|client| client == self.client);
+        if integration.is_some_and(same) { Ok(()) } else { Err(Ended::Changed) }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What people type to search: words, and `key:value` as they know it from GitHub.
 use crate::error::{Error, Result};
 
-/// The longest query, in characters.
+/// The longest query, in characters; no path in it is longer.
 const LONGEST: usize = 1_024;
 
 /// Which repositories to find.
@@ -81,8 +81,8 @@ impl RepositoryName {
     /// Reads `owner/name` or `group/subgroup/name`, perhaps with `.git`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let text = text.strip_suffix(".git").unwrap_or(text);
-        let (owner, name) = text.rsplit_once('/').filter(|_| is_path(text))?;
+        let path = text.strip_suffix(".git").filter(|path| is_path(path)).unwrap_or(text);
+        let (owner, name) = path.rsplit_once('/').filter(|_| is_path(text))?;
         Some(Self { owner: owner.to_owned(), name: name.to_owned() })
     }
 
@@ -99,7 +99,7 @@ fn is_path(text: &str) -> bool {
         let plain = part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
         plain && !part.is_empty() && part != "." && part != ".."
     };
-    text.len() <= 512 && text.split('/').all(part)
+    text.len() <= LONGEST && text.split('/').all(part)
 }
 
 impl PullQuery {
@@ -159,6 +159,13 @@ mod tests {
         assert_eq!((asked.repository.owner.as_str(), asked.repository.name.as_str()), ("acme/web", "shop"));
         assert_eq!(asked.state, PullFilter::Open);
         assert!(asked.fits("A FASTER checkout") && !asked.fits("faster"));
+        let named = |text: &str| RepositoryName::parse(text).map(|name| name.full());
+        assert_eq!(named("acme/.github").as_deref(), Some("acme/.github"));
+        assert_eq!(named("acme/.git").as_deref(), Some("acme/.git"), "nothing would be left of it");
+        assert_eq!(named("a.git/b.git.git").as_deref(), Some("a.git/b.git"));
+        assert_eq!(named("a/..git").as_deref(), Some("a/..git"));
+        assert_eq!(named("a/."), None);
+        assert_eq!(named(&format!("a/{}", "b".repeat(1_023))), None);
         for wrong in ["", "is:open", "repo:acme", "repo:a/b repo:c/d", "repo:../x", "repo:a/b?x", "repo:a//b"]
         {
             assert!(PullQuery::parse(wrong).is_err(), "{wrong}");

@@ -115,9 +115,10 @@ impl NewSshKey {
     /// [`Kind::Invalid`](crate::error::Kind::Invalid) naming every field that is wrong.
     pub fn parse(name: Option<&str>, content: Option<&str>) -> Result<Self> {
         let blank = |field: &'static str| Error::invalid(field, "sealink.blank", "can't be blank");
-        let name = match name.map(str::trim).unwrap_or_default() {
+        let name = name.unwrap_or_default();
+        let name = match name.trim() {
             "" => Err(blank("name")),
-            name if name.chars().count() > MAX_NAME || name.chars().any(char::is_control) => {
+            trimmed if name.chars().count() > MAX_NAME || trimmed.chars().any(char::is_control) => {
                 let message = "must be at most 255 characters without control characters";
                 Err(Error::invalid("name", "sealink.text", message))
             }

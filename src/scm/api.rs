@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::{
     ForgeError, Result,
     egress::Origin,
-    http::{Answer, Http, Question},
+    http::{Http, Request, Response},
 };
 use crate::domain::forge::Listed;
 
@@ -98,7 +98,7 @@ impl Api {
         who: Option<(HeaderName, HeaderValue)>,
         path: &[&str],
         query: &[(&str, &str)],
-    ) -> Result<(T, Answer)> {
+    ) -> Result<(T, Response)> {
         let answer = self.patiently(who, path, query).await?;
         // No cause: serde's texts quote what they read.
         let value = serde_json::from_slice(&answer.body).map_err(|_| not_json(&answer))?;
@@ -120,7 +120,7 @@ impl Api {
 
     /// Whether JSON comes back from `path`, also with a refusal.
     pub(crate) async fn probe(&self, path: &[&str]) -> Result<()> {
-        let answer = self.ask(None, path, &[]).await?;
+        let answer = self.send(None, path, &[]).await?;
         match check(&answer) {
             Ok(())
             | Err(ForgeError::Unauthenticated | ForgeError::Forbidden | ForgeError::RateLimited(_)) => {
@@ -128,7 +128,7 @@ impl Api {
                     .map_err(|_| not_json(&answer))?;
                 Ok(())
             }
-            Err(ForgeError::NotFound) => Err(ForgeError::Foreign("it has no such API")),
+            Err(ForgeError::NotFound) => Err(ForgeError::Protocol("it has no such API")),
             Err(error) => Err(error),
         }
     }
@@ -139,13 +139,15 @@ impl Api {
         who: Option<(HeaderName, HeaderValue)>,
         path: &[&str],
         query: &[(&str, &str)],
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         let mut attempt = 0;
         loop {
-            let answer = self.ask(who.clone(), path, query).await;
+            let answer = self.send(who.clone(), path, query).await;
             let answer = answer.and_then(|answer| check(&answer).map(|()| answer));
             let pause = match &answer {
-                Err(ForgeError::Failing(502..=504) | ForgeError::NoConnection) => PAUSE * 2_u32.pow(attempt),
+                Err(ForgeError::ServerError(502..=504) | ForgeError::NoConnection) => {
+                    PAUSE * 2_u32.pow(attempt)
+                }
                 Err(ForgeError::RateLimited(Some(pause))) => *pause,
                 _ => return answer,
             };
@@ -157,19 +159,19 @@ impl Api {
         }
     }
 
-    async fn ask(
+    async fn send(
         &self,
         who: Option<(HeaderName, HeaderValue)>,
         path: &[&str],
         query: &[(&str, &str)],
-    ) -> Result<Answer> {
+    ) -> Result<Response> {
         let mut url = self.url(path);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
         let headers: Vec<_> = self.headers.iter().cloned().chain(who).collect();
-        let question = Question { method: Method::GET, url, headers: &headers, form: None };
-        self.http.ask(&self.origin, question).await
+        let request = Request { method: Method::GET, url, headers: &headers, form: None };
+        self.http.send(&self.origin, request).await
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -193,7 +195,7 @@ pub(crate) fn bearer(secret: &str) -> Result<(HeaderName, HeaderValue)> {
 }
 
 /// What a status means. A rate limit may hide behind 403.
-fn check(answer: &Answer) -> Result<()> {
+fn check(answer: &Response) -> Result<()> {
     let limited = answer.retry_after().is_some() || answer.header("x-ratelimit-remaining") == Some("0");
     Err(match answer.status {
         status if status.is_success() => return Ok(()),
@@ -206,12 +208,12 @@ fn check(answer: &Answer) -> Result<()> {
         | StatusCode::GONE
         | StatusCode::UNPROCESSABLE_ENTITY
         | StatusCode::BAD_REQUEST => ForgeError::NotFound,
-        status if status.is_server_error() => ForgeError::Failing(status.as_u16()),
-        _ => ForgeError::Foreign("it answers with a status that the API does not have"),
+        status if status.is_server_error() => ForgeError::ServerError(status.as_u16()),
+        _ => ForgeError::Protocol("it answers with a status that the API does not have"),
     })
 }
 
-fn not_json(answer: &Answer) -> ForgeError {
+fn not_json(answer: &Response) -> ForgeError {
     let html = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
-    ForgeError::Foreign(if html { "it answers with a web page" } else { "its answer cannot be read" })
+    ForgeError::Protocol(if html { "it answers with a web page" } else { "its answer cannot be read" })
 }

@@ -18,13 +18,24 @@ pub enum ForgeError {
     /// No connection can be made from here: the name, or a certificate. Asking again does not help.
     Unreachable(&'static str),
     /// Connected, but no answer in time.
-    Silent,
+    TimedOut,
     /// The forge fails for now: HTTP status 500 and above.
-    Failing(u16),
+    ServerError(u16),
     /// Something answers, but not the API of this forge.
-    Foreign(&'static str),
+    Protocol(&'static str),
     /// This address is not connected to.
-    Refused(&'static str),
+    Disallowed(&'static str),
+    /// It is asked so much from here that no place became free in time.
+    Busy,
+    /// It did not answer for a while, and is left alone for so long.
+    Resting(Duration),
+}
+
+impl ForgeError {
+    /// Whether the forge is away, as far as can be told from here.
+    pub(super) fn is_outage(&self) -> bool {
+        matches!(self, Self::NoConnection | Self::TimedOut | Self::ServerError(502..=504))
+    }
 }
 
 /// What forges answer.
@@ -46,10 +57,14 @@ impl fmt::Display for ForgeError {
             Self::RateLimited(None) => f.write_str("the forge limits the rate of requests; try again later"),
             Self::NoConnection => f.write_str("the forge cannot be reached: no connection"),
             Self::Unreachable(why) => write!(f, "the forge cannot be reached: {why}"),
-            Self::Silent => f.write_str("the forge took too long to answer; try again"),
-            Self::Failing(status) => write!(f, "the forge fails (HTTP status {status}); try again later"),
-            Self::Foreign(why) => write!(f, "what answers there is not the API of this forge: {why}"),
-            Self::Refused(why) => f.write_str(why),
+            Self::TimedOut => f.write_str("the forge took too long to answer; try again"),
+            Self::ServerError(status) => write!(f, "the forge fails (HTTP status {status}); try again later"),
+            Self::Protocol(why) => write!(f, "what answers there is not the API of this forge: {why}"),
+            Self::Disallowed(why) => f.write_str(why),
+            Self::Busy => f.write_str("the forge is asked too much at once; try again"),
+            Self::Resting(left) => {
+                write!(f, "the forge does not answer; it is asked again in {} s", left.as_secs().max(1))
+            }
         }
     }
 }

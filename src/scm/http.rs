@@ -10,12 +10,13 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE, LOCATION, RETRY_AFTER},
 };
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
+use tokio::time::{Instant, timeout_at};
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
     ForgeError,
-    egress::{ForbiddenAddress, Origin, Policy},
+    egress::{ForbiddenAddress, Gates, Origin, Policy},
 };
 use crate::error::{Error, Kind, Result};
 
@@ -27,27 +28,32 @@ const TOTAL: Duration = Duration::from_secs(7);
 /// Renamed repositories answer with a redirect.
 const MAX_REDIRECTS: usize = 3;
 const MAX_CA_BYTES: u64 = 1 << 20;
+/// How long a forge is left alone that is away.
+const REST: Duration = Duration::from_secs(15);
 
 /// How long a forge may take. Tests shorten it.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Until the connection stands.
     pub connect: Duration,
-    /// Until the whole answer is here.
+    /// Until the whole answer is here; at most half of it is spent waiting for a place among the questions to the
+    /// same forge.
     pub total: Duration,
+    /// How long a forge is left alone that is away.
+    pub rest: Duration,
 }
 
 impl Limits {
     /// Those of the server's questions for its members, who wait longer than a live call.
     #[must_use]
     pub const fn for_members() -> Self {
-        Self { connect: CONNECT_TIMEOUT, total: Duration::from_secs(10) }
+        Self { connect: CONNECT_TIMEOUT, total: Duration::from_secs(10), rest: REST }
     }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connect: CONNECT_TIMEOUT, total: TOTAL }
+        Self { connect: CONNECT_TIMEOUT, total: TOTAL, rest: REST }
     }
 }
 
@@ -60,10 +66,11 @@ pub struct Http {
     checked: Option<Client>,
     policy: Policy,
     limits: Limits,
+    gates: Gates,
 }
 
-/// One question. The body is JSON or a form and is wiped after it was sent.
-pub struct Question<'a> {
+/// One request. The body is JSON or a form and is wiped after it was sent.
+pub struct Request<'a> {
     /// GET or POST.
     pub method: Method,
     /// Where; must be at the origin.
@@ -75,7 +82,7 @@ pub struct Question<'a> {
 }
 
 /// What came back, whatever its status. Bodies of token endpoints are credentials: neither they nor headers are printed.
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: StatusCode,
     /// All headers.
@@ -102,7 +109,7 @@ impl Http {
         let tls = policy.allows_tls();
         let allowed = if tls { allowed.tls_certs_merge(roots) } else { allowed.tls_certs_only([]) };
         let allowed = allowed.build().map_err(unusable)?;
-        Ok(Arc::new(Self { allowed, checked, policy, limits }))
+        Ok(Arc::new(Self { allowed, checked, policy, limits, gates: Gates::new(limits.rest) }))
     }
 
     /// Where this client may connect to.
@@ -114,48 +121,53 @@ impl Http {
     /// The origin of an integration's host.
     ///
     /// # Errors
-    /// [`ForgeError::Refused`] if it is not connected to.
+    /// [`ForgeError::Disallowed`] if it is not connected to.
     pub fn origin(&self, host: &str) -> Result<Origin, ForgeError> {
-        self.policy.origin(host).map_err(ForgeError::Refused)
+        self.policy.origin(host).map_err(ForgeError::Disallowed)
     }
 
-    /// Asks, and follows at most three redirects of a GET as long as they stay at `origin`.
+    /// Sends, and follows at most three redirects of a GET as long as they stay at `origin`.
     ///
     /// # Errors
-    /// Whatever went wrong before an answer with a status was there, and [`ForgeError::Foreign`] for one that
-    /// leads elsewhere or is too long. A status of refusal is no error here.
-    pub async fn ask(&self, origin: &Origin, question: Question<'_>) -> Result<Answer, ForgeError> {
-        match tokio::time::timeout(self.limits.total, self.follow(origin, question)).await {
-            Ok(answer) => answer,
-            Err(_) => Err(ForgeError::Silent),
-        }
-    }
-
-    async fn follow(&self, origin: &Origin, question: Question<'_>) -> Result<Answer, ForgeError> {
-        let Question { method, mut url, headers, form } = question;
+    /// Whatever went wrong before an answer with a status was there, and [`ForgeError::Protocol`] for one that
+    /// leads elsewhere or is too long; [`ForgeError::Busy`] and [`ForgeError::Resting`] for a forge that was not asked.
+    /// A status of refusal is no error here.
+    pub async fn send(&self, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
         let client = if origin.is_allowed() { Some(&self.allowed) } else { self.checked.as_ref() };
         let client = client.ok_or(ForgeError::Unreachable("this machine has no root certificates"))?;
-        let form = form.map(|text| Bytes::from_owner(ZeroizedBytes(text)));
-        for _ in 0..=MAX_REDIRECTS {
-            if !origin.holds(&url) {
-                return Err(ForgeError::Foreign("it leads to another host"));
-            }
-            let mut request = client.request(method.clone(), url.clone());
-            for (name, value) in headers {
-                request = request.header(name, value);
-            }
-            if let Some(form) = &form {
-                request =
-                    request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
-            }
-            let answer = request.send().await.map_err(|error| failure(&error))?;
-            let next = answer.status().is_redirection().then(|| answer.headers().get(LOCATION)).flatten();
-            let Some(next) = next.filter(|_| method == Method::GET) else { return read(answer).await };
-            let next = next.to_str().ok().and_then(|text| url.join(text).ok());
-            url = next.ok_or(ForgeError::Foreign("it answers with a redirect to nowhere"))?;
-        }
-        Err(ForgeError::Foreign("it redirects too often"))
+        let (end, patience) = (Instant::now() + self.limits.total, self.limits.total / 2);
+        let pass = self.gates.enter(origin, patience).await?;
+        let answer = timeout_at(end, follow(client, origin, request)).await;
+        let answer = answer.unwrap_or(Err(ForgeError::TimedOut));
+        pass.ends(match &answer {
+            Ok(answer) => ForgeError::ServerError(answer.status.as_u16()).is_outage(),
+            Err(error) => error.is_outage(),
+        });
+        answer
     }
+}
+
+async fn follow(client: &Client, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
+    let Request { method, mut url, headers, form } = request;
+    let form = form.map(|text| Bytes::from_owner(ZeroizedBytes(text)));
+    for _ in 0..=MAX_REDIRECTS {
+        if !origin.holds(&url) {
+            return Err(ForgeError::Protocol("it leads to another host"));
+        }
+        let mut request = client.request(method.clone(), url.clone());
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(form) = &form {
+            request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(form.clone());
+        }
+        let answer = request.send().await.map_err(|error| failure(&error))?;
+        let next = answer.status().is_redirection().then(|| answer.headers().get(LOCATION)).flatten();
+        let Some(next) = next.filter(|_| method == Method::GET) else { return read(answer).await };
+        let next = next.to_str().ok().and_then(|text| url.join(text).ok());
+        url = next.ok_or(ForgeError::Protocol("it answers with a redirect to nowhere"))?;
+    }
+    Err(ForgeError::Protocol("it redirects too often"))
 }
 
 struct ZeroizedBytes(Zeroizing<String>);
@@ -166,7 +178,7 @@ impl AsRef<[u8]> for ZeroizedBytes {
     }
 }
 
-impl Answer {
+impl Response {
     /// How long the forge asks to wait: `retry-after` in seconds.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -187,9 +199,9 @@ impl Answer {
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Answer({}, {} bytes)", self.status, self.body.len())
+        write!(f, "Response({}, {} bytes)", self.status, self.body.len())
     }
 }
 
@@ -235,8 +247,8 @@ pub fn check_ca(path: &Path) -> Result<()> {
     built.map(drop).map_err(|_| no_certificate(path))
 }
 
-async fn read(mut answer: reqwest::Response) -> Result<Answer, ForgeError> {
-    let too_long = ForgeError::Foreign("its answer is too long");
+async fn read(mut answer: reqwest::Response) -> Result<Response, ForgeError> {
+    let too_long = ForgeError::Protocol("its answer is too long");
     if answer.content_length().is_some_and(|length| length > MAX_BODY as u64) {
         return Err(too_long);
     }
@@ -247,7 +259,7 @@ async fn read(mut answer: reqwest::Response) -> Result<Answer, ForgeError> {
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Answer { status, headers, body: body.freeze() })
+    Ok(Response { status, headers, body: body.freeze() })
 }
 
 /// What a failed exchange means, without its text: that names addresses.
@@ -255,7 +267,7 @@ fn failure(error: &reqwest::Error) -> ForgeError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
         if inner.is::<ForbiddenAddress>() {
-            return ForgeError::Refused(
+            return ForgeError::Disallowed(
                 "the forge's name leads to an address that is not connected to from here",
             );
         }
@@ -263,7 +275,7 @@ fn failure(error: &reqwest::Error) -> ForgeError {
     }
     let text = || format!("{error:?}").to_ascii_lowercase();
     if error.is_timeout() && !error.is_connect() {
-        ForgeError::Silent
+        ForgeError::TimedOut
     } else if error.is_connect() && text().contains("certificate") {
         ForgeError::Unreachable(
             "its certificate is not trusted here; a private authority must be added to those trusted",
@@ -273,7 +285,7 @@ fn failure(error: &reqwest::Error) -> ForgeError {
     } else if error.is_connect() {
         ForgeError::NoConnection
     } else {
-        ForgeError::Foreign("it broke off its answer")
+        ForgeError::Protocol("it broke off its answer")
     }
 }
 
@@ -284,12 +296,12 @@ mod tests {
     #[test]
     fn an_answer_is_printed_without_what_it_says() {
         let secret = HeaderValue::from_static("canary-header-4711");
-        let answer = Answer {
+        let answer = Response {
             status: StatusCode::OK,
             headers: HeaderMap::from_iter([(http::header::SET_COOKIE, secret)]),
             body: Bytes::from_static(br#"{"access_token":"canary-token-4711"}"#),
         };
-        assert_eq!(format!("{answer:?}"), "Answer(200 OK, 36 bytes)");
-        assert_eq!(format!("{answer:#?}"), "Answer(200 OK, 36 bytes)");
+        assert_eq!(format!("{answer:?}"), "Response(200 OK, 36 bytes)");
+        assert_eq!(format!("{answer:#?}"), "Response(200 OK, 36 bytes)");
     }
 }

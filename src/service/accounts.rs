@@ -8,7 +8,7 @@ use crate::{
         access::Caller,
         account::{Account, Accounts, NewAccount, RESOURCE, ScmType},
         forge::{FoundPull, FoundRepository, Listed, Organization},
-        id::{AccountId, SshKeyId},
+        id::{AccountId, OrganizationId, SshKeyId},
         scm_query::{PullQuery, RepositoryName, RepositoryQuery},
         secret::Secret,
         ssh_key::{NewSshKey, SshKey, SshPublicKey},
@@ -19,6 +19,8 @@ use crate::{
 
 /// When to ask again a forge that does not say.
 const LATER: Duration = Duration::from_secs(30);
+/// When to ask again one that others ask.
+const SOON: Duration = Duration::from_secs(5);
 
 /// An account and the way to its forge.
 struct Opened {
@@ -33,7 +35,9 @@ impl Service {
     /// # Errors
     /// Those of the database.
     pub async fn accounts(&self, caller: &Caller) -> Result<Arc<Accounts>> {
-        self.store.accounts(caller.organization, caller.user()?).await
+        let accounts = self.store.accounts(caller.organization, caller.user()?).await?;
+        self.notice(caller.organization, &accounts.all);
+        Ok(accounts)
     }
 
     /// An account of the caller: by its id, or the newest of a type, by that type's name.
@@ -41,6 +45,13 @@ impl Service {
     /// # Errors
     /// [`Kind::NotFound`], also for another's.
     pub async fn account(&self, caller: &Caller, id_or_type: &str) -> Result<Account> {
+        let account = self.find_account(caller, id_or_type).await?;
+        self.notice(caller.organization, std::slice::from_ref(&account));
+        Ok(account)
+    }
+
+    /// The same, where it is neither shown nor used.
+    async fn find_account(&self, caller: &Caller, id_or_type: &str) -> Result<Account> {
         let (organization, member) = (caller.organization, caller.user()?);
         let found = match ScmType::from_id(id_or_type) {
             Some(scm_type) => self.store.newest_account(organization, member, scm_type).await?,
@@ -56,10 +67,11 @@ impl Service {
     ///
     /// # Errors
     /// [`Kind::Invalid`] on `access_token` if the forge does not take it, on `url` if no forge answers there or it may
-    /// not be connected to; [`Kind::AlreadyExists`] on `url`; [`Kind::Unavailable`] if the forge limits its rate.
+    /// not be connected to; [`Kind::AlreadyExists`] on `url`; [`Kind::Unavailable`] if the forge limits its rate or is
+    /// asked too much at once.
     pub async fn create_account(&self, caller: &Caller, new: &NewAccount) -> Result<Account> {
         if let Some(id) = caller.repeats()? {
-            return self.account(caller, &id.to_string()).await;
+            return self.find_account(caller, &id.to_string()).await;
         }
         let NewAccount { scm_type, url, token } = new;
         let member = caller.user()?;
@@ -67,7 +79,8 @@ impl Service {
         let profile = provider.profile(token).await.map_err(refused_link)?;
         let id = AccountId(self.clock.new_id());
         let (scm_type, url, created_at) = (*scm_type, url.clone(), self.now());
-        let account = Account { id, member, scm_type, url, profile, created_at, version: 1 };
+        let profiled_at = created_at;
+        let account = Account { id, member, scm_type, url, profile, created_at, version: 1, profiled_at };
         let record = self.seal_token(&account, token)?;
         self.store.create_account(self.actor(caller), account.clone(), record).await?;
         Ok(account)
@@ -84,7 +97,7 @@ impl Service {
         id_or_type: &str,
         token: Secret,
     ) -> Result<Account> {
-        let mut account = self.account(caller, id_or_type).await?;
+        let mut account = self.find_account(caller, id_or_type).await?;
         let provider = self.forges.provider(account.scm_type, &account.url)?.map_err(refused_link)?;
         let profile = provider.profile(&token).await.map_err(refused_link)?;
         if profile.uid != account.profile.uid {
@@ -102,7 +115,7 @@ impl Service {
     /// # Errors
     /// [`Kind::NotFound`], also for another's.
     pub async fn delete_account(&self, caller: &Caller, id_or_type: &str) -> Result<()> {
-        let account = self.account(caller, id_or_type).await?;
+        let account = self.find_account(caller, id_or_type).await?;
         let deleted = self.store.delete_account(self.actor(caller), account.member, account.id).await?;
         if deleted { Ok(()) } else { Err(missing()) }
     }
@@ -183,16 +196,22 @@ impl Service {
 
     async fn open_account(&self, caller: &Caller, id_or_type: &str) -> Result<Opened> {
         let account = self.account(caller, id_or_type).await?;
-        let record = self
-            .store
-            .account_token(caller.organization, account.member, account.id)
-            .await?
-            .ok_or_else(missing)?;
-        let ring = self.ring_for(Keyring::key_id_of(&record)).await?;
-        let token = open_token(&ring.keyring, &account, &record)?;
+        let token = self.token_of(caller.organization, &account).await?.ok_or_else(missing)?;
         let provider = self.forges.provider(account.scm_type, &account.url)?;
         let provider = provider.map_err(|error| refused(error, "repository"))?;
         Ok(Opened { account, provider, token })
+    }
+
+    /// The token of an account that was just read; `None` if it is gone since.
+    pub(super) async fn token_of(
+        &self,
+        organization: OrganizationId,
+        account: &Account,
+    ) -> Result<Option<Secret>> {
+        let record = self.store.account_token(organization, account.member, account.id).await?;
+        let Some(record) = record else { return Ok(None) };
+        let ring = self.ring_for(Keyring::key_id_of(&record)).await?;
+        open_token(&ring.keyring, account, &record).map(Some)
     }
 
     fn seal_token(&self, account: &Account, token: &Secret) -> Result<Vec<u8>> {
@@ -232,12 +251,14 @@ fn refused_link(error: ForgeError) -> Error {
             Error::invalid("access_token", RULE, "is not accepted by the forge")
         }
         ForgeError::RateLimited(delay) => limited(delay),
-        ForgeError::Refused(why) => Error::invalid("url", RULE, why),
+        ForgeError::Disallowed(why) => Error::invalid("url", RULE, why),
+        ForgeError::Busy => busy(error),
         ForgeError::NoConnection
         | ForgeError::Unreachable(_)
-        | ForgeError::Silent
-        | ForgeError::Failing(_) => Error::invalid("url", RULE, "does not answer"),
-        ForgeError::NotFound | ForgeError::Foreign(_) => {
+        | ForgeError::TimedOut
+        | ForgeError::ServerError(_)
+        | ForgeError::Resting(_) => Error::invalid("url", RULE, "does not answer"),
+        ForgeError::NotFound | ForgeError::Protocol(_) => {
             Error::invalid("url", RULE, "is not the address of a forge of this type")
         }
     }
@@ -245,6 +266,10 @@ fn refused_link(error: ForgeError) -> Error {
 
 fn limited(delay: Option<Duration>) -> Error {
     Error::new(Kind::Unavailable, "the forge limits the rate of requests").retry_after(delay.unwrap_or(LATER))
+}
+
+fn busy(error: ForgeError) -> Error {
+    Error::new(Kind::Unavailable, error.to_string()).retry_after(SOON)
 }
 
 /// Why a linked account's forge does not answer; a forge's 401 is never ours.
@@ -260,11 +285,36 @@ fn refused(error: ForgeError, what: &'static str) -> Error {
         }
         ForgeError::NotFound => Error::not_found(what),
         ForgeError::RateLimited(delay) => limited(delay),
+        ForgeError::Busy => busy(error),
+        ForgeError::Resting(left) => Error::new(Kind::Unavailable, error.to_string()).retry_after(left),
         ForgeError::NoConnection
         | ForgeError::Unreachable(_)
-        | ForgeError::Silent
-        | ForgeError::Failing(_)
-        | ForgeError::Foreign(_)
-        | ForgeError::Refused(_) => Error::new(Kind::Unavailable, error.to_string()).retry_after(LATER),
+        | ForgeError::TimedOut
+        | ForgeError::ServerError(_)
+        | ForgeError::Protocol(_)
+        | ForgeError::Disallowed(_) => Error::new(Kind::Unavailable, error.to_string()).retry_after(LATER),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_not_asked_is_no_ones_fault() {
+        let minute = Duration::from_mins(1);
+        for (error, link, later) in [
+            (ForgeError::Busy, None, SOON),
+            (ForgeError::RateLimited(Some(minute)), None, minute),
+            (ForgeError::Resting(minute), Some("url"), minute),
+            (ForgeError::TimedOut, Some("url"), LATER),
+        ] {
+            let used = refused(error, "repository");
+            assert_eq!((used.kind(), used.retry_delay()), (Kind::Unavailable, Some(later)), "{error:?}");
+            let linked = refused_link(error);
+            let blamed = linked.violations().first().map(|one| one.field.as_str());
+            assert_eq!(blamed, link, "{error:?}");
+            assert_eq!(linked.kind() == Kind::Unavailable, link.is_none(), "{error:?}");
+        }
     }
 }

@@ -7,7 +7,7 @@
 //!
 //! Several forges end the old refresh token with its use, so of two who renew one token one would cut off the other:
 //! a claim outlasts its call, and a call is offered once.
-use super::Service;
+use super::{Service, retry::until_settled};
 use crate::{
     clock::Instant,
     domain::{
@@ -107,30 +107,38 @@ impl Service {
         self.place(call, self.now()).await
     }
 
-    /// Stores what became of a token. `false`: the call was about none, or the token has changed since.
+    /// Stores what became of a token. `false`: the call was about none, or its refresh token is another by now.
+    ///
+    /// # Errors
+    /// [`Kind::Precondition`] if it is not sealed with the runner's ACTIVE key, [`Kind::Unavailable`] if it is not
+    /// sealed for its place.
     pub(super) async fn finish_refresh(
         &self,
         caller: &Caller,
         call: CallId,
         refreshed: Refreshed,
     ) -> Result<bool> {
-        let Some(id) = self.store.refresh_of_call(caller.runner()?, call).await? else { return Ok(false) };
-        let Some((token, _)) = self.store.host_token(caller.organization, id).await? else {
-            return Ok(false);
-        };
-        let now = self.now();
-        let update = match refreshed {
-            Refreshed::Renewed(renewal) => self.renewed(caller, token, renewal).await?,
-            Refreshed::Refused => refused(token, now),
-        };
-        let actor = Actor::server(caller.organization, now, self.clock.new_id());
-        match self.store.update_host_token(actor, update).await {
-            Err(error) if matches!(error.kind(), Kind::Conflict | Kind::NotFound) => Ok(false),
-            stored => stored.map(|()| true),
-        }
+        let runner = caller.runner()?;
+        // The forge has forgotten the old token: what else changes meanwhile must not cost the new one.
+        until_settled(|| async {
+            let Some(id) = self.store.refresh_of_call(runner, call).await? else { return Ok(false) };
+            let found = self.store.host_token(caller.organization, id).await?;
+            let Some((token, _)) = found else { return Ok(false) };
+            let now = self.now();
+            let update = match &refreshed {
+                Refreshed::Renewed(renewal) => self.renewed(caller, token, renewal).await?,
+                Refreshed::Refused => refused(token, now),
+            };
+            let actor = Actor::server(caller.organization, now, self.clock.new_id());
+            match self.store.update_host_token(actor, update).await {
+                Err(error) if error.kind() == Kind::NotFound => Ok(false),
+                stored => stored.map(|()| true),
+            }
+        })
+        .await
     }
 
-    async fn renewed(&self, caller: &Caller, token: HostToken, renewal: Renewal) -> Result<HostTokenUpdate> {
+    async fn renewed(&self, caller: &Caller, token: HostToken, renewal: &Renewal) -> Result<HostTokenUpdate> {
         let Renewal { value, refresh, kid, scopes, expires_at } = renewal;
         let runner = self.store.runner(caller.organization, token.runner).await?;
         let runner = runner.ok_or_else(|| Error::not_found("runner"))?;
@@ -138,12 +146,14 @@ impl Service {
         let (sub, host) = (token.id.0, token.host.as_str());
         let place =
             |field| Place { runner: runner.id, sub, field, a: host, b: &subject, c: token.source.name() };
-        self.require_fit(&runner, &place(Field::HostTokenValue), &value, &kid)?;
+        self.require_fit(&runner, &place(Field::HostTokenValue), value, kid)?;
         if !refresh.is_empty() {
-            self.require_fit(&runner, &place(Field::HostTokenRefresh), &refresh, &kid)?;
+            self.require_fit(&runner, &place(Field::HostTokenRefresh), refresh, kid)?;
         }
-        let secret =
-            |bytes| NewSecret { id: self.clock.new_id(), sealed: Sealed { bytes, kid: Kid(kid.clone()) } };
+        let secret = |bytes: &Vec<u8>| NewSecret {
+            id: self.clock.new_id(),
+            sealed: Sealed { bytes: bytes.clone(), kid: Kid(kid.clone()) },
+        };
         let mut changed = vec!["token", "expires_at"];
         let value = Some(secret(value));
         let refresh = if refresh.is_empty() {
@@ -152,7 +162,7 @@ impl Service {
             changed.push("refresh_token");
             SecretChange::Set(secret(refresh))
         };
-        let scopes = check_scopes(scopes)?;
+        let scopes = check_scopes(scopes.clone())?;
         let scopes = if scopes.is_empty() || scopes == token.scopes {
             token.scopes
         } else {
@@ -160,9 +170,15 @@ impl Service {
             scopes
         };
         let (expected_version, now) = (token.version, self.now());
-        let token = HostToken { scopes, expires_at, version: expected_version + 1, updated_at: now, ..token };
+        let token = HostToken {
+            scopes,
+            expires_at: *expires_at,
+            version: expected_version + 1,
+            updated_at: now,
+            ..token
+        };
         let action = "host_token.refresh";
-        Ok(HostTokenUpdate { token, expected_version, value, refresh, action, changed })
+        Ok(HostTokenUpdate { token, expected_version, value, refresh, renewal: true, action, changed })
     }
 }
 
@@ -175,6 +191,7 @@ fn refused(token: HostToken, now: Instant) -> HostTokenUpdate {
         expected_version,
         value: None,
         refresh: SecretChange::Remove,
+        renewal: true,
         action: "host_token.refuse",
         changed: vec!["refresh_token", "expires_at"],
     }

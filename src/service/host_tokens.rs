@@ -252,7 +252,7 @@ impl Service {
             return Ok(None);
         }
         let action = "host_token.update";
-        Ok(Some(HostTokenUpdate { token, expected_version, value, refresh, action, changed }))
+        Ok(Some(HostTokenUpdate { token, expected_version, value, refresh, renewal: false, action, changed }))
     }
 
     /// Deletes a host token with its ciphertexts.

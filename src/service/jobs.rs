@@ -7,7 +7,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
-use super::{RefreshQuestion, Service, keyring::POLL};
+use super::{RefreshQuestion, Service, keyring::POLL, profiles};
 use crate::error::{Kind, Result};
 
 /// How often the audit log is looked at. Entries are to be chained within a second.
@@ -54,6 +54,12 @@ impl Service {
         jobs.spawn(async move { service.keep_log_and_keys().await });
         let service = Arc::clone(self);
         jobs.spawn(async move { service.keep_keyring().await });
+        for _ in 0..profiles::AT_ONCE {
+            let service = Arc::clone(self);
+            jobs.spawn(async move { service.refresh_profiles().await });
+        }
+        let service = Arc::clone(self);
+        jobs.spawn(async move { service.follow_revocations().await });
         Jobs(jobs)
     }
 
@@ -120,7 +126,7 @@ impl Service {
 }
 
 /// Whether all went well; if not, one line for the operator.
-fn report(job: &'static str, done: Result<()>) -> bool {
+pub(super) fn report(job: &'static str, done: Result<()>) -> bool {
     match done {
         Ok(()) => return true,
         // The other server goes on.

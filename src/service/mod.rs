@@ -21,8 +21,10 @@ mod liveness;
 mod llm_integrations;
 mod oauth;
 mod page_tokens;
+mod profiles;
 mod recent;
 mod retry;
+mod revocations;
 mod root_rotation;
 mod rotation;
 mod runner_keys;
@@ -46,7 +48,7 @@ use std::{sync::Arc, time::Duration};
 
 use uuid::Uuid;
 
-pub use crate::at_rest::SeedState;
+pub use crate::{at_rest::SeedState, store::Writes};
 
 pub use self::{
     configuration::{Configuration, Content, KnownConfiguration},
@@ -68,7 +70,8 @@ pub use self::{
     watch::{Event, Gone, Object, Objects, Seen, Snapshot, Step, Watch},
 };
 use self::{
-    idempotency::InFlight, keyring::Rings, live::Desk, recent::Recent, sealing::KeyCache, watch::Hub,
+    idempotency::InFlight, keyring::Rings, live::Desk, profiles::Profiles, recent::Recent,
+    revocations::Revocations, sealing::KeyCache, watch::Hub,
 };
 use crate::{
     clock::{Clock, Instant},
@@ -101,8 +104,10 @@ pub struct Service {
     process: Uuid,
     hub: Hub,
     desk: Desk,
+    revocations: Revocations,
     public_url: PublicUrl,
     forges: Forges,
+    profiles: Profiles,
     recent: Recent,
 }
 
@@ -119,6 +124,12 @@ impl Service {
     #[must_use]
     pub fn reached_at(self, public_url: PublicUrl) -> Self {
         Self { public_url, ..self }
+    }
+
+    /// The same, on another way to members' forges.
+    #[must_use]
+    pub fn asking(self, forges: Forges) -> Self {
+        Self { forges, ..self }
     }
 
     /// Where browsers, forges and clients reach the server.
@@ -176,6 +187,16 @@ impl Service {
     /// Whatever it answers instead.
     pub async fn ping(&self) -> Result<()> {
         self.store.ping().await
+    }
+
+    /// What becomes of writes: of the last ones, and if those failed, of one that is made to find out.
+    pub async fn writes(&self) -> Writes {
+        if self.store.writes() != Writes::Taken
+            && let Err(error) = self.store.probe_writes(self.clock.new_id()).await
+        {
+            tracing::warn!(%error, "the database takes no writes");
+        }
+        self.store.writes()
     }
 
     /// How many writes were acknowledged and how many COMMITs that took.

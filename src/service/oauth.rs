@@ -11,7 +11,7 @@ use crate::{
         host_token::{HostToken, Source, Subject, SubjectKind, check_scopes},
         id::HostTokenId,
         integration::Integration,
-        oauth_ticket::{FlowSecret, LIFE, OauthTicket},
+        oauth_ticket::{Ended, FlowSecret, LIFE, OauthClient, OauthTicket},
         runner::Runner,
         secret::{Kid, Sealed},
     },
@@ -67,6 +67,7 @@ impl Service {
         if integration.oauth.as_ref().is_none_or(|oauth| oauth.secret.is_none()) {
             return Ok(String::new());
         }
+        let Some(client) = OauthClient::of(integration) else { return Ok(String::new()) };
         let link = FlowSecret::new(&*random::bytes()?);
         let ticket = OauthTicket {
             id: self.clock.new_id(),
@@ -74,6 +75,8 @@ impl Service {
             user,
             runner: integration.runner,
             integration: integration.id,
+            client,
+            token: caller.token.clone(),
             started: false,
             cookie: None,
             verifier: None,
@@ -99,40 +102,68 @@ impl Service {
     /// The flow of a link that nobody has used yet.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is none.
+    /// [`Kind::NotFound`] if there is none, or it has ended; [`Kind::Forbidden`] if its user lost the runner.
     pub async fn oauth_flow(&self, link: &FlowSecret) -> Result<OauthFlow> {
-        let ticket = self.store.oauth_ticket(link.hash()).await?.filter(|ticket| !ticket.started);
-        self.flow(ticket).await
+        let ticket = self.store.oauth_ticket(link.hash()).await?;
+        self.flow(ticket, |ticket| ticket.started).await
     }
 
-    /// The flow that a forge answers with `state`, in the browser that has its cookie.
+    /// The flow that a forge answers with `state`.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is none, or it is over; [`Kind::Forbidden`] in another browser.
-    pub async fn oauth_flow_of_state(
-        &self,
-        state: &FlowSecret,
-        cookie: Option<&FlowSecret>,
-    ) -> Result<OauthFlow> {
-        let ticket = self.store.oauth_ticket_of_state(state.hash()).await?.filter(|ticket| !ticket.finished);
-        let flow = self.flow(ticket).await?;
-        if cookie.is_none_or(|cookie| !flow.ticket.is_of(cookie)) {
-            return Err(Error::new(Kind::Forbidden, "the flow was started in another browser"));
-        }
-        Ok(flow)
+    /// As [`Service::oauth_flow`].
+    pub async fn oauth_flow_of_state(&self, state: &FlowSecret) -> Result<OauthFlow> {
+        let ticket = self.store.oauth_ticket_of_state(state.hash()).await?;
+        self.flow(ticket, |ticket| ticket.finished).await
     }
 
-    async fn flow(&self, ticket: Option<OauthTicket>) -> Result<OauthFlow> {
-        let missing = || Error::not_found("link");
-        let now = self.now();
-        let ticket = ticket.filter(|ticket| ticket.expires_at > now).ok_or_else(missing)?;
-        let runner = self.store.runner(ticket.organization, ticket.runner).await?.ok_or_else(missing)?;
-        let found = self.store.integration(ticket.organization, ticket.integration).await?;
-        let (integration, _) = found.ok_or_else(missing)?;
-        if integration.oauth.is_none() {
-            return Err(missing());
+    /// The flow of a ticket, if it can go on; else it is written down why it cannot.
+    async fn flow(
+        &self,
+        ticket: Option<OauthTicket>,
+        used: impl Fn(&OauthTicket) -> bool,
+    ) -> Result<OauthFlow> {
+        let ticket = ticket.ok_or_else(|| Error::not_found("link"))?;
+        let used = used(&ticket);
+        match self.going_on(&ticket, used).await? {
+            Ok((runner, integration)) => Ok(OauthFlow { ticket, runner, integration }),
+            Err(ended) => {
+                let entry = Entry::new("oauth.fail", &ticket.id)
+                    .with("runner", ticket.runner.to_string())
+                    .with("integration", ticket.integration.to_string())
+                    .with("reason", ended.reason());
+                if let Err(error) =
+                    self.store.note_oauth_failure(self.user_of(&ticket), ticket.id, entry).await
+                {
+                    tracing::warn!(%error, "a flow that ended was not written down");
+                }
+                Err(ended.into())
+            }
         }
-        Ok(OauthFlow { ticket, runner, integration })
+    }
+
+    async fn going_on(
+        &self,
+        ticket: &OauthTicket,
+        used: bool,
+    ) -> Result<std::result::Result<(Runner, Integration), Ended>> {
+        let now = self.now();
+        if used {
+            return Ok(Err(Ended::Used));
+        }
+        if ticket.expires_at <= now {
+            return Ok(Err(Ended::Expired));
+        }
+        let runner = self.store.runner(ticket.organization, ticket.runner).await?;
+        let Some(runner) = runner else { return Ok(Err(Ended::Changed)) };
+        let standing = self.store.oauth_standing(ticket, now).await?;
+        if let Err(ended) = ticket.stands(standing, &runner.facts()) {
+            return Ok(Err(ended));
+        }
+        let found = self.store.integration(ticket.organization, ticket.integration).await?;
+        let fits = ticket.fits(found.as_ref().map(|(integration, _)| integration));
+        let found = found.map(|(integration, _)| integration).ok_or(Ended::Changed);
+        Ok(fits.and(found).map(|integration| (runner, integration)))
     }
 
     /// Who connects what.
@@ -152,14 +183,14 @@ impl Service {
         if !self.store.start_oauth_ticket(flow.ticket.id, cookie.hash(), state.hash()).await? {
             return Err(Error::not_found("link"));
         }
-        self.note_oauth(flow, "oauth.start", None).await?;
+        self.note_oauth(flow, "oauth.start").await?;
         Ok(state)
     }
 
     /// Keeps what an agent said of the forge's page, and checks where it would send the browser.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] for a page that is not on the web, or a verifier that is none.
+    /// [`Kind::Unavailable`] for a page that is not the forge's or its issuer's, or a verifier that is none.
     pub async fn begin_oauth(
         &self,
         flow: &OauthFlow,
@@ -175,6 +206,12 @@ impl Service {
         }
         let integration = &flow.integration;
         let oauth = integration.oauth.as_ref().ok_or_else(odd)?;
+        // An agent does not decide where people type their passwords.
+        let issuer = oauth.issuer.as_ref().and_then(|issuer| Url::parse(issuer.as_str()).ok());
+        let forge = Url::parse(&format!("{}://{}", url.scheme(), integration.host.as_str())).ok();
+        if ![forge, issuer].iter().flatten().any(|ours| ours.origin() == url.origin()) {
+            return Err(odd());
+        }
         let place = Place {
             runner: flow.runner.id,
             sub: flow.ticket.id,
@@ -212,10 +249,12 @@ impl Service {
         HostTokenId(self.clock.new_id())
     }
 
-    /// Stores the credential of a flow in place of whatever its user had for that host.
+    /// Stores the credential of a flow in place of whatever its user had for that host, if its user may have it
+    /// still.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] for values that are none; [`Kind::Conflict`] if the runner's key was replaced.
+    /// [`Kind::Unavailable`] for values that are none; [`Kind::NotFound`] and [`Kind::Forbidden`] if the flow has
+    /// lost what it stands on; [`Kind::Conflict`] if the runner's key was replaced.
     pub async fn connect(&self, flow: &OauthFlow, connected: Connected) -> Result<()> {
         let Connected { id, value, refresh, kid, scopes, expires_at } = connected;
         let now = self.now();
@@ -251,11 +290,15 @@ impl Service {
         let value = secret(value);
         let refresh = if refresh.is_empty() { None } else { Some(secret(refresh)) };
         let row = NewHostTokenRow { token, value, refresh };
-        self.store.replace_host_token(self.user_of(flow), flow.runner.creator, row).await
+        let (actor, ticket) = (self.user_of(&flow.ticket), flow.ticket.clone());
+        self.store.connect_host_token(actor, ticket, flow.runner.facts(), row).await
     }
 
     /// What an agent sealed must be sealed for its place with the runner's ACTIVE key, as far as one can see that
     /// without opening it.
+    ///
+    /// # Errors
+    /// [`Kind::Precondition`] for another key, [`Kind::Unavailable`] for another place.
     pub(super) fn require_fit(
         &self,
         runner: &Runner,
@@ -264,27 +307,32 @@ impl Service {
         kid: &str,
     ) -> Result<()> {
         let odd = || Error::new(Kind::Unavailable, "the runner's agent gave an answer that does not fit");
-        let key = runner.active_key.as_ref().filter(|key| key.kid.0 == kid).ok_or_else(odd)?;
+        let replaced =
+            || Error::new(Kind::Precondition, "it is not sealed with the runner's ACTIVE key; try again");
+        let key = runner.active_key.as_ref().filter(|key| key.kid.0 == kid).ok_or_else(replaced)?;
         if fits(&*self.keys.parsed(key)?, place, sealed) { Ok(()) } else { Err(odd()) }
     }
 
-    /// Writes down what became of a flow.
-    pub async fn note_oauth(
-        &self,
-        flow: &OauthFlow,
-        action: &'static str,
-        reason: Option<&'static str>,
-    ) -> Result<()> {
-        let entry = Entry::new(action, &flow.ticket.id)
-            .with("runner", flow.runner.id.to_string())
-            .with("host", flow.integration.host.as_str());
-        let entry = reason.into_iter().fold(entry, |entry, reason| entry.with("reason", reason));
-        self.store.note(self.user_of(flow), entry).await
+    /// Writes down that a flow went on.
+    async fn note_oauth(&self, flow: &OauthFlow, action: &'static str) -> Result<()> {
+        self.store.note(self.user_of(&flow.ticket), described(action, flow)).await
     }
 
-    /// The flow's user, about to make one change.
-    fn user_of(&self, flow: &OauthFlow) -> Actor {
-        let server = Actor::server(flow.ticket.organization, self.now(), self.clock.new_id());
-        Actor { kind: "user", id: flow.ticket.user.0, ..server }
+    /// Writes down why a flow failed.
+    pub async fn note_oauth_failure(&self, flow: &OauthFlow, reason: &'static str) -> Result<()> {
+        let entry = described("oauth.fail", flow).with("reason", reason);
+        self.store.note_oauth_failure(self.user_of(&flow.ticket), flow.ticket.id, entry).await
     }
+
+    /// A flow's user, about to make one change.
+    fn user_of(&self, ticket: &OauthTicket) -> Actor {
+        let server = Actor::server(ticket.organization, self.now(), self.clock.new_id());
+        Actor { kind: "user", id: ticket.user.0, ..server }
+    }
+}
+
+fn described(action: &'static str, flow: &OauthFlow) -> Entry {
+    Entry::new(action, &flow.ticket.id)
+        .with("runner", flow.runner.id.to_string())
+        .with("host", flow.integration.host.as_str())
 }

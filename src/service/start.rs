@@ -4,8 +4,8 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::{
-    InFlight, Service, keyring::Rings, live::Desk, new_token, recent::Recent, rotation::location,
-    sealing::KeyCache, watch::Hub,
+    InFlight, Service, keyring::Rings, live::Desk, new_token, profiles::Profiles, recent::Recent,
+    revocations::Revocations, rotation::location, sealing::KeyCache, watch::Hub,
 };
 use crate::{
     at_rest::{Keyring, KeyringRow, RootKey, SeedState},
@@ -111,8 +111,10 @@ impl Start {
             process,
             hub: Hub::default(),
             desk: Desk::default(),
+            revocations: Revocations::default(),
             public_url,
             forges,
+            profiles: Profiles::default(),
             recent: Recent::default(),
         })
     }

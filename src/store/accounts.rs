@@ -33,6 +33,7 @@ pub(super) struct Row {
     profile_url: String,
     version: i64,
     created_at: Instant,
+    profiled_at: Instant,
 }
 
 impl TryFrom<Row> for Account {
@@ -49,6 +50,7 @@ impl TryFrom<Row> for Account {
             profile: Profile { uid, username, email, avatar_url, profile_url: row.profile_url },
             created_at: row.created_at,
             version: row.version.unsigned_abs(),
+            profiled_at: row.profiled_at,
         })
     }
 }
@@ -57,7 +59,7 @@ macro_rules! select_account {
     ($rest:literal) => {
         concat!(
             "SELECT id, member_id, scm_type, origin, base_path, uid, username, email, avatar_url, profile_url, \
-             version, created_at FROM scm_account WHERE ",
+             version, created_at, profiled_at FROM scm_account WHERE ",
             $rest
         )
     };
@@ -156,8 +158,8 @@ impl Store {
 async fn insert(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) -> Result<()> {
     const COUNT: &str = "SELECT COUNT(*) FROM scm_account WHERE organization_id = $1 AND member_id = $2";
     const SQL: &str = "INSERT INTO scm_account (id, organization_id, member_id, scm_type, origin, base_path, uid, \
-        username, email, avatar_url, profile_url, access_token, version, created_at, updated_at) \
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+        username, email, avatar_url, profile_url, access_token, version, created_at, updated_at, \
+        profiled_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     let there: i64 = on_tx!(tx, conn => sqlx::query_scalar(COUNT)
         .bind(actor.organization).bind(account.member).fetch_one(conn).await)?;
     if usize::try_from(there).map_err(Error::internal)? >= MOST_ACCOUNTS {
@@ -183,6 +185,7 @@ async fn insert(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) ->
         version(account.version),
         account.created_at,
         actor.at,
+        account.profiled_at,
     );
     inserted.map(|_| ()).map_err(|error| match error.kind() {
         Kind::AlreadyExists => {
@@ -194,7 +197,7 @@ async fn insert(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) ->
 
 async fn swap(tx: &mut Tx, actor: &Actor, account: &Account, record: &[u8]) -> Result<()> {
     const SQL: &str = "UPDATE scm_account SET access_token = $3, username = $4, email = $5, avatar_url = $6, \
-        profile_url = $7, version = version + 1, updated_at = $8 \
+        profile_url = $7, version = version + 1, updated_at = $8, profiled_at = $8 \
         WHERE id = $1 AND version = $2 AND organization_id = $9 AND member_id = $10";
     const EXISTS: &str = "SELECT version FROM scm_account \
         WHERE id = $1 AND organization_id = $2 AND member_id = $3";

@@ -73,6 +73,7 @@ impl Store {
     /// [`Error::internal`] if the first start has not happened.
     pub async fn preset_admin_token(&self, actor: Actor, hash: TokenHash, id: Uuid) -> Result<()> {
         const FIND: &str = "SELECT id FROM member WHERE organization_id = $1 AND name = 'admin'";
+        const FLOWS: &str = "DELETE FROM oauth_ticket WHERE token_id = $1";
         /// Replicas that start together insert together; the hash is the same for all of them.
         const SQL: &str = "INSERT INTO token (token_id, id, organization_id, kind, member_id, secret_hash, \
             description, read_only, created_at) \
@@ -100,6 +101,8 @@ impl Store {
                 if touched == 0 {
                     return Ok(());
                 }
+                // The links that the one before has asked for end with it; their token's name is still good.
+                execute!(tx, FLOWS, TokenId::preset())?;
                 log_audit(tx, actor, &Entry::new("token.preset", &TokenId::preset())).await
             })
         })

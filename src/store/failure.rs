@@ -1,7 +1,10 @@
-//! What a database error means to a caller: recognised by its code, never by its text, which nobody reads: it may
-//! quote a value.
+//! What a database error means to a caller: recognised by its code, never by its text. PostgreSQL's may quote a value, so
+//! nobody reads it.
 use std::{error::Error as StdError, fmt, time::Duration};
 
+use sqlx::sqlite::SqliteError;
+
+use super::Writes;
 use crate::error::{Error, Kind};
 
 /// The caller's view of a database error. A store method that knows what a violated constraint means says so
@@ -24,13 +27,22 @@ pub(crate) fn failure(error: sqlx::Error) -> Error {
     }
 }
 
-/// A database error as the operator's log has it: codes, and names of the schema.
+/// A database error as the operator's log has it: codes and names of the schema, no text that may quote a value.
 #[derive(Debug)]
-pub(super) struct Fault(String);
+pub(super) struct Fault {
+    text: String,
+    disk: Option<Writes>,
+}
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
-        Self(match error {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        let disk = code.and_then(|code| writes_of_code(&code));
+        let text = match error {
+            // SQLite's texts name tables and columns, and quote no value.
+            sqlx::Error::Database(error) if error.try_downcast_ref::<SqliteError>().is_some() => {
+                format!("the database answers: {error}")
+            }
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default();
                 let names = [("constraint", error.constraint()), ("table", error.table())];
@@ -49,13 +61,29 @@ impl From<sqlx::Error> for Fault {
             sqlx::Error::Configuration(error) if error.is::<Error>() => error.to_string(),
             sqlx::Error::RowNotFound => "a row is missing".to_owned(),
             _ => "the database's driver fails".to_owned(),
-        })
+        };
+        Self { text, disk }
+    }
+}
+
+/// What a failed write says of the disk, if anything.
+pub(super) fn of_disk(error: &Error) -> Option<Writes> {
+    StdError::source(error)?.downcast_ref::<Fault>()?.disk
+}
+
+fn writes_of_code(code: &str) -> Option<Writes> {
+    match (code.parse::<u32>().map(|number| number & 0xff), code) {
+        (_, "53100" | "25006") => Some(Writes::Refused),
+        (_, "58030") => Some(Writes::Failing),
+        (Ok(8 | 13), _) if code.len() < 5 => Some(Writes::Refused),
+        (Ok(10), _) if code.len() < 5 => Some(Writes::Failing),
+        _ => None,
     }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 
@@ -89,7 +117,7 @@ fn kind_of_postgres(code: &str) -> Option<Kind> {
         "23503" => Some(Kind::NotFound),
         "40001" | "40P01" => Some(Kind::Conflict),
         "53100" => Some(Kind::Exhausted),
-        "25006" | "57P01" | "57P02" | "57P03" | "53300" => Some(Kind::Unavailable),
+        "25006" | "57P01" | "57P02" | "57P03" | "53300" | "58030" => Some(Kind::Unavailable),
         _ if code.starts_with("08") => Some(Kind::Unavailable),
         "XX001" | "XX002" => Some(Kind::DataLoss),
         _ => None,
@@ -114,7 +142,7 @@ mod tests {
 
     use sqlx::error::{DatabaseError, ErrorKind};
 
-    use super::{Kind, failure, kind_of_code};
+    use super::{Kind, Writes, failure, kind_of_code, writes_of_code};
 
     const CANARY: &str = "canary-stored-4711";
 
@@ -179,6 +207,26 @@ mod tests {
         let error = failure(sqlx::Error::Database(Box::new(Quoting)));
         let cause = StdError::source(&error).map(ToString::to_string);
         assert_eq!(cause.as_deref(), Some("the database answers with code 22P02, table runner"));
+    }
+
+    #[test]
+    fn some_codes_are_about_the_disk() {
+        for (code, writes) in [
+            ("13", Some(Writes::Refused)),
+            ("8", Some(Writes::Refused)),
+            ("1032", Some(Writes::Refused)),
+            ("10", Some(Writes::Failing)),
+            ("778", Some(Writes::Failing)),
+            ("53100", Some(Writes::Refused)),
+            ("25006", Some(Writes::Refused)),
+            ("58030", Some(Writes::Failing)),
+            ("5", None),
+            ("11", None),
+            ("23505", None),
+            ("40013", None),
+        ] {
+            assert_eq!(writes_of_code(code), writes, "code {code}");
+        }
     }
 
     #[test]

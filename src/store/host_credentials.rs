@@ -1,20 +1,16 @@
-//! Host tokens as live calls and OAuth need them: the credentials of one subject, and a new one in place of the old.
+//! Host tokens as live calls need them: the credentials of one subject.
 use sqlx::Row as _;
 use uuid::Uuid;
 
 use super::{
     Store,
-    changes::{lock_runner, log_audit},
-    host_tokens::{NewHostTokenRow, Row, described, insert_new, remove, select_host_token},
+    host_tokens::{Row, select_host_token},
     on,
-    runner_keys::retire_unused_keys,
-    tx::on_tx,
 };
 use crate::{
     domain::{
-        audit::Actor,
         host_token::HostToken,
-        id::{OrganizationId, RunnerId, UserId},
+        id::{OrganizationId, RunnerId},
         secret::{Kid, Sealed},
     },
     error::Result,
@@ -52,34 +48,5 @@ impl Store {
             found.extend(sealed.map(|sealed| (token, sealed)));
         }
         Ok(found)
-    }
-
-    /// Stores a host token in place of whatever its subject had for the same runner and host.
-    ///
-    /// # Errors
-    /// As [`Store::create_host_token`], but for one that is there already.
-    pub async fn replace_host_token(
-        &self,
-        actor: Actor,
-        creator: UserId,
-        new: NewHostTokenRow,
-    ) -> Result<()> {
-        const OLD: &str = select_host_token!("WHERE runner_id = $1 AND host_key = $2 AND subject_id = $3");
-        self.write((actor, creator, new), |tx, (actor, creator, new)| {
-            Box::pin(async move {
-                let token = &new.token;
-                lock_runner(tx, actor, token.runner).await?;
-                let old: Option<Row> = on_tx!(tx, conn => sqlx::query_as(OLD)
-                    .bind(token.runner).bind(token.host.key()).bind(token.subject.id)
-                    .fetch_optional(conn).await)?;
-                if let Some((old, _)) = old.map(Row::decode).transpose()? {
-                    remove(tx, actor, &old).await?;
-                }
-                insert_new(tx, actor, *creator, new).await?;
-                retire_unused_keys(tx, token.runner).await?;
-                log_audit(tx, actor, &described("host_token.connect", token)).await
-            })
-        })
-        .await
     }
 }

@@ -72,6 +72,15 @@ impl Store {
     }
 }
 
+/// Plans anew when a token is renewed whose refresh token stays what it is. Whoever renews it now goes on, alone until
+/// its time is up: two who use one refresh token cut each other off.
+pub(super) async fn move_refresh(tx: &mut Tx, token: &HostToken) -> Result<()> {
+    const MOVE: &str = "UPDATE host_token_refresh SET attempts = 0, \
+        due_at = CASE WHEN call_id IS NOT NULL AND due_at > $2 THEN due_at ELSE $2 END WHERE host_token_id = $1";
+    let Some(due) = due(token) else { return plan_refresh(tx, token).await };
+    if execute!(tx, MOVE, token.id, due)? == 0 { plan_refresh(tx, token).await } else { Ok(()) }
+}
+
 /// Plans when a token that is stored now is renewed, if it ends and there is something to renew it with. Whoever
 /// was about to renew what it was before no longer is.
 pub(super) async fn plan_refresh(tx: &mut Tx, token: &HostToken) -> Result<()> {

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::{
     Store,
     changes::{Operation, lock_runner, log_audit, log_change, name_credential},
-    host_token_refresh::plan_refresh,
+    host_token_refresh::{move_refresh, plan_refresh},
     on, record,
     runner_keys::{require_active, retire_unused_keys},
     sealed_secrets::{NewSecret, SecretChange, SecretPlace, put_secret, remove_secret, remove_secrets_of},
@@ -99,6 +99,9 @@ pub struct Update {
     pub value: Option<NewSecret>,
     /// What becomes of the refresh token.
     pub refresh: SecretChange,
+    /// Whether this is what came of renewing it. Any other change leaves alone who is renewing it, as long as the
+    /// refresh token stays.
+    pub renewal: bool,
     /// What is done, for the audit log.
     pub action: &'static str,
     /// What changed, for the audit log: names of fields, never values.
@@ -169,7 +172,11 @@ impl Store {
                         set(tx, token, SecretField::HostTokenRefresh, refresh).await?;
                     }
                 }
-                plan_refresh(tx, token).await?;
+                if update.renewal || !matches!(update.refresh, SecretChange::Keep) {
+                    plan_refresh(tx, token).await?;
+                } else {
+                    move_refresh(tx, token).await?;
+                }
                 retire_unused_keys(tx, token.runner).await?;
                 let entry = Entry::new(update.action, &token.id).with("changed", update.changed.clone());
                 log_audit(tx, actor, &entry).await

@@ -4,13 +4,13 @@ use sqlx::FromRow;
 use super::{
     Store, on,
     signals::Signal,
-    tx::{dialect, execute, on_tx},
+    tx::{Tx, dialect, execute, on_tx},
 };
 use crate::{
     clock::Instant,
     domain::{
         id::{AgentId, CallId, RunnerId},
-        live_call::{BUDGET, CallKind, MOST_OPEN, OFFER_AGAIN, OFFER_SAME, Offer},
+        live_call::{BUDGET, CallKind, MOST_OPEN, OFFER_AGAIN, OFFER_SAME, Offer, PATIENCE},
     },
     error::{Error, Kind, Result},
 };
@@ -57,7 +57,8 @@ impl Store {
     /// Stores a call.
     ///
     /// # Errors
-    /// [`Kind::Exhausted`] if the runner has too many open.
+    /// [`Kind::Exhausted`] if the runner has too many open; [`Kind::Conflict`] if it renews a token that somebody
+    /// else renews by now, or may before it is answered.
     pub async fn open_call(&self, call: NewCallRow) -> Result<()> {
         const LOCK: &str = "SELECT 1 FROM runner_status WHERE runner_id = $1";
         const LOCK_ROW: &str = "SELECT 1 FROM runner_status WHERE runner_id = $1 FOR UPDATE";
@@ -67,6 +68,9 @@ impl Store {
             claimed_by, claimed_at, deadline) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         self.write(call, |tx, call| {
             Box::pin(async move {
+                if call.kind == CallKind::RefreshHostToken {
+                    require_claim(tx, call).await?;
+                }
                 // Or two at once would both find room for one more.
                 let lock = dialect(tx, LOCK, LOCK_ROW);
                 execute!(tx, lock, call.runner)?;
@@ -225,4 +229,13 @@ impl Store {
         }
         self.write(now, |tx, now| Box::pin(async move { execute!(tx, SQL, *now) })).await
     }
+}
+
+/// Who claimed a token and then took too long to ask must not ask any more.
+async fn require_claim(tx: &mut Tx, call: &NewCallRow) -> Result<()> {
+    const SQL: &str = "SELECT count(*) FROM host_token_refresh WHERE call_id = $1 AND due_at > $2";
+    let answered = call.deadline.plus(PATIENCE);
+    let claims: i64 =
+        on_tx!(tx, conn => sqlx::query_scalar(SQL).bind(call.id).bind(answered).fetch_one(conn).await)?;
+    if claims > 0 { Ok(()) } else { Err(Error::new(Kind::Conflict, "the claim of the host token has ended")) }
 }

@@ -4,6 +4,7 @@
 //! PostgreSQL share; where they differ, both texts stand side by side in the file that needs them.
 //! Reads run on whichever pool is open (`on!`); writes are steps given to `Store::write`.
 mod account_lists;
+mod account_profiles;
 mod accounts;
 mod audit_chain;
 mod audit_log;
@@ -33,6 +34,7 @@ mod members;
 mod memberships;
 mod migrate;
 mod notes;
+mod oauth_connect;
 mod oauth_tickets;
 #[cfg(test)]
 mod plans;
@@ -60,6 +62,7 @@ mod tx;
 mod url;
 mod users;
 mod wipe;
+mod writability;
 mod writer;
 
 use std::{fs::File, path::PathBuf, sync::Arc};
@@ -90,10 +93,11 @@ pub use self::{
     sealed_secrets::{NewSecret, SecretChange},
     signals::Signal,
     token_lookup::{StoredToken, TokenOwner},
-    tokens::NewTokenRow,
+    tokens::{NewTokenRow, Revoked},
     url::DatabaseUrl,
+    writability::Writes,
 };
-use self::{combine::Combiner, signals::Signals, writer::Writer};
+use self::{combine::Combiner, signals::Signals, writability::LastWrite, writer::Writer};
 use crate::{
     domain::{
         account::Accounts,
@@ -147,6 +151,7 @@ pub struct Store {
     configurations: Combiner<OwnConfigurationQuery, OwnConfiguration>,
     account_lists: Combiner<(OrganizationId, UserId), Arc<Accounts>>,
     signals: Arc<Signals>,
+    last_write: LastWrite,
 }
 
 impl Store {

@@ -2,16 +2,21 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Store, on, tx::execute};
+use super::{Store, changes::log_audit, on, tx::execute};
 use crate::{
     clock::Instant,
     domain::{
+        audit::{Actor, Entry},
         id::{IntegrationId, OrganizationId, RunnerId, UserId},
-        oauth_ticket::{FlowHash, OauthTicket},
+        oauth_ticket::{FlowHash, MEMORY, OauthClient, OauthTicket},
         secret::{Kid, Sealed},
+        token::TokenId,
     },
     error::Result,
 };
+
+/// How often it is written down that one flow failed.
+const MOST_FAILURES: i64 = 8;
 
 #[derive(FromRow)]
 struct Row {
@@ -20,6 +25,9 @@ struct Row {
     member_id: UserId,
     runner_id: RunnerId,
     integration_id: IntegrationId,
+    client_id: String,
+    issuer_url: String,
+    token_id: TokenId,
     cookie_hash: Option<Vec<u8>>,
     verifier: Option<Vec<u8>>,
     verifier_kid: Option<Kid>,
@@ -35,6 +43,8 @@ impl Row {
             user: self.member_id,
             runner: self.runner_id,
             integration: self.integration_id,
+            client: OauthClient { id: self.client_id, issuer: self.issuer_url },
+            token: self.token_id,
             started: self.cookie_hash.is_some(),
             cookie: self.cookie_hash.and_then(|hash| hash.try_into().ok()),
             verifier: self.verifier.zip(self.verifier_kid).map(|(bytes, kid)| Sealed { bytes, kid }),
@@ -47,8 +57,8 @@ impl Row {
 macro_rules! select_ticket {
     ($where:literal) => {
         concat!(
-            "SELECT id, organization_id, member_id, runner_id, integration_id, cookie_hash, verifier, \
-             verifier_kid, expires_at, finished_at FROM oauth_ticket ",
+            "SELECT id, organization_id, member_id, runner_id, integration_id, client_id, issuer_url, token_id, \
+             cookie_hash, verifier, verifier_kid, expires_at, finished_at FROM oauth_ticket ",
             $where
         )
     };
@@ -58,7 +68,8 @@ impl Store {
     /// Stores a fresh flow; `hash` is that of the ticket in its link.
     pub async fn open_oauth_ticket(&self, ticket: OauthTicket, hash: FlowHash) -> Result<()> {
         const SQL: &str = "INSERT INTO oauth_ticket (id, organization_id, member_id, runner_id, \
-            integration_id, ticket_hash, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)";
+            integration_id, client_id, issuer_url, token_id, ticket_hash, expires_at) \
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         self.write((ticket, hash), |tx, (ticket, hash)| {
             Box::pin(async move {
                 execute!(
@@ -69,6 +80,9 @@ impl Store {
                     ticket.user,
                     ticket.runner,
                     ticket.integration,
+                    &ticket.client.id,
+                    &ticket.client.issuer,
+                    &ticket.token,
                     hash.as_slice(),
                     ticket.expires_at,
                 )
@@ -132,15 +146,38 @@ impl Store {
             .await
     }
 
-    /// Deletes flows whose time is up.
+    /// Writes down that a flow failed, unless that was done for it many times already.
+    pub async fn note_oauth_failure(&self, actor: Actor, id: Uuid, entry: Entry) -> Result<()> {
+        const SQL: &str = "UPDATE oauth_ticket SET failures = failures + 1 WHERE id = $1 AND failures < $2";
+        self.write((actor, id, entry), |tx, (actor, id, entry)| {
+            Box::pin(async move {
+                if execute!(tx, SQL, *id, MOST_FAILURES)? == 0 {
+                    return Ok(());
+                }
+                log_audit(tx, actor, entry).await
+            })
+        })
+        .await
+    }
+
+    /// Takes what flows carry whose time is up, and deletes them a while later.
     pub async fn forget_oauth_tickets(&self, now: Instant) -> Result<()> {
-        const ANY: &str =
-            "SELECT count(*) FROM (SELECT 1 FROM oauth_ticket WHERE expires_at <= $1 LIMIT 1) AS one";
-        const SQL: &str = "DELETE FROM oauth_ticket WHERE expires_at <= $1";
-        let any: i64 = on!(self, pool => sqlx::query_scalar(ANY).bind(now).fetch_one(pool).await)?;
+        const ANY: &str = "SELECT count(*) FROM (SELECT 1 FROM oauth_ticket WHERE expires_at <= $1 \
+            AND (verifier IS NOT NULL OR expires_at <= $2) LIMIT 1) AS one";
+        const EMPTY: &str = "UPDATE oauth_ticket SET verifier = NULL, verifier_kid = NULL \
+            WHERE expires_at <= $1 AND verifier IS NOT NULL";
+        const DELETE: &str = "DELETE FROM oauth_ticket WHERE expires_at <= $1";
+        let old = now.minus(MEMORY);
+        let any: i64 = on!(self, pool => sqlx::query_scalar(ANY).bind(now).bind(old).fetch_one(pool).await)?;
         if any == 0 {
             return Ok(());
         }
-        self.write(now, |tx, now| Box::pin(async move { execute!(tx, SQL, *now).map(|_| ()) })).await
+        self.write((now, old), |tx, (now, old)| {
+            Box::pin(async move {
+                execute!(tx, EMPTY, *now)?;
+                execute!(tx, DELETE, *old).map(|_| ())
+            })
+        })
+        .await
     }
 }

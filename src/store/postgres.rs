@@ -19,6 +19,7 @@ use super::{
     signals::Signals,
     token_lookup::PostgresTokens,
     tx::{On, Tx},
+    writability::LastWrite,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -45,6 +46,7 @@ pub(super) async fn open(url: &str, fits: impl FnOnce(Vec<StoredSeed>) -> Result
     fits(postgres_seeds(&pool).await?)?;
     migrate::postgres(&pool).await?;
     Ok(Store {
+        last_write: LastWrite::default(),
         signals: Arc::new(Signals::shared(options).await?),
         tokens: Combiner::start(PostgresTokens(pool.clone())),
         runner_pages: Combiner::start(PostgresRunnerPages(pool.clone())),

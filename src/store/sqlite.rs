@@ -18,7 +18,8 @@ use sqlx::{
 use super::{
     Database, Lanes, Store, StoredSeed, account_lists::AccountLists, combine::Combiner,
     configuration::SqliteConfigurations, failure::failure, integration_pages::SqliteRunnerPages,
-    keyring::sqlite_seeds, migrate, signals::Signals, token_lookup::SqliteTokens, writer::Writer,
+    keyring::sqlite_seeds, migrate, signals::Signals, token_lookup::SqliteTokens, writability::LastWrite,
+    writer::Writer,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -72,6 +73,7 @@ pub(super) async fn open(path: &Path, fits: impl FnOnce(Vec<StoredSeed>) -> Resu
     let signals = Arc::new(Signals::alone());
     let account_lists = Combiner::start(AccountLists::Sqlite(read.clone()));
     Ok(Store {
+        last_write: LastWrite::default(),
         database: Database::Sqlite(Lanes { read, write: Writer::start(writer, Arc::clone(&signals)), lock }),
         signals,
         tokens: Combiner::start(SqliteTokens(tokens)),

@@ -117,6 +117,16 @@ pub(super) const OF_MEMBER: &str = "SELECT token_id, id, kind, member_id, runner
     created_at, expires_at, last_used_at, revoked_at FROM token \
     WHERE organization_id = $1 AND member_id = $4 AND id > $2 ORDER BY id LIMIT $3";
 
+/// What tells one set of revoked tokens from a later one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromRow)]
+pub struct Revoked {
+    count: i64,
+    latest: i64,
+}
+
+pub(super) const REVOKED: &str = "SELECT count(*) AS count, coalesce(max(revoked_at), 0) AS latest FROM token \
+    WHERE revoked_at IS NOT NULL AND kind <> 'EXCHANGE'";
+
 impl Store {
     /// Stores a new token; `action` names the audit entry.
     pub async fn create_token(&self, actor: Actor, token: NewTokenRow, action: &'static str) -> Result<()> {
@@ -177,6 +187,11 @@ impl Store {
             })
         })
         .await
+    }
+
+    /// Which tokens were revoked, in numbers that differ once another one is.
+    pub async fn revoked(&self) -> Result<Revoked> {
+        on!(self, pool => sqlx::query_as(REVOKED).fetch_one(pool).await)
     }
 
     /// Remembers, to the hour, that a token was used.

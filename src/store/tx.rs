@@ -85,9 +85,11 @@ impl Store {
         T: Send + 'static,
         F: for<'t> Fn(&'t mut Tx, &'t I) -> BoxFuture<'t, Result<T>> + Send + Sync + 'static,
     {
-        match &self.database {
+        let written = match &self.database {
             Database::Sqlite(lanes) => lanes.write.submit(input, step).await,
             Database::Postgres(pool) => postgres::write(pool, &self.signals, input, step).await,
-        }
+        };
+        self.last_write.note(&written);
+        written
     }
 }

@@ -22,15 +22,15 @@ const RENEWED: &str = "canary-renewed-value-4713";
 const END: &str = "2100-01-01T00:00:00Z";
 
 /// A runner with an OAuth app, and an OAuth token of the administrator that is due at once.
-struct World {
-    admin: Actor,
-    agent: Agent,
-    token: String,
+pub(crate) struct World {
+    pub(crate) admin: Actor,
+    pub(crate) agent: Agent,
+    pub(crate) token: String,
     subject: String,
 }
 
 impl World {
-    async fn new(server: &TestServer) -> Self {
+    pub(crate) async fn new(server: &TestServer) -> Self {
         let admin = server.admin();
         let agent = admin.register().await;
         let integration = admin.integrate(&agent.runner, &json!({ "host": HOST })).await;
@@ -51,8 +51,8 @@ impl World {
         Place { runner: self.agent.runner_id(), sub, field, a: HOST, b: &self.subject, c: "OAUTH" }
     }
 
-    fn seal(&self, field: Field, text: &str) -> (String, String) {
-        let key = PrivateKey::from_pem(&self.agent.keys[0]).expect("a key");
+    fn seal(&self, key: usize, field: Field, text: &str) -> (String, String) {
+        let key = PrivateKey::from_pem(&self.agent.keys[key]).expect("a key");
         let secret = Secret::parse("test", text.to_owned()).expect("a secret");
         let sealed = seal(key.public(), &self.place(field), &secret).expect("sealed");
         (STANDARD.encode(sealed.bytes), sealed.kid.0)
@@ -65,22 +65,27 @@ impl World {
     }
 
     /// What an agent answers whose forge renewed the token until `end`.
-    fn renewed(&self, end: &str) -> Value {
-        let (value, kid) = self.seal(Field::HostTokenValue, RENEWED);
-        let (refresh, _) = self.seal(Field::HostTokenRefresh, SECOND);
+    pub(crate) fn renewed(&self, end: &str) -> Value {
+        self.renewed_with(0, end)
+    }
+
+    /// The same, sealed with another of its keys.
+    pub(crate) fn renewed_with(&self, key: usize, end: &str) -> Value {
+        let (value, kid) = self.seal(key, Field::HostTokenValue, RENEWED);
+        let (refresh, _) = self.seal(key, Field::HostTokenRefresh, SECOND);
         json!({ "refreshHostToken": {
             "sealedToken": value, "sealedRefreshToken": refresh, "kid": kid, "expiresAt": end,
         } })
     }
 
-    async fn token(&self) -> Value {
+    pub(crate) async fn token(&self) -> Value {
         let body = json!({ "id": self.token });
         let got = self.admin.call("RunnerConfigurationService/GetHostAuthenticationToken", &body).await;
         got.ok()["token"].clone()
     }
 
     /// What the runner is handed of the administrator's credentials with a call.
-    async fn handed(&self, stream: &mut crate::support::EventStream) -> Value {
+    pub(crate) async fn handed(&self, stream: &mut crate::support::EventStream) -> Value {
         let body = json!({ "runnerId": self.agent.runner, "contextUrl": format!("https://{HOST}/a/b") });
         let answering = async {
             let call = loop {
@@ -96,7 +101,7 @@ impl World {
     }
 }
 
-async fn until(what: &str, server: &TestServer, sql: &'static str, expected: i64) {
+pub(crate) async fn until(what: &str, server: &TestServer, sql: &'static str, expected: i64) {
     for _ in 0..800 {
         if server.database().count(sql).await == expected {
             return;
@@ -106,12 +111,12 @@ async fn until(what: &str, server: &TestServer, sql: &'static str, expected: i64
     panic!("never: {what}");
 }
 
-const REFRESHED: &str = "SELECT count(*) FROM audit_entry WHERE action = 'host_token.refresh'";
+pub(crate) const REFRESHED: &str = "SELECT count(*) FROM audit_entry WHERE action = 'host_token.refresh'";
 const REFUSED: &str = "SELECT count(*) FROM audit_entry WHERE action = 'host_token.refuse'";
-const TRIES: &str = "SELECT coalesce(max(attempts), 0) FROM host_token_refresh";
-const PLANNED: &str = "SELECT count(*) FROM host_token_refresh";
+pub(crate) const TRIES: &str = "SELECT coalesce(max(attempts), 0) FROM host_token_refresh";
+pub(crate) const PLANNED: &str = "SELECT count(*) FROM host_token_refresh";
 /// The lease is over, or the rest after a failure.
-const DUE_AGAIN: &str = "UPDATE host_token_refresh SET due_at = 1";
+pub(crate) const DUE_AGAIN: &str = "UPDATE host_token_refresh SET due_at = 1";
 
 /// An agent gets the refresh token, sealed, once; what it makes of it takes the place of what was.
 async fn a_token_is_renewed_before_it_ends(server: &TestServer) {

@@ -61,6 +61,7 @@ async fn a_wrong_report_is_refused_whole(server: &TestServer) {
     for (report, field) in [
         (json!({ "version": "x".repeat(101) }), "version"),
         (json!({ "version": "a\nb" }), "version"),
+        (json!({ "version": "9", "llmUrl": "javascript:alert(1)" }), "llm_url"),
         (json!({ "version": "9", "additionalInfo": many }), "additional_info"),
         (json!({ "version": "9", "additionalInfo": [{ "value": "x" }] }), "additional_info"),
         (json!({ "secrets": [{ "objectId": "x", "field": "f" }] }), "secrets[0].object_id"),

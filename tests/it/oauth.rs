@@ -45,20 +45,34 @@ fn opened(
     open(&agent.ring(), &place, &sealed).expect("it opens").expose().to_owned()
 }
 
+/// What an agent answers to `BeginOAuth`.
+pub(crate) fn begun(agent: &Agent, begin: &Value) -> Value {
+    let place = (HOST, "", "client_id");
+    let (verifier, kid) = sealed(agent, &begin["ticketId"], Field::OauthVerifier, place, "the verifier");
+    let state = begin["state"].as_str().expect("a state");
+    let url = format!("https://{HOST}/login/oauth/authorize?client_id=client_id&state={state}");
+    json!({ "beginOauth": { "authorizeUrl": url, "sealedVerifier": verifier, "kid": kid } })
+}
+
+/// What an agent answers to `CompleteOAuth` whose forge took the code.
+pub(crate) fn exchanged(agent: &Agent, complete: &Value) -> Value {
+    let place = (HOST, complete["subject"]["id"].as_str().expect("an id"), "OAUTH");
+    let token = &complete["tokenId"];
+    let (value, kid) = sealed(agent, token, Field::HostTokenValue, place, "gho_the_credential");
+    let (refresh, _) = sealed(agent, token, Field::HostTokenRefresh, place, "ghr_the_refresh_token");
+    json!({ "completeOauth": {
+        "sealedToken": value, "sealedRefreshToken": refresh, "kid": kid, "scopes": ["repo"],
+        "expiresAt": "2100-01-01T00:00:00Z", "userName": "octocat",
+    } })
+}
+
 /// An agent beside a forge that gives everybody who comes with the code `good` the credential `gho_...`.
 async fn forge(agent: &Agent) -> LiveAgent {
     let own = agent.clone();
     agent
         .live(move |call| {
             if let Some(begin) = call.get("beginOauth") {
-                let place = (HOST, "", "client_id");
-                let (verifier, kid) =
-                    sealed(&own, &begin["ticketId"], Field::OauthVerifier, place, "the verifier");
-                let state = begin["state"].as_str().expect("a state");
-                let url = format!("https://{HOST}/login/oauth/authorize?client_id=client_id&state={state}");
-                return Some(
-                    json!({ "beginOauth": { "authorizeUrl": url, "sealedVerifier": verifier, "kid": kid } }),
-                );
+                return Some(begun(&own, begin));
             }
             if let Some(complete) = call.get("completeOauth") {
                 let (ticket, kid) = (&complete["ticketId"], &complete["kid"]);
@@ -70,15 +84,7 @@ async fn forge(agent: &Agent) -> LiveAgent {
                     let error = json!({ "code": "CALL_ERROR_CODE_FAILED_PRECONDITION", "message": message });
                     return Some(json!({ "error": error }));
                 }
-                let place = (HOST, complete["subject"]["id"].as_str().expect("an id"), "OAUTH");
-                let token = &complete["tokenId"];
-                let (value, kid) = sealed(&own, token, Field::HostTokenValue, place, "gho_the_credential");
-                let (refresh, _) =
-                    sealed(&own, token, Field::HostTokenRefresh, place, "ghr_the_refresh_token");
-                return Some(json!({ "completeOauth": {
-                    "sealedToken": value, "sealedRefreshToken": refresh, "kid": kid, "scopes": ["repo"],
-                    "expiresAt": "2100-01-01T00:00:00Z", "userName": "octocat",
-                } }));
+                return Some(exchanged(&own, complete));
             }
             let caller = &call["checkAuthenticationForHost"]["caller"];
             let authenticated = caller["credentials"].as_array().is_some_and(|all| !all.is_empty());
@@ -95,12 +101,12 @@ pub(crate) struct Browser {
 
 pub(crate) struct Page {
     pub(crate) status: u16,
-    text: String,
-    location: String,
+    pub(crate) text: String,
+    pub(crate) location: String,
 }
 
 impl Browser {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         Self { http: http.tls_certs_only([]).build().expect("a client"), cookie: None }
     }
@@ -125,7 +131,7 @@ impl Browser {
         self.send(request).await
     }
 
-    async fn confirm(&mut self, url: &str, page: &Page) -> Page {
+    pub(crate) async fn confirm(&mut self, url: &str, page: &Page) -> Page {
         let form = page.text.split("name=\"form\" value=\"").nth(1).expect("a form");
         let form = form.split('"').next().expect("a value");
         let request = self.http.post(url).body(format!("form={form}"));
@@ -138,7 +144,7 @@ async fn check(actor: &Actor, agent: &Agent) -> Value {
     actor.call("RunnerService/CheckAuthenticationForHost", &body).await.ok()
 }
 
-async fn link(actor: &Actor, agent: &Agent) -> String {
+pub(crate) async fn link(actor: &Actor, agent: &Agent) -> String {
     let answer = check(actor, agent).await;
     assert_eq!(answer["authenticationUrl"], answer["supportsOauth2"]["authUrl"]);
     answer["authenticationUrl"].as_str().expect("a link").to_owned()
@@ -158,6 +164,15 @@ pub(crate) async fn to_forge(server: &TestServer, actor: &Actor, agent: &Agent) 
 
 async fn count(server: &TestServer, sql: &'static str) -> i64 {
     server.database().count(sql).await
+}
+
+/// The flows that are open end a minute ago.
+const ELEVEN_MINUTES_LATER: &str = "UPDATE oauth_ticket SET expires_at = expires_at - 660000000";
+
+/// How many failures with this reason were written down.
+pub(crate) async fn reasons(server: &TestServer, reason: &str) -> i64 {
+    let sql = "SELECT count(*) FROM audit_entry WHERE action = 'oauth.fail' AND details LIKE";
+    server.database().count_of(format!("{sql} '%\"reason\":\"{reason}\"%'")).await
 }
 
 const TOKENS: &str = "SELECT count(*) FROM host_token";
@@ -225,6 +240,7 @@ async fn a_flow_belongs_to_one_browser_and_happens_once(server: &TestServer) {
     assert_eq!(sent.status, 303);
     assert_eq!(other.confirm(&link, &theirs).await.status, 404, "a link works once");
     assert_eq!(browser.get(&link).await.status, 404);
+    assert_eq!((reasons(server, "another browser").await, reasons(server, "used already").await), (2, 2));
     let state = sent.location.split("state=").nth(1).expect("a state");
     let back = format!("http://{}/oauth/callback?code=good&state={state}", server.address);
     assert_eq!(other.get(&back).await.status, 403, "another browser");
@@ -249,11 +265,16 @@ async fn failures_are_pages_with_a_cure(server: &TestServer) {
     let wrong = browser.get(&format!("{back}&code=bad")).await;
     assert!(wrong.status == 502 && wrong.text.contains("client &lt;b&gt;secret"), "{}", wrong.text);
     let (mut browser, back) = to_forge(server, &admin, &agent).await;
-    server.database().execute("UPDATE oauth_ticket SET expires_at = 1").await;
+    server.database().execute(ELEVEN_MINUTES_LATER).await;
     assert_eq!(browser.get(&format!("{back}&code=good")).await.status, 404, "too late");
     let late = link(&admin, &agent).await;
-    server.database().execute("UPDATE oauth_ticket SET expires_at = 1").await;
+    server.database().execute(ELEVEN_MINUTES_LATER).await;
     assert_eq!(Browser::new().get(&late).await.status, 404, "too late");
+    // Whoever has a link does not fill the audit log with it.
+    for _ in 0..20 {
+        assert_eq!(Browser::new().get(&late).await.status, 404, "too late");
+    }
+    assert_eq!(reasons(server, "expired").await, 1 + 8);
     // Offline: the link stays good for later.
     let early = link(&admin, &agent).await;
     drop(live);
@@ -263,7 +284,9 @@ async fn failures_are_pages_with_a_cure(server: &TestServer) {
     let offline = browser.confirm(&early, &page).await;
     assert!(offline.status == 503 && offline.text.contains("sealink agent run"), "{}", offline.text);
     assert_eq!(browser.get(&early).await.status, 200);
-    assert_eq!(count(server, "SELECT count(*) FROM audit_entry WHERE action = 'oauth.fail'").await, 3);
+    for reason in ["denied", "refused by the forge or the runner", "runner offline"] {
+        assert_eq!(reasons(server, reason).await, 1, "{reason}");
+    }
     assert_eq!(count(server, TOKENS).await, 0);
     for odd in ["start/x", "start/..%2f", "callback", "callback?state=x&code=y"] {
         let url = format!("http://{}/oauth/{odd}", server.address);
@@ -271,12 +294,22 @@ async fn failures_are_pages_with_a_cure(server: &TestServer) {
     }
 }
 
-/// An agent cannot send browsers where no web page is.
-async fn only_web_pages_are_followed(server: &TestServer) {
+/// An agent cannot send browsers anywhere but to the forge.
+async fn only_pages_of_the_forge_are_followed(server: &TestServer) {
     let admin = server.admin();
     let agent = admin.register().await;
     admin.integrate(&agent.runner, &json!({ "host": HOST })).await;
     let own = agent.clone();
+    let odd = [
+        "javascript:alert(1)",
+        "https://evil.example/login",
+        "https://ghe.example.com.evil.example/login",
+        "https://ghe.example.com@evil.example/login",
+        "https://ghe.example.com:8443/login",
+        "http://ghe.example.com/login",
+        "//ghe.example.com/login",
+    ];
+    let urls = std::sync::Mutex::new(odd.to_vec());
     let _live = agent
         .live(move |call| {
             let Some(begin) = call.get("beginOauth") else {
@@ -284,19 +317,21 @@ async fn only_web_pages_are_followed(server: &TestServer) {
             };
             let (place, field) = ((HOST, "", "client_id"), Field::OauthVerifier);
             let (verifier, kid) = sealed(&own, &begin["ticketId"], field, place, "the verifier");
-            let url = "javascript:alert(1)";
+            let url = urls.lock().expect("no panic").pop().expect("a URL");
             Some(json!({ "beginOauth": { "authorizeUrl": url, "sealedVerifier": verifier, "kid": kid } }))
         })
         .await;
-    let (mut browser, link) = (Browser::new(), link(&admin, &agent).await);
-    let page = browser.get(&link).await;
-    let sent = browser.confirm(&link, &page).await;
-    assert_eq!((sent.status, sent.location.as_str()), (502, ""));
+    for url in odd {
+        let (mut browser, link) = (Browser::new(), link(&admin, &agent).await);
+        let page = browser.get(&link).await;
+        let sent = browser.confirm(&link, &page).await;
+        assert_eq!((sent.status, sent.location.as_str()), (502, ""), "{url}");
+    }
 }
 
 on_both_stores!(
     an_account_is_connected,
     a_flow_belongs_to_one_browser_and_happens_once,
     failures_are_pages_with_a_cure,
-    only_web_pages_are_followed,
+    only_pages_of_the_forge_are_followed,
 );

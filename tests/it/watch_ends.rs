@@ -36,6 +36,45 @@ async fn a_deleted_runner_ends_its_watches(server: &TestServer) {
     assert_eq!(agent.watch("", 0).await.end().await, "unauthenticated");
 }
 
+/// A token that is revoked ends the streams that were opened with it, also one on which something happens all the
+/// time.
+async fn a_revoked_token_ends_its_streams(server: &TestServer) {
+    let admin = server.admin();
+    let agent = admin.register().await;
+    let id = admin.integrate(&agent.runner, &json!({})).await;
+    agent.beat(&agent.id).await.ok();
+    let (mut watch, mut requests) = (agent.watch("", 0).await, agent.requests(16).await);
+    watch.next().await;
+    let busy = tokio::spawn({
+        let admin = admin.clone();
+        async move {
+            let change = json!({ "oauthPlaintextClientSecret": "canary-busy-secret-4711" });
+            loop {
+                admin.update_integration(&id, &change).await.ok();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    });
+    let token = agent.actor.token.as_deref().and_then(|token| token.split('_').nth(2)).expect("an id");
+    admin.call("TokenService/RevokeToken", &json!({ "tokenId": token })).await.ok();
+    let ended = async {
+        let end = loop {
+            if let Err(end) = watch.step().await {
+                break end;
+            }
+        };
+        assert_eq!(end["error"]["code"], "unauthenticated", "{end}");
+        let end = loop {
+            if let Err(end) = requests.step().await {
+                break end;
+            }
+        };
+        assert_eq!(end["error"]["code"], "unauthenticated", "{end}");
+    };
+    tokio::time::timeout(Duration::from_secs(15), ended).await.expect("an end before the next keep-alive");
+    busy.abort();
+}
+
 /// An agent has sixteen streams, and a place is free again once one is gone.
 async fn an_agent_has_sixteen_streams(server: &TestServer) {
     let agent = server.admin().register().await;
@@ -76,6 +115,7 @@ async fn watches_of_health_are_in_nobodys_way(server: &TestServer) {
 
 on_both_stores!(
     a_deleted_runner_ends_its_watches,
+    a_revoked_token_ends_its_streams,
     an_agent_has_sixteen_streams,
     watches_of_health_are_in_nobodys_way,
 );

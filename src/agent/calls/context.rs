@@ -220,7 +220,7 @@ fn git_context(origin: &str, context: &ContextUrl) -> GitContext {
 /// A name that a forge sent goes through the grammar as one that a person typed.
 fn respell(site: &Site, full_name: &str) -> Result<ContextUrl> {
     let url = format!("https://{}/{full_name}", site.authority());
-    site.parse(&url).map_err(|_| ForgeError::Foreign("it names a repository as none can be named").into())
+    site.parse(&url).map_err(|_| ForgeError::Protocol("it names a repository as none can be named").into())
 }
 
 /// For forges whose URLs say enough: where a name may end in several places, at the first.

@@ -122,12 +122,14 @@ impl From<ForgeError> for Failure {
             ForgeError::Forbidden => Code::PermissionDenied,
             ForgeError::NotFound => Code::NotFound,
             ForgeError::RateLimited(_) => Code::ResourceExhausted,
-            ForgeError::Silent => Code::DeadlineExceeded,
+            ForgeError::TimedOut => Code::DeadlineExceeded,
             ForgeError::NoConnection
             | ForgeError::Unreachable(_)
-            | ForgeError::Failing(_)
-            | ForgeError::Foreign(_) => Code::Unavailable,
-            ForgeError::Refused(_) => Code::FailedPrecondition,
+            | ForgeError::ServerError(_)
+            | ForgeError::Protocol(_)
+            | ForgeError::Busy
+            | ForgeError::Resting(_) => Code::Unavailable,
+            ForgeError::Disallowed(_) => Code::FailedPrecondition,
         };
         Self { code, message: error.to_string().into(), required: None }
     }

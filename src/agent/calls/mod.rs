@@ -8,6 +8,7 @@
 mod authentication;
 mod context;
 mod failure;
+mod grants;
 mod oauth;
 mod repositories;
 mod validate;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 pub use failure::Failure;
+use grants::Grants;
 
 use super::{
     configuration::Configuration,
@@ -55,6 +57,7 @@ pub struct Desk {
     configuration: watch::Receiver<Arc<Configuration>>,
     active: Arc<Mutex<Option<Kid>>>,
     log: LogTail,
+    grants: Grants,
     clock: Clock,
 }
 
@@ -82,7 +85,8 @@ impl Desk {
         active: Arc<Mutex<Option<Kid>>>,
         log: LogTail,
     ) -> Self {
-        Self { runner, http, opener, configuration, active, log, clock: Clock::System }
+        let grants = Grants::default();
+        Self { runner, http, opener, configuration, active, log, grants, clock: Clock::System }
     }
 
     /// Answers one call. Takes as long as the forges take: the caller's deadline is the caller's.
@@ -108,6 +112,17 @@ impl Desk {
             }
             Call::KeepAlive(_) => return Err(Failure::unimplemented()),
         })
+    }
+
+    /// Whether a forge gave a new credential of a host token that the server does not have.
+    #[must_use]
+    pub fn keeps(&self, token_id: &str) -> bool {
+        self.grants.has(token_id)
+    }
+
+    /// The server has the new credential of a host token: it need not be kept here.
+    pub fn renewed(&self, token_id: &str) {
+        self.grants.forget(token_id);
     }
 
     /// Waits until the configuration is at least as new as the call.

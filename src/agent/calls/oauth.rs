@@ -1,9 +1,9 @@
 //! OAuth for people: every step that needs a secret happens here, and only ciphertext leaves.
-use super::{Desk, Failure, Result, site};
+use super::{Desk, Failure, Result, grants::Received, site};
 use crate::{
     agent::forge::{
         Credential,
-        oauth::{App, Grant, Verifier},
+        oauth::{App, Verifier},
     },
     domain::{id::parse_uuid, secret::Secret},
     pb::sealink::v1::{
@@ -49,8 +49,10 @@ impl Desk {
         let (_, forge) = self.forge(&integration, "CompleteOAuth")?;
         let user = forge.user(Credential::OAuth(&grant.access)).await?;
         let subject = call.subject.map(|subject| subject.id).unwrap_or_default();
-        let sealed = self.seal_grant(&grant, &call.token_id, &integration, &subject)?;
-        let scopes = if grant.scopes.is_empty() { user.scopes } else { grant.scopes };
+        let received = Received { grant, at: self.clock.now() };
+        let sealed = self.seal_grant(&received, &call.token_id, &integration, &subject)?;
+        let scopes = received.grant.scopes;
+        let scopes = if scopes.is_empty() { user.scopes } else { scopes };
         Ok(CompleteOAuthResult {
             sealed_token: sealed.token,
             sealed_refresh_token: sealed.refresh,
@@ -68,16 +70,21 @@ impl Desk {
         let place = self.token_place(Field::HostTokenRefresh, &call.token_id, &integration, &subject)?;
         let refresh = self.open(&call.sealed_refresh_token, &call.kid, &place)?;
         let refresh = refresh.secret().ok_or(Failure::UNUSABLE)?;
-        let client_secret = self.client_secret(&integration)?;
-        let client_secret = client_secret.secret().ok_or(Failure::SECRET_UNUSABLE)?;
-        let renewed = app.refresh(&self.http, client_secret, refresh).await;
-        let grant = renewed.map_err(|error| Failure::from(error).at(&integration))?;
-        let sealed = self.seal_grant(&grant, &call.token_id, &integration, &subject)?;
+        let received = if let Some(kept) = self.grants.of(&call.token_id, refresh) {
+            kept
+        } else {
+            let client_secret = self.client_secret(&integration)?;
+            let client_secret = client_secret.secret().ok_or(Failure::SECRET_UNUSABLE)?;
+            let renewed = app.refresh(&self.http, client_secret, refresh).await;
+            let grant = renewed.map_err(|error| Failure::from(error).at(&integration))?;
+            self.grants.keep(&call.token_id, refresh, Received { grant, at: self.clock.now() })
+        };
+        let sealed = self.seal_grant(&received, &call.token_id, &integration, &subject)?;
         Ok(RefreshHostTokenResult {
             sealed_token: sealed.token,
             sealed_refresh_token: sealed.refresh,
             kid: sealed.kid,
-            scopes: grant.scopes,
+            scopes: received.grant.scopes.clone(),
             expires_at: sealed.expires_at,
         })
     }
@@ -120,11 +127,12 @@ impl Desk {
 
     fn seal_grant(
         &self,
-        grant: &Grant,
+        received: &Received,
         token_id: &str,
         integration: &ConfiguredIntegration,
         subject: &str,
     ) -> Result<Sealed> {
+        let Received { grant, at } = received;
         let seal = |secret: &Secret, field| {
             self.seal(secret, &self.token_place(field, token_id, integration, subject)?)
         };
@@ -138,8 +146,8 @@ impl Desk {
             None => Vec::new(),
         };
         let expires_at = grant.expires_in.map(|lives| {
-            let at = self.clock.now().plus(lives).0;
-            Timestamp { seconds: at.div_euclid(1_000_000), nanos: 0 }
+            let end = at.plus(lives).0;
+            Timestamp { seconds: end.div_euclid(1_000_000), nanos: 0 }
         });
         Ok(Sealed { token, refresh, kid, expires_at })
     }

@@ -23,7 +23,7 @@ use crate::domain::{
 };
 use crate::scm::{
     api,
-    http::{Answer, Http},
+    http::{Http, Response},
 };
 
 /// A person's credential: how it came to be decides the header it goes into.
@@ -224,7 +224,7 @@ pub trait Forge: Send + Sync {
 /// The client for a forge; `Ok(None)` for kinds that are known by their URLs only (Bitbucket, Azure DevOps).
 ///
 /// # Errors
-/// [`ForgeError::Refused`] if the agent does not connect to its host.
+/// [`ForgeError::Disallowed`] if the agent does not connect to its host.
 pub fn open(http: &Arc<Http>, site: &Site) -> Result<Option<Box<dyn Forge>>> {
     let http = Arc::clone(http);
     let authority = site.authority();
@@ -237,7 +237,7 @@ pub fn open(http: &Arc<Http>, site: &Site) -> Result<Option<Box<dyn Forge>>> {
 }
 
 /// Makes a page of what came back. `more` and `total` are said in headers, by each forge in its own.
-fn page_of<T>(items: Vec<T>, answer: &Answer, total: Option<u64>) -> Page<T> {
+fn page_of<T>(items: Vec<T>, answer: &Response, total: Option<u64>) -> Page<T> {
     let named = ["x-total", "x-total-count"].iter().find_map(|name| answer.header(name)?.parse().ok());
     Page { items, more: answer.says_more(), total: total.or(named) }
 }

@@ -15,7 +15,7 @@ use crate::{
     error,
     scm::{
         egress::Origin,
-        http::{Answer, Http, Question, accept_json},
+        http::{Http, Request, Response, accept_json},
     },
     seal,
 };
@@ -222,21 +222,21 @@ impl<'a> App<'a> {
         });
         let form = Some(self.form(secret, more));
         let headers = [accept_json()];
-        let question = Question { method: Method::POST, url, headers: &headers, form };
-        let answer = http.ask(&self.origin, question).await?;
+        let request = Request { method: Method::POST, url, headers: &headers, form };
+        let answer = http.send(&self.origin, request).await?;
         read(&answer)
     }
 }
 
 /// GitHub reports errors with status 200, so what counts is the body.
-fn read(answer: &Answer) -> Result<Grant, OAuthError> {
+fn read(answer: &Response) -> Result<Grant, OAuthError> {
     if answer.status.as_u16() == 429 {
         return Err(ForgeError::RateLimited(answer.retry_after()).into());
     }
     if answer.status.is_server_error() {
-        return Err(ForgeError::Failing(answer.status.as_u16()).into());
+        return Err(ForgeError::ServerError(answer.status.as_u16()).into());
     }
-    let foreign = OAuthError::Forge(ForgeError::Foreign("its token endpoint cannot be understood"));
+    let foreign = OAuthError::Forge(ForgeError::Protocol("its token endpoint cannot be understood"));
     let wire: Wire = serde_json::from_slice(&answer.body).map_err(|_| foreign)?;
     if let Some(error) = &wire.error {
         return Err(classify(error, wire.error_description.as_deref().unwrap_or_default()));
@@ -268,7 +268,7 @@ fn classify(error: &str, description: &str) -> OAuthError {
         | "redirect_uri_mismatch"
         | "incorrect_grant"
         | "invalid_request" => OAuthError::BadGrant,
-        _ => OAuthError::Forge(ForgeError::Foreign("its token endpoint cannot be understood")),
+        _ => OAuthError::Forge(ForgeError::Protocol("its token endpoint cannot be understood")),
     }
 }
 
@@ -294,7 +294,7 @@ mod tests {
         ] {
             assert_eq!(classify(error, description), class, "{error} {description}");
         }
-        assert!(matches!(classify("<script>", "canary"), OAuthError::Forge(ForgeError::Foreign(_))));
+        assert!(matches!(classify("<script>", "canary"), OAuthError::Forge(ForgeError::Protocol(_))));
     }
 
     /// The example of RFC 7636, appendix B.

@@ -1,13 +1,13 @@
 //! Takes calls off their stream, has them answered, and sends the answers.
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::{sync::Notify, time::timeout};
 
-use super::Shared;
+use super::{Shared, heartbeat};
 use crate::{
     agent::{
         backoff::Backoff,
@@ -16,8 +16,8 @@ use crate::{
     client::{ClientError, Code},
     error::Result,
     pb::sealink::v1::{
-        SendResponseRequest, WatchRequestsRequest, WatchRequestsResponse,
-        send_response_request::Result as Reply, watch_requests_response::Call,
+        HeartbeatRequest, RefreshHostTokenCall, SendResponseRequest, WatchRequestsRequest,
+        WatchRequestsResponse, send_response_request::Result as Reply, watch_requests_response::Call,
     },
 };
 
@@ -29,6 +29,8 @@ const USUAL: Duration = Duration::from_secs(8);
 const WAY_BACK: Duration = Duration::from_millis(300);
 const SEND_TRIES: usize = 3;
 const SEND_AGAIN: Duration = Duration::from_millis(500);
+/// How long a renewed credential is offered to a server that does not take it.
+const RENEWAL: Duration = Duration::from_mins(15);
 
 /// Answering, and what is under way.
 #[derive(Clone)]
@@ -48,20 +50,26 @@ struct UnderWay {
 impl UnderWay {
     /// Whether the call is new.
     fn begin(&self, id: &str, attempt: u32) -> bool {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        attempts.insert(id.to_owned(), attempt).is_none()
+        self.all().insert(id.to_owned(), attempt).is_none()
     }
 
     /// The attempt to answer with.
-    fn end(&self, id: &str) -> u32 {
-        let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
-        let attempt = attempts.remove(id).unwrap_or_default();
+    fn attempt(&self, id: &str) -> u32 {
+        self.all().get(id).copied().unwrap_or_default()
+    }
+
+    /// Nothing more is done for the call.
+    fn end(&self, id: &str) {
+        self.all().remove(id);
         self.fewer.notify_waiters();
-        attempt
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_empty(&self) -> bool {
-        self.attempts.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.all().is_empty()
     }
 }
 
@@ -84,37 +92,130 @@ impl Answering {
         let _ = timeout(grace, done).await;
     }
 
+    /// Answers a call, and waits until the answer has arrived or nobody wants it.
     async fn answer(self, id: String, remaining: Duration, revision: u64, call: Call) {
         let name = name(&call);
-        let work = async {
-            self.desk.caught_up(revision).await;
-            self.desk.answer(&id, call).await
+        let answered = if let Some(renewing) = Renewing::of(&call) {
+            self.renew(&id, remaining, revision, renewing).await
+        } else {
+            let work = async {
+                self.desk.caught_up(revision).await;
+                self.desk.answer(&id, call).await
+            };
+            let answered = timeout(remaining.saturating_sub(WAY_BACK), work).await;
+            let answered = answered.unwrap_or_else(|_| Err(Failure::late()));
+            let outcome = outcome(&answered);
+            self.send(&id, reply(answered)).await;
+            outcome
         };
-        let answered = timeout(remaining.saturating_sub(WAY_BACK), work).await;
-        let answered = answered.unwrap_or_else(|_| Err(Failure::late()));
-        let outcome = answered.as_ref().map_or_else(Failure::label, |_| "OK");
-        tracing::info!(call = name, outcome, "answered");
-        self.shared.health.note(|facts| *facts.calls.entry((name, outcome)).or_default() += 1);
-        let result = answered.unwrap_or_else(|failure| Reply::Error(failure.into()));
-        let attempt = self.under_way.end(&id);
-        self.send(id, attempt, result).await;
+        tracing::info!(call = name, outcome = answered, "answered");
+        self.shared.health.note(|facts| *facts.calls.entry((name, answered)).or_default() += 1);
+        self.under_way.end(&id);
     }
 
-    async fn send(&self, request_id: String, attempt: u32, result: Reply) {
-        let agent_id = self.shared.agent_id.clone();
-        let response = SendResponseRequest { agent_id, request_id, attempt, result: Some(result) };
-        for _ in 0..SEND_TRIES {
-            match self.shared.client.call(&response).await {
-                // A server that stops: another takes it.
-                Err(error) if error.code() == Some(Code::Unavailable) => {
-                    tokio::time::sleep(error.retry_after().unwrap_or(SEND_AGAIN).min(USUAL)).await;
+    /// Renews a credential. Once the forge is asked the old one may be spent: so this is not given up with the call,
+    /// and the answer is sent until the server takes it or says why not.
+    async fn renew(
+        &self,
+        id: &str,
+        remaining: Duration,
+        revision: u64,
+        Renewing { token, call }: Renewing,
+    ) -> &'static str {
+        if timeout(remaining.saturating_sub(WAY_BACK), self.desk.caught_up(revision)).await.is_err() {
+            return Failure::late().label();
+        }
+        let (started, mut backoff) = (Instant::now(), Backoff::default());
+        loop {
+            // The desk keeps what the forge gave, so that it is asked once.
+            let answered = self.desk.answer(id, Call::RefreshHostToken(call.clone())).await;
+            let outcome = outcome(&answered);
+            let Ok(renewed) = answered else {
+                self.send(id, reply(answered)).await;
+                return outcome;
+            };
+            match self.shared.client.call(&self.response(id, renewed)).await {
+                Ok(_) => {
+                    self.desk.renewed(&token);
+                    return outcome;
                 }
-                // Refused: somebody else was first, or nobody waits any more.
-                Ok(_) | Err(ClientError::Api(_)) => return,
-                Err(error) => tracing::info!(%error, "an answer did not arrive; sending it again"),
+                // The runner's key was replaced: sealed to the new one it is taken.
+                Err(error) if error.code() == Some(Code::FailedPrecondition) => self.learn_key().await,
+                // Somebody was first, or it is about what is gone.
+                Err(error) if is_final(&error) => return outcome,
+                Err(error) => tracing::info!(%error, "a renewed credential did not arrive; sending it again"),
+            }
+            if started.elapsed() > RENEWAL {
+                tracing::warn!(host_token = token, "a renewed credential never arrived");
+                return outcome;
+            }
+            backoff.wait().await;
+            // Who was asked the same later has brought it there: the forge must not be asked once more.
+            if !self.desk.keeps(&token) {
+                return outcome;
             }
         }
     }
+
+    /// Asks which key the server wants secrets sealed to; if it cannot be asked, the heartbeat will.
+    async fn learn_key(&self) {
+        let request = HeartbeatRequest { agent_id: self.shared.agent_id.clone() };
+        let Ok(answer) = self.shared.client.call(&request).await else { return };
+        if let Err(error) = heartbeat::hold_active_key(&self.shared, &answer.active_kid).await {
+            tracing::debug!(%error, "the new key is not here yet");
+        }
+    }
+
+    fn response(&self, id: &str, result: Reply) -> SendResponseRequest {
+        SendResponseRequest {
+            agent_id: self.shared.agent_id.clone(),
+            request_id: id.to_owned(),
+            attempt: self.under_way.attempt(id),
+            result: Some(result),
+        }
+    }
+
+    async fn send(&self, id: &str, result: Reply) {
+        let response = self.response(id, result);
+        for _ in 0..SEND_TRIES {
+            match self.shared.client.call(&response).await {
+                // Refused: somebody else was first, or nobody waits any more.
+                Ok(_) => return,
+                Err(error) if is_final(&error) => return,
+                // A server that stops: another takes it.
+                Err(error) => {
+                    tracing::info!(%error, "an answer did not arrive; sending it again");
+                    tokio::time::sleep(error.retry_after().unwrap_or(SEND_AGAIN).min(USUAL)).await;
+                }
+            }
+        }
+    }
+}
+
+/// A call that renews a host token.
+struct Renewing {
+    token: String,
+    call: RefreshHostTokenCall,
+}
+
+impl Renewing {
+    fn of(call: &Call) -> Option<Self> {
+        let Call::RefreshHostToken(call) = call else { return None };
+        Some(Self { token: call.token_id.clone(), call: call.clone() })
+    }
+}
+
+fn outcome(answered: &std::result::Result<Reply, Failure>) -> &'static str {
+    answered.as_ref().map_or_else(Failure::label, |_| "OK")
+}
+
+fn reply(answered: std::result::Result<Reply, Failure>) -> Reply {
+    answered.unwrap_or_else(|failure| Reply::Error(failure.into()))
+}
+
+/// Whether the server said no, and will say so again.
+fn is_final(error: &ClientError) -> bool {
+    matches!(error, ClientError::Api(_)) && error.code() != Some(Code::Unavailable)
 }
 
 pub(super) async fn run(answering: Answering) -> Result<()> {
@@ -169,9 +270,9 @@ fn take(answering: &Answering, message: WatchRequestsResponse) {
             answering.answer(request_id, remaining, revision, call).await;
         } else {
             // A call of a newer server.
-            let attempt = answering.under_way.end(&request_id);
             let unknown = Reply::Error(Failure::unimplemented().into());
-            answering.send(request_id, attempt, unknown).await;
+            answering.send(&request_id, unknown).await;
+            answering.under_way.end(&request_id);
         }
     });
 }

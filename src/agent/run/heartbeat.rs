@@ -43,7 +43,7 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<()> {
 }
 
 /// Notes the ACTIVE key, and stops the agent if new secrets are sealed with a key that is not here.
-async fn hold_active_key(shared: &Shared, kid: &str) -> Result<()> {
+pub(super) async fn hold_active_key(shared: &Shared, kid: &str) -> Result<()> {
     if kid.is_empty() {
         return Ok(());
     }

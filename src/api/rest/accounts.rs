@@ -14,7 +14,9 @@ use super::{
     once::once,
     response::{json, no_content},
     wire::Owner,
-    wire_accounts::{Integration, Integrations, NewIntegrationBody, OneIntegration, TokenBody},
+    wire_accounts::{
+        Integration, Integrations, NewIntegration, NewIntegrationBody, NewToken, OneIntegration, TokenBody,
+    },
 };
 use crate::{
     domain::{
@@ -58,7 +60,7 @@ pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id
 #[utoipa::path(
     post, path = "/v1/scm_integrations", tag = "accounts", security(("bearer" = [])),
     request_body = NewIntegrationBody,
-    params(("Idempotency-Key" = Option<String>, Header)),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
     responses(
         (status = 201, body = OneIntegration<'static>), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
@@ -70,7 +72,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> RestResult {
-    let mut fields = Fields::read(&headers, body, "scm_integration", false).await?;
+    let mut fields = Fields::read::<NewIntegration>(&headers, body, "scm_integration", false).await?;
     let token = fields.text("access_token").map(Plaintext::new);
     let (scm_type, url) = (fields.text("scm_type"), fields.text("url"));
     let said = fields.check()?;
@@ -99,7 +101,7 @@ pub(super) async fn replace_token(
     headers: HeaderMap,
     body: Body,
 ) -> RestResult {
-    let mut fields = Fields::read(&headers, body, "scm_integration", false).await?;
+    let mut fields = Fields::read::<NewToken>(&headers, body, "scm_integration", false).await?;
     let token = fields.text("access_token").map(Plaintext::new);
     fields.check()?;
     let account = rest.service.replace_account_token(&caller, &id, replacement(token)?).await?;

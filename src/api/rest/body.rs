@@ -1,4 +1,6 @@
 //! Request bodies: JSON, whatever `content-type` says of it, because official clients say anything.
+#[cfg(debug_assertions)]
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use axum::{
@@ -9,6 +11,9 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
+#[cfg(debug_assertions)]
+use utoipa::openapi::{RefOr, Schema};
 use zeroize::Zeroizing;
 
 use super::error::RestError;
@@ -28,17 +33,21 @@ pub(super) struct Fields {
     wrong: Vec<Violation>,
     /// What was asked for, and found: names and texts, each after its length.
     said: Zeroizing<Vec<u8>>,
+    /// What is described, and was not asked for yet.
+    #[cfg(debug_assertions)]
+    described: BTreeSet<String>,
 }
 
 /// The length that stands before a name or a text, in bytes.
 const PREFIX: usize = size_of::<u64>();
 
 impl Fields {
-    /// Reads `{"root": {..}}`, and with `bare` also the inner object alone.
+    /// Reads `{"root": {..}}`, and with `bare` also the inner object alone. `T` describes that object: whoever builds
+    /// this for tests learns when what is read and what is described are not the same members.
     ///
     /// # Errors
     /// 400 for what is no JSON, 422 on `root` for other JSON; 408, 413 and 415 for bodies that cannot be read.
-    pub(super) async fn read(
+    pub(super) async fn read<T: ToSchema>(
         headers: &HeaderMap,
         body: Body,
         root: &'static str,
@@ -59,11 +68,19 @@ impl Fields {
         let said =
             members.iter().map(|(name, value)| 2 * PREFIX + name.len() + value.as_str().map_or(0, str::len));
         let said = Zeroizing::new(Vec::with_capacity(said.sum()));
-        Ok(Self { members, wrong: Vec::new(), said })
+        Ok(Self {
+            members,
+            wrong: Vec::new(),
+            said,
+            #[cfg(debug_assertions)]
+            described: described::<T>(),
+        })
     }
 
     /// A text; absent and `null` are the same.
     pub(super) fn text(&mut self, name: &str) -> Option<String> {
+        #[cfg(debug_assertions)]
+        assert!(self.described.remove(name), "{name} is read, and not described");
         match self.members.remove(name) {
             None | Some(Value::Null) => None,
             Some(Value::String(text)) => {
@@ -93,7 +110,18 @@ impl Fields {
     /// # Errors
     /// 422 on every field that had.
     pub(super) fn check(self) -> Result<Zeroizing<Vec<u8>>, RestError> {
+        #[cfg(debug_assertions)]
+        assert!(self.described.is_empty(), "{:?} are described, and not read", self.described);
         if self.wrong.is_empty() { Ok(self.said) } else { Err(Error::violations_of(self.wrong).into()) }
+    }
+}
+
+/// The members of a described object.
+#[cfg(debug_assertions)]
+fn described<T: ToSchema>() -> BTreeSet<String> {
+    match T::schema() {
+        RefOr::T(Schema::Object(object)) => object.properties.into_keys().collect(),
+        _ => BTreeSet::new(),
     }
 }
 

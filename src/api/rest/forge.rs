@@ -53,7 +53,7 @@ pub(super) async fn import_keys(State(rest): State<Rest>, Writer(caller): Writer
     security(("bearer" = [])),
     params(
         ("id" = String, Path),
-        ("query" = Option<String>, Query, max_length = 1024, pattern = r"^[^\x00-\x1f\x7f-\x9f]*$"),
+        ("query" = Option<String>, Query, max_length = 1024),
     ),
     responses(
         (status = 200, body = Repositories), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -104,10 +104,7 @@ pub(super) async fn orgs(
     security(("bearer" = [])),
     params(
         ("id" = String, Path),
-        (
-            "query" = String, Query, max_length = 1024,
-            pattern = r"^(is:(open|closed) )?repo:[A-Za-z0-9_-]{1,100}/[A-Za-z0-9_-]{1,100}( [a-z0-9 ]*)?$",
-        ),
+        ("query" = String, Query, max_length = 1024),
     ),
     responses(
         (status = 200, body = PullRequests), (status = 401, body = Problem), (status = 403, body = Problem),
@@ -131,10 +128,7 @@ pub(super) async fn search_pull_requests(
     get, path = "/v1/scm_integrations/{id}/branches", tag = "accounts", security(("bearer" = [])),
     params(
         ("id" = String, Path),
-        (
-            "repo_name" = String, Query, max_length = 512,
-            pattern = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)+$",
-        ),
+        ("repo_name" = String, Query, max_length = 1024),
     ),
     responses(
         (status = 200, body = Branches), (status = 401, body = Problem), (status = 403, body = Problem),

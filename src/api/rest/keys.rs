@@ -13,7 +13,7 @@ use super::{
     id::Id,
     once::once,
     response::{json, no_content},
-    wire::{Key, Keys, NewKeyBody, OneKey, Owner},
+    wire::{Key, Keys, NewKey, NewKeyBody, OneKey, Owner},
 };
 use crate::{
     domain::{access::Caller, id::SshKeyId, ssh_key::NewSshKey},
@@ -49,7 +49,7 @@ pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id
 /// Stores a key.
 #[utoipa::path(
     post, path = "/v1/keys", tag = "keys", security(("bearer" = [])), request_body = NewKeyBody,
-    params(("Idempotency-Key" = Option<String>, Header)),
+    params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
     responses(
         (status = 201, body = OneKey), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
@@ -61,7 +61,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> RestResult {
-    let mut fields = Fields::read(&headers, body, "key", true).await?;
+    let mut fields = Fields::read::<NewKey>(&headers, body, "key", true).await?;
     let (name, content) = (fields.text("name"), fields.text("content"));
     let said = fields.check()?;
     let new = &NewSshKey::parse(name.as_deref(), content.as_deref())?;

@@ -13,6 +13,7 @@ mod keys;
 mod once;
 mod openapi;
 mod page;
+mod patterns;
 mod query;
 mod response;
 mod users;

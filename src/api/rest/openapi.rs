@@ -8,7 +8,7 @@ use utoipa::{
     },
 };
 
-use super::{Rest, accounts, forge, keys, response::json, users};
+use super::{Rest, accounts, forge, keys, patterns::Patterns, response::json, users};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -32,7 +32,7 @@ use super::{Rest, accounts, forge, keys, response::json, users};
         forge::search_pull_requests,
         forge::branches,
     ),
-    modifiers(&Schemes, &Names),
+    modifiers(&Schemes, &Names, &Patterns),
 )]
 struct Document;
 

@@ -119,7 +119,7 @@ pub(super) struct NewKey {
     #[schema(min_length = 1, max_length = 255)]
     name: String,
     /// As in `authorized_keys`, on one line without options.
-    #[schema(min_length = 30, max_length = 8192)]
+    #[schema(format = "ssh-public-key", min_length = 30, max_length = 8192)]
     content: String,
 }
 

@@ -58,9 +58,10 @@ pub(super) struct NewIntegration {
     #[schema(pattern = "^(github|github-enterprise|gitlab|gitlab-self-hosted|gitea|forgejo)$")]
     scm_type: String,
     /// Where the forge is; not needed for `github` and `gitlab`.
+    #[schema(format = "uri", max_length = 2048)]
     url: Option<String>,
     /// A token that the forge made.
-    #[schema(min_length = 1)]
+    #[schema(format = Password, min_length = 1, max_length = 4096)]
     access_token: String,
 }
 
@@ -77,7 +78,7 @@ pub(super) struct NewIntegrationBody {
 #[expect(dead_code, reason = "describes what `Fields` reads")]
 pub(super) struct NewToken {
     /// Of the same person.
-    #[schema(min_length = 1)]
+    #[schema(format = Password, min_length = 1, max_length = 4096)]
     access_token: String,
 }
 
@@ -177,7 +178,7 @@ pub(super) struct Branches {
 
 impl<'a> Integration<'a> {
     pub(super) fn new(account: &'a Account, owner: &'a Owner) -> Self {
-        let Account { id, member: _, scm_type, url, profile, created_at, version: _ } = account;
+        let Account { id, scm_type, url, profile, created_at, .. } = account;
         let Profile { uid, username, email, avatar_url, profile_url } = profile;
         Self {
             id: id.to_string(),

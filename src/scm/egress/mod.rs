@@ -4,8 +4,12 @@
 //! server, where every member names hosts, only where its operator says so. This machine, neighbours without a router,
 //! multicast and metadata services never are allowed. An origin that the operator names exactly
 //! (`http://127.0.0.1:3000`) is spared the rules about https and this machine, nothing else.
+//!
+//! A forge is asked sixteen questions at once, and left alone for a while when it is away.
+mod gate;
 mod policy;
 mod resolver;
 
+pub(in crate::scm) use gate::Gates;
 pub use policy::{Origin, Policy};
 pub use resolver::{CheckedResolver, ForbiddenAddress};

@@ -3,7 +3,10 @@ use std::{fmt, net::IpAddr, sync::Arc};
 
 use url::{Host, Url};
 
-use super::CheckedResolver;
+use super::{
+    CheckedResolver,
+    resolver::{Names, Resolve},
+};
 use crate::domain::{allowed_origins::AllowedOrigins, host::is_local_address, network::Network};
 
 /// Scheme, host and port of a forge that may be asked. Only [`Policy::origin`] makes one.
@@ -54,6 +57,7 @@ impl fmt::Debug for Origin {
 pub struct Policy {
     allowed: AllowedOrigins,
     networks: Networks,
+    names: Names,
 }
 
 /// In which networks forges may be.
@@ -83,13 +87,19 @@ impl Policy {
     /// Any network, and the origins that the operator allows.
     #[must_use]
     pub fn new(allowed: AllowedOrigins) -> Self {
-        Self { allowed, networks: Networks::All }
+        Self { allowed, ..Self::default() }
     }
 
     /// The same, but of private networks only these.
     #[must_use]
     pub fn with_networks(self, networks: Vec<Network>) -> Self {
         Self { networks: Networks::Public(networks.into()), ..self }
+    }
+
+    /// The same, but `names` says where names lead, not this machine. What it says is checked alike.
+    #[must_use]
+    pub fn with_names(self, names: Arc<dyn Resolve>) -> Self {
+        Self { names: Names(names), ..self }
     }
 
     /// An origin that somebody typed: `https`, at a name or an address in an allowed network, or exactly one that the
@@ -132,7 +142,7 @@ impl Policy {
     /// The resolver of connections; `loopback` for those to origins that the operator named.
     #[must_use]
     pub fn resolver(&self, loopback: bool) -> Arc<CheckedResolver> {
-        Arc::new(CheckedResolver::new(loopback, self.networks.clone()))
+        Arc::new(CheckedResolver::new(loopback, self.networks.clone(), self.names.clone()))
     }
 
     /// Whether any allowed origin speaks TLS.

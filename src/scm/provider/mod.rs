@@ -74,7 +74,7 @@ pub trait Provider: Send + Sync {
 }
 
 /// The way to every forge.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Forges {
     policy: Policy,
     ca: Option<PathBuf>,
@@ -112,7 +112,7 @@ impl Forges {
 
 fn open(http: &Arc<Http>, scm_type: ScmType, url: &ForgeUrl) -> Result<Box<dyn Provider>> {
     let at = |origin: &str, version: &[&str]| {
-        let origin = http.policy().of_origin(origin).map_err(ForgeError::Refused)?;
+        let origin = http.policy().of_origin(origin).map_err(ForgeError::Disallowed)?;
         let below = url.base_path().split('/').filter(|part| !part.is_empty());
         let base = below.chain(version.iter().copied()).map(str::to_owned).collect();
         Ok(Api::at(Arc::clone(http), origin, base).with_retries(RETRIES))

@@ -13,9 +13,9 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
+pub(super) use self::desk::Desk;
 pub use self::hosts::LiveHost;
 pub use self::requests::{Asked, Request, Requests};
-pub(super) use self::{desk::Desk, requests::require_token};
 use super::{Refreshed, Service};
 use crate::{
     at_rest::Location,

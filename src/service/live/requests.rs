@@ -11,11 +11,10 @@ use crate::{
     domain::{
         access::Caller,
         id::{AgentId, CallId, RunnerId},
-        token::TokenId,
     },
-    error::{Error, Result},
-    service::{KEEP_ALIVE, Service},
-    store::{Agent, Store, StreamChange},
+    error::Result,
+    service::{KEEP_ALIVE, Service, revocations::TokenWatch},
+    store::{Agent, StreamChange},
 };
 
 /// How many calls an agent works on if it does not say.
@@ -50,7 +49,7 @@ pub struct Requests {
     desk: Desk,
     runner: RunnerId,
     agent: AgentId,
-    token: TokenId,
+    token: TokenWatch,
     stream: Uuid,
     asked: mpsc::UnboundedReceiver<Asked>,
     keep_alive: Moment,
@@ -80,7 +79,7 @@ impl Service {
             desk: self.desk.clone(),
             runner,
             agent,
-            token: caller.token.clone(),
+            token: self.watch_token(caller.token.clone()),
             stream,
             asked: self.desk.open(runner, agent, stream, capacity),
             keep_alive: Moment::now(),
@@ -103,10 +102,13 @@ impl Requests {
     /// # Errors
     /// [`Kind::Unauthenticated`](crate::error::Kind::Unauthenticated) once the token is worth nothing.
     pub async fn next(&mut self) -> Result<Request> {
-        let asked = tokio::select! {
-            biased;
-            asked = self.asked.recv() => asked,
-            () = tokio::time::sleep_until(self.keep_alive) => None,
+        let asked = loop {
+            tokio::select! {
+                biased;
+                () = self.token.stirred() => self.token.require().await?,
+                asked = self.asked.recv() => break asked,
+                () = tokio::time::sleep_until(self.keep_alive) => break None,
+            }
         };
         if let Some(asked) = asked {
             let revision = self.service.store.revision(self.runner).await?.unwrap_or_default();
@@ -114,7 +116,7 @@ impl Requests {
             return Ok(Request::Call(asked, remaining, revision));
         }
         if !std::mem::take(&mut self.told) {
-            require_token(&self.service.store, &self.token).await?;
+            self.token.require().await?;
             self.tell(StreamChange::Open).await?;
         }
         self.keep_alive = Moment::now() + KEEP_ALIVE;
@@ -133,13 +135,4 @@ impl Drop for Requests {
             }
         });
     }
-}
-
-/// A stream outlives the check of its token, so that is done again now and then.
-///
-/// # Errors
-/// [`Kind::Unauthenticated`](crate::error::Kind::Unauthenticated) if the token was revoked, or its owner is gone.
-pub(in crate::service) async fn require_token(store: &Store, token: &TokenId) -> Result<()> {
-    let token = store.token(token.clone()).await?;
-    if token.is_some_and(|token| token.revoked_at.is_none()) { Ok(()) } else { Err(Error::unauthenticated()) }
 }

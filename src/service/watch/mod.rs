@@ -23,12 +23,11 @@ pub use self::{
     events::{Event, Gone, Object, Seen},
     snapshot::{Objects, Snapshot},
 };
-use super::{KEEP_ALIVE, KnownConfiguration, Service, live::require_token};
+use super::{KEEP_ALIVE, KnownConfiguration, Service, revocations::TokenWatch};
 use crate::{
     domain::{
         access::Caller,
         id::{OrganizationId, RunnerId},
-        token::TokenId,
     },
     error::{Error, Kind, Result},
     store::Store,
@@ -56,7 +55,7 @@ pub struct Watch {
     /// The history that the revisions belong to.
     pub epoch: Uuid,
     organization: OrganizationId,
-    token: TokenId,
+    token: TokenWatch,
     tail: Arc<Tail>,
     live: broadcast::Receiver<Arc<Event>>,
     /// What the watcher is at.
@@ -80,7 +79,7 @@ impl Service {
             store: Arc::clone(&self.store),
             epoch: self.epoch,
             organization: caller.organization,
-            token: caller.token.clone(),
+            token: self.watch_token(caller.token.clone()),
             tail,
             live,
             last: known.revision,
@@ -130,9 +129,13 @@ impl Watch {
             }
             let event = tokio::select! {
                 biased;
+                () = self.token.stirred() => {
+                    self.token.require().await?;
+                    continue;
+                }
                 event = self.live.recv() => event,
                 () = tokio::time::sleep_until(self.keep_alive) => {
-                    require_token(&self.store, &self.token).await?;
+                    self.token.require().await?;
                     self.keep_alive = Instant::now() + KEEP_ALIVE;
                     return Ok(Step::KeepAlive(self.last));
                 }

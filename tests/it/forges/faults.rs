@@ -13,7 +13,11 @@ use sealink::{
 
 use super::{FakeForge, Fault, KINDS, Kind, SLUG, TOKEN, open, secret};
 
-const PROMPT: Limits = Limits { connect: Duration::from_millis(500), total: Duration::from_millis(1_500) };
+const PROMPT: Limits = Limits {
+    connect: Duration::from_millis(500),
+    total: Duration::from_millis(1_500),
+    rest: Duration::from_secs(1),
+};
 
 /// What one question ends with, on every kind.
 async fn every_kind_says(fault: Fault, expected: fn(ForgeError) -> bool) {
@@ -36,34 +40,34 @@ async fn refusals_are_told_apart() {
     every_kind_says(Fault::RateLimit403, |error| error == ForgeError::RateLimited(None)).await;
     every_kind_says(Fault::TooMany, |error| error == ForgeError::RateLimited(Some(Duration::from_secs(17))))
         .await;
-    every_kind_says(Fault::Internal, |error| error == ForgeError::Failing(500)).await;
+    every_kind_says(Fault::Internal, |error| error == ForgeError::ServerError(500)).await;
 }
 
 #[tokio::test]
 async fn what_is_no_api_is_foreign() {
     for fault in [Fault::Html, Fault::BadJson, Fault::OtherJson, Fault::Truncated] {
-        every_kind_says(fault, |error| matches!(error, ForgeError::Foreign(_))).await;
+        every_kind_says(fault, |error| matches!(error, ForgeError::Protocol(_))).await;
     }
 }
 
 #[tokio::test]
 async fn long_answers_are_cut_off() {
     for fault in [Fault::Oversized, Fault::Endless] {
-        every_kind_says(fault, |error| error == ForgeError::Foreign("its answer is too long")).await;
+        every_kind_says(fault, |error| error == ForgeError::Protocol("its answer is too long")).await;
     }
 }
 
 #[tokio::test]
 async fn silence_ends_in_time() {
-    every_kind_says(Fault::Slow, |error| error == ForgeError::Silent).await;
+    every_kind_says(Fault::Slow, |error| error == ForgeError::TimedOut).await;
 }
 
 #[tokio::test]
 async fn redirects_stay_inside_and_end() {
     for fault in [Fault::RedirectElsewhere, Fault::RedirectToMetadata] {
-        every_kind_says(fault, |error| error == ForgeError::Foreign("it leads to another host")).await;
+        every_kind_says(fault, |error| error == ForgeError::Protocol("it leads to another host")).await;
     }
-    every_kind_says(Fault::RedirectForEver, |error| error == ForgeError::Foreign("it redirects too often"))
+    every_kind_says(Fault::RedirectForEver, |error| error == ForgeError::Protocol("it redirects too often"))
         .await;
     let fake = FakeForge::start(Kind::GitHub).await;
     fake.break_with(Fault::RedirectInside);
@@ -105,12 +109,12 @@ async fn a_probe_finds_out_whether_the_api_is_there() {
     }
     for fault in [Fault::Html, Fault::NotFound, Fault::BadJson] {
         fake.break_with(fault);
-        assert!(matches!(forge.probe().await, Err(ForgeError::Foreign(_))), "{fault:?}");
+        assert!(matches!(forge.probe().await, Err(ForgeError::Protocol(_))), "{fault:?}");
     }
     // Another kind of forge at the same address has no such API.
     fake.break_with(Fault::None);
     let gitea = open(Scm::Gitea, &fake.origin, PROMPT);
-    assert!(matches!(gitea.probe().await, Err(ForgeError::Foreign(_))));
+    assert!(matches!(gitea.probe().await, Err(ForgeError::Protocol(_))));
 }
 
 #[test]

@@ -30,7 +30,8 @@ use uuid::Uuid;
 use super::{GITEA, RealGitea, SLUG, Subject, behaves, http, open, secret};
 use crate::live_agent::desk::{INTEGRATION, Room, TOKEN_ID, integration_of, subject};
 
-const LIMITS: Limits = Limits { connect: Duration::from_secs(10), total: Duration::from_mins(1) };
+const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(10), total: Duration::from_mins(1), rest: Duration::from_secs(1) };
 const REDIRECT: &str = "http://127.0.0.1/oauth/callback";
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICAfHh0cGxoZGBcWFRQTEhEQDw4NDAsKCQgHBgUEAwIB";
 

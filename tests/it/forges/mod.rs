@@ -4,6 +4,7 @@
 mod fake;
 mod faults;
 mod gitea;
+mod limits;
 mod oauth;
 mod real;
 
@@ -210,7 +211,7 @@ async fn other_ports_of_this_machine_are_refused() {
     let http = http("http://127.0.0.1:1", Limits::default());
     for host in [fake.host(), fake.host().replace("127.0.0.1", "localhost"), "169.254.169.254".to_owned()] {
         let opened = forge::open(&http, &Site::new(Scm::Gitea, &host, ""));
-        assert!(matches!(opened.err(), Some(ForgeError::Refused(_))), "{host}");
+        assert!(matches!(opened.err(), Some(ForgeError::Disallowed(_))), "{host}");
     }
     assert_eq!(fake.requests().len(), 0);
 }

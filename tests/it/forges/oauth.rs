@@ -77,15 +77,19 @@ async fn what_is_no_token_endpoint_decides_nothing() {
     let fake = FakeForge::start(Kind::GitLab).await;
     let http = http(
         &fake.origin,
-        Limits { connect: Duration::from_millis(500), total: Duration::from_millis(1_500) },
+        Limits {
+            connect: Duration::from_millis(500),
+            total: Duration::from_millis(1_500),
+            rest: Duration::from_secs(1),
+        },
     );
     let app = app(&fake, &http, Scm::GitLab, CLIENT_ID);
     let checks = [
         (Fault::Html, None),
         (Fault::BadJson, None),
-        (Fault::Internal, Some(ForgeError::Failing(500))),
+        (Fault::Internal, Some(ForgeError::ServerError(500))),
         (Fault::TooMany, Some(ForgeError::RateLimited(Some(Duration::from_secs(17))))),
-        (Fault::Slow, Some(ForgeError::Silent)),
+        (Fault::Slow, Some(ForgeError::TimedOut)),
         // A client secret follows no redirect, not even inside.
         (Fault::RedirectElsewhere, None),
         (Fault::RedirectForEver, None),
@@ -97,7 +101,7 @@ async fn what_is_no_token_endpoint_decides_nothing() {
             panic!("{fault:?} decided something");
         };
         assert!(
-            expected.map_or(matches!(error, ForgeError::Foreign(_)), |expected| expected == error),
+            expected.map_or(matches!(error, ForgeError::Protocol(_)), |expected| expected == error),
             "{error:?}"
         );
         assert!(!error.to_string().contains("canary"));

@@ -48,7 +48,8 @@ pub(crate) const SUBJECT: &str = "0198a7c0-0000-7000-8000-0000000000aa";
 pub(crate) const REQUEST: Uuid = Uuid::from_u128(30);
 
 /// What a machine that is busy with other tests still keeps.
-const LIMITS: Limits = Limits { connect: Duration::from_secs(10), total: Duration::from_mins(1) };
+const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(10), total: Duration::from_mins(1), rest: Duration::from_secs(1) };
 
 /// One desk, and one integration.
 pub(crate) struct Room {

@@ -7,5 +7,6 @@ mod follow;
 mod machine;
 mod oauth;
 pub(crate) mod real;
+mod renewal;
 mod report;
 mod server;

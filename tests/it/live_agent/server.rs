@@ -28,7 +28,8 @@ use sealink::{
             SendResponseResponse, UpdateConfigurationSchemaRequest, UpdateConfigurationSchemaResponse,
             UpdateStatusRequest, UpdateStatusResponse, WatchConfigurationRequest, WatchConfigurationResponse,
             WatchRequestsRequest, WatchRequestsResponse, configuration_object::Object, deleted_object,
-            watch_configuration_response::Event, watch_requests_response::Call,
+            send_response_request::Result as Reply, watch_configuration_response::Event,
+            watch_requests_response::Call,
         },
     },
     seal::PublicKey,
@@ -41,6 +42,16 @@ use super::desk::RUNNER;
 pub(super) const AGENT_TOKEN: &str = "sealink_run_canary";
 
 type Streams = Vec<mpsc::UnboundedSender<Bytes>>;
+
+/// What becomes of answers on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WayBack {
+    Open,
+    /// They come to nobody who understands them.
+    Lost,
+    /// They are taken if they are sealed with the ACTIVE key.
+    NewKey,
+}
 
 /// What the server knows and heard.
 pub(super) struct World {
@@ -61,6 +72,10 @@ pub(super) struct World {
     pub(super) statuses: Vec<UpdateStatusRequest>,
     pub(super) watches: Vec<WatchConfigurationRequest>,
     pub(super) responses: Vec<SendResponseRequest>,
+    /// What becomes of answers.
+    pub(super) way_back: WayBack,
+    /// How many answers came that were not taken.
+    pub(super) lost: usize,
     watchers: Streams,
     listeners: Streams,
 }
@@ -190,6 +205,13 @@ impl World {
         }
     }
 
+    /// Whether an answer renews a credential, and that is sealed with the ACTIVE key.
+    fn is_sealed_with_active(&self, body: &[u8]) -> bool {
+        let response = SendResponseRequest::decode(body).expect("an answer");
+        let Some(Reply::RefreshHostToken(renewed)) = response.result else { return false };
+        self.keys.first().is_some_and(|key| key.kid().0 == renewed.kid)
+    }
+
     fn unary(&mut self, path: &str, body: &[u8]) -> Option<Vec<u8>> {
         Some(match path {
             ListKeysRequest::PATH => {
@@ -287,6 +309,8 @@ impl LiveServer {
             statuses: Vec::new(),
             watches: Vec::new(),
             responses: Vec::new(),
+            way_back: WayBack::Open,
+            lost: 0,
             watchers: Vec::new(),
             listeners: Vec::new(),
         }));
@@ -340,6 +364,18 @@ async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<
         parts.headers.get("authorization").is_some_and(|value| value == &format!("Bearer {AGENT_TOKEN}"));
     if !known || world.refuses_token {
         return Ok(reply(401, "application/json", br#"{"code":"unauthenticated"}"#.to_vec()));
+    }
+    if parts.uri.path() == SendResponseRequest::PATH {
+        let refused = match world.way_back {
+            WayBack::Open => None,
+            WayBack::Lost => Some(reply(502, "text/html", b"<html>".to_vec())),
+            WayBack::NewKey => (!world.is_sealed_with_active(&body))
+                .then(|| reply(400, "application/json", br#"{"code":"failed_precondition"}"#.to_vec())),
+        };
+        if let Some(refused) = refused {
+            world.lost += 1;
+            return Ok(refused);
+        }
     }
     if let Some(answer) = world.unary(parts.uri.path(), &body) {
         return Ok(reply(200, "application/proto", answer));

@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sealink::{
+    clock::Instant,
     domain::{
         account::{Account, ForgeUrl, ScmType},
         forge::Profile,
-        id::{AccountId, SshKeyId},
+        id::{AccountId, SshKeyId, UserId},
         ssh_key::{MOST_KEYS, NewSshKey, SshPublicKey},
     },
     error::Kind,
@@ -42,10 +43,8 @@ pub(super) async fn keys_are_imported_all_or_none(world: Arc<World>) {
     assert_eq!(world.raw.number(audited).await, i64::try_from(MOST_KEYS).unwrap());
 }
 
-pub(super) async fn what_is_a_members_own_is_found_by_it_alone(world: Arc<World>) {
-    let (organization, member) = (world.organization, world.admin);
-    let (stranger, other) = world.stranger().await;
-    let account = Account {
+fn account(member: UserId) -> Account {
+    Account {
         id: AccountId(new_id()),
         member,
         scm_type: ScmType::Gitea,
@@ -59,7 +58,14 @@ pub(super) async fn what_is_a_members_own_is_found_by_it_alone(world: Arc<World>
         },
         created_at: now(),
         version: 1,
-    };
+        profiled_at: Instant(1),
+    }
+}
+
+pub(super) async fn what_is_a_members_own_is_found_by_it_alone(world: Arc<World>) {
+    let (organization, member) = (world.organization, world.admin);
+    let (stranger, other) = world.stranger().await;
+    let account = account(member);
     let (store, id) = (&world.store, account.id);
     store.create_account(world.actor(), account.clone(), vec![7; 73]).await.unwrap();
     store.import_ssh_keys(world.actor(), member, vec![fresh()]).await.unwrap();
@@ -80,4 +86,34 @@ pub(super) async fn what_is_a_members_own_is_found_by_it_alone(world: Arc<World>
     let old = Account { version: 2, ..account };
     let error = store.replace_account_token(world.actor(), old, vec![8; 73]).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Conflict);
+}
+
+/// Of many who see that a profile is old, one asks; a profile of an older token is not stored.
+pub(super) async fn one_asks_for_a_profile(world: Arc<World>) {
+    let store = &world.store;
+    let mut account = account(world.admin);
+    store.create_account(world.actor(), account.clone(), vec![7; 73]).await.unwrap();
+    let claims = (0..20).map(|_| store.claim_profile(account.id, Instant(1), Instant(2)));
+    let claimed = futures_util::future::join_all(claims).await;
+    assert_eq!(claimed.into_iter().filter(|claim| *claim.as_ref().unwrap()).count(), 1);
+    assert!(!store.claim_profile(AccountId(new_id()), Instant(1), Instant(2)).await.unwrap());
+    let read = async || store.accounts(world.organization, world.admin).await.unwrap().remove(0);
+    assert_eq!(read().await, Account { profiled_at: Instant(2), ..account.clone() });
+
+    account.profile.username = "renamed".into();
+    store.update_profile(world.actor(), account.clone()).await.unwrap();
+    assert_eq!(read().await.profile, account.profile);
+    let audited = "SELECT count(*) FROM audit_entry WHERE action = 'scm_account.refresh'";
+    assert_eq!(world.raw.number(audited).await, 1);
+    store.replace_account_token(world.actor(), account.clone(), vec![8; 73]).await.unwrap();
+    let before = read().await;
+    assert!(before.profiled_at > Instant(2), "a replaced token brings a profile");
+    let (stranger, _) = world.stranger().await;
+    for (actor, version) in [(world.actor(), 1), (stranger, 2)] {
+        let mut late = Account { version, ..account.clone() };
+        late.profile.username = "late".into();
+        store.update_profile(actor, late).await.unwrap();
+    }
+    assert_eq!(read().await, before);
+    assert_eq!(world.raw.number(audited).await, 1);
 }

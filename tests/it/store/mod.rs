@@ -21,6 +21,7 @@ mod opening;
 mod pages;
 mod postgres_faults;
 pub(crate) mod process;
+mod refresh;
 mod root_rotation;
 mod rotation_kill;
 mod runners;
@@ -95,9 +96,12 @@ conformance! {
         wrong_answers_are_counted
         of_sixty_wrong_answers_at_once_five_are_judged
         expired_registrations_are_swept;
+    refresh:
+        only_who_has_a_token_to_itself_asks_for_it;
     members_own:
         keys_are_imported_all_or_none
-        what_is_a_members_own_is_found_by_it_alone;
+        what_is_a_members_own_is_found_by_it_alone
+        one_asks_for_a_profile;
     negative:
         a_missing_unique_index_is_noticed
         a_lost_audit_entry_is_noticed

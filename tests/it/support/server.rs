@@ -1,7 +1,7 @@
 //! `sealink serve` without the process.
 use std::{fs, net::SocketAddr, os::unix::fs::DirBuilderExt, sync::Arc};
 
-use sealink::{config::Settings, server};
+use sealink::{config::Settings, scm::provider::Forges, server};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
@@ -16,6 +16,7 @@ pub(crate) struct TestServer {
     pub(crate) watch: Arc<Watch>,
     directory: TempDir,
     settings: Vec<(String, String)>,
+    forges: Option<Forges>,
     stop: Option<oneshot::Sender<()>>,
     done: Option<JoinHandle<()>>,
 }
@@ -33,13 +34,24 @@ impl TestServer {
 
     /// As [`start`](Self::start), with these settings besides.
     pub(crate) async fn start_with(settings: &[(&str, &str)]) -> Self {
+        Self::start_on_sqlite(settings, None).await
+    }
+
+    /// As [`start`](Self::start), on this way to members' forges.
+    pub(crate) async fn start_asking(forges: Forges) -> Self {
+        Self::start_on_sqlite(&[], Some(forges)).await
+    }
+
+    async fn start_on_sqlite(settings: &[(&str, &str)], forges: Option<Forges>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("data/sealink.db");
         let watch = Watch::new();
         let settings = owned(settings);
-        let served = serve(&directory, &settings).await;
+        let served = serve(&directory, &settings, forges.clone()).await;
         let database = Database::sqlite(&path).await;
-        Self::new(directory, settings, served, database, watch)
+        let mut running = Self::new(directory, settings, served, database, watch);
+        running.forges = forges;
+        running
     }
 
     /// A server on a fresh PostgreSQL database.
@@ -54,7 +66,7 @@ impl TestServer {
         let url = Database::create_postgres(&postgres_url(), &name).await;
         let settings = owned(&[&[("database.url", url.as_str())], settings].concat());
         let watch = Watch::new();
-        let served = serve(&directory, &settings).await;
+        let served = serve(&directory, &settings, None).await;
         let database = Database::postgres(&url, name).await;
         Self::new(directory, settings, served, database, watch)
     }
@@ -65,7 +77,7 @@ impl TestServer {
         let data = directory.path().join("data");
         fs::DirBuilder::new().mode(0o700).create(&data).expect("a data directory");
         fs::copy(self.directory.path().join("data/root.key"), data.join("root.key")).expect("the root key");
-        let Served { address, stop, done } = serve(&directory, &self.settings).await;
+        let Served { address, stop, done } = serve(&directory, &self.settings, self.forges.clone()).await;
         let admin = Actor::new(self.http.clone(), address, Some(self.admin.clone()), &self.watch);
         self.watch.listens_at(address);
         Replica { admin, stop, done, _directory: directory }
@@ -73,9 +85,21 @@ impl TestServer {
 
     /// Stops the server and starts it again on the same data, on another port.
     pub(crate) async fn restart(&mut self) {
+        let forges = self.forges.take();
+        self.restart_on(forges).await;
+    }
+
+    /// The same, on another way to members' forges.
+    pub(crate) async fn restart_asking(&mut self, forges: Forges) {
+        self.restart_on(Some(forges)).await;
+    }
+
+    async fn restart_on(&mut self, forges: Option<Forges>) {
+        self.forges = forges;
         drop(self.stop.take());
         self.done.take().expect("running").await.expect("no panic");
-        let Served { address, stop, done } = serve(&self.directory, &self.settings).await;
+        let Served { address, stop, done } =
+            serve(&self.directory, &self.settings, self.forges.clone()).await;
         (self.address, self.stop, self.done) = (address, Some(stop), Some(done));
         self.watch.listens_at(address);
     }
@@ -101,6 +125,7 @@ impl TestServer {
             watch,
             directory,
             settings,
+            forges: None,
             stop: Some(stop),
             done: Some(done),
         }
@@ -189,12 +214,16 @@ struct Served {
     done: JoinHandle<()>,
 }
 
-async fn serve(directory: &TempDir, more: &[(String, String)]) -> Served {
+async fn serve(directory: &TempDir, more: &[(String, String)], forges: Option<Forges>) -> Served {
     let data = directory.path().join("data").display().to_string();
     let mut flags = vec![("server.data_dir", data), ("server.listen", "127.0.0.1:0".to_owned())];
     flags.extend(more.iter().map(|(key, value)| (key.as_str(), value.clone())));
     let settings = Settings::load(None, &flags).expect("settings");
     let (service, lock) = server::open(&settings, None).await.expect("a server that starts");
+    let service = match forges {
+        Some(forges) => service.asking(forges),
+        None => service,
+    };
     let listener = TcpListener::bind(settings.server.listen).await.expect("a free port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel::<()>();

@@ -69,9 +69,12 @@ impl Site {
         Server::spawn(command, data_dir)
     }
 
-    /// Puts something into the database on SQLite that the servers know nothing of.
-    pub(super) async fn plant(&self, sql: &str) {
-        Database::sqlite(&self.places[0].0.join("sealink.db")).await.run(sql, "").await;
+    /// Puts something into the database that the servers know nothing of, in the words of either.
+    pub(super) async fn plant(&self, [sqlite, postgres]: [&str; 2]) {
+        match &self.database {
+            Some((_, database)) => database.run("", postgres).await,
+            None => Database::sqlite(&self.places[0].0.join("sealink.db")).await.run(sqlite, "").await,
+        }
     }
 
     /// SIGKILL.

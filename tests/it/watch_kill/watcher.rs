@@ -118,15 +118,31 @@ impl Watcher {
     /// Waits for the first of everything, and until it is on the disk: from then on it goes on, and does not begin
     /// anew.
     pub(super) async fn until_begun(&self) {
-        self.until(|record| !record.is_empty() && self.agent_dir.join("configuration").exists()).await;
+        self.until(|| self.told() > 0 && self.agent_dir.join("configuration").exists()).await;
+    }
+
+    /// How many lines there are by now.
+    pub(super) fn told(&self) -> usize {
+        let bytes = fs::read(&self.record).unwrap_or_default();
+        bytes.split(|byte| *byte == b'\n').count() - 1
+    }
+
+    /// Waits until so many lines are there.
+    pub(super) async fn until_told(&self, lines: usize) {
+        self.until(|| self.told() >= lines).await;
+    }
+
+    /// Waits until this revision is told.
+    pub(super) async fn until_revision(&self, revision: u64) {
+        self.until(|| self.record().last().is_some_and(|seen| seen.revision >= revision)).await;
     }
 
     /// Waits for something to be told.
-    pub(super) async fn until(&self, holds: impl Fn(&[Seen]) -> bool) {
+    async fn until(&self, holds: impl Fn() -> bool) {
         let started = Instant::now();
-        while !holds(&self.record()) {
+        while !holds() {
             assert!(started.elapsed() < PATIENCE, "it was not told: {}", self.log());
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

@@ -70,6 +70,11 @@ impl Writing {
         }
     }
 
+    /// How many changes were answered so far.
+    pub(super) fn answers(&self) -> usize {
+        self.answers.load(Ordering::Relaxed)
+    }
+
     /// Lets each finish what it does.
     pub(super) async fn stop(self, writers: &mut Vec<Writer>) {
         self.stop.store(true, Ordering::Relaxed);

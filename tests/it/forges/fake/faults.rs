@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     NotFound,
     TooMany,
     Internal,
+    /// As a proxy answers for a forge that is down.
+    Away,
     Html,
     /// Never answers.
     Slow,
@@ -35,6 +37,10 @@ pub(crate) enum Fault {
     RedirectInside,
     /// Closes the connection in the middle.
     Truncated,
+    /// Nothing goes wrong, but the person is called otherwise now.
+    Renamed,
+    /// Nothing goes wrong, but the token is said to be another person's.
+    Replaced,
 }
 
 /// The answer of a forge that is broken like this; `count` says how many requests came, with this one.
@@ -56,6 +62,7 @@ pub(super) async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<
         Fault::NotFound => json_reply(404, &canary),
         Fault::TooMany => with(json_reply(429, &canary), "retry-after", "17"),
         Fault::Internal => json_reply(500, &canary),
+        Fault::Away => json_reply(503, &canary),
         Fault::Html => reply(200, "text/html", "<html>canary-from-the-forge</html>"),
         Fault::Slow => {
             tokio::time::sleep(Duration::from_hours(1)).await;
@@ -74,7 +81,7 @@ pub(super) async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<
         Fault::RedirectToMetadata => redirect("http://169.254.169.254/latest/meta-data/"),
         Fault::RedirectForEver => redirect(&heard.target),
         Fault::RedirectInside if count == 1 => redirect(&heard.target),
-        Fault::None | Fault::RedirectInside => return None,
+        Fault::None | Fault::RedirectInside | Fault::Renamed | Fault::Replaced => return None,
         Fault::Truncated => {
             let frames =
                 [Ok(http_body::Frame::data(Bytes::from_static(b"{"))), Err(std::io::Error::other("cut"))];

@@ -5,8 +5,8 @@ use super::{
     Kind,
     definitions::{Definitions, FORGEJO, GITEA},
     scene::{
-        BRANCHES, End, FEATURE, KEYS, MAIN, PULLS, Pull, Query, is_fork, number, organizations, page, param,
-        parts, person, search,
+        BRANCHES, End, FEATURE, KEYS, MAIN, PULLS, Person, Pull, Query, is_fork, number, organizations, page,
+        param, parts, search,
     },
 };
 
@@ -16,14 +16,21 @@ pub(super) fn definitions(kind: Kind) -> &'static Definitions {
 }
 
 /// The answer of a path below `/api/v1/`, unless there is none.
-pub(super) fn answer(kind: Kind, path: &str, query: &Query, token: &str) -> Option<Value> {
+pub(super) fn answer(kind: Kind, path: &str, query: &Query, who: &Person) -> Option<Value> {
     let of = definitions(kind);
     Some(match path {
         "version" => of.with("ServerVersion", &json!({ "version": "development" })),
         "user" => {
-            let (id, login) = person(token);
             // Older servers do not say the page, and what is said of the picture may be anything.
-            let over = json!({ "id": id, "login": login, "email": "octo@forge.example", "avatar_url": "javascript:x" });
+            let (picture, page) = if who.whole {
+                (who.picture(), page(who.login))
+            } else {
+                ("javascript:x".to_owned(), String::new())
+            };
+            let email = who.email().unwrap_or_else(|| "octo@forge.example".to_owned());
+            let over = json!({
+                "id": who.id, "login": who.login, "email": email, "avatar_url": picture, "html_url": page,
+            });
             of.with("User", &over)
         }
         "user/keys" => KEYS

@@ -4,20 +4,19 @@ use serde_json::{Value, json};
 use super::{
     examples::{GITHUB, without},
     scene::{
-        BRANCHES, End, FEATURE, KEYS, MAIN, PULLS, Pull, Query, is_fork, number, organizations, page, param,
-        parts, person, search,
+        BRANCHES, End, FEATURE, KEYS, MAIN, PULLS, Person, Pull, Query, is_fork, number, organizations, page,
+        param, parts, search,
     },
 };
 
 /// The answer of a path below `/api/v3/`, unless there is none.
-pub(super) fn answer(path: &str, query: &Query, token: &str) -> Option<Value> {
+pub(super) fn answer(path: &str, query: &Query, who: &Person) -> Option<Value> {
     Some(match path {
         "meta" => GITHUB.plain("meta"),
         "user" => {
-            let (id, login) = person(token);
-            let picture = format!("{}.png", page(login));
             let over = json!({
-                "id": id, "login": login, "email": null, "avatar_url": picture, "html_url": page(login),
+                "id": who.id, "login": who.login, "email": who.email(), "avatar_url": who.picture(),
+                "html_url": page(who.login),
             });
             GITHUB.with("user", &over)
         }

@@ -4,19 +4,19 @@ use serde_json::{Value, json};
 use super::{
     examples::GITLAB,
     scene::{
-        BRANCHES, End, FEATURE, FORK, HELLO, KEYS, MAIN, PULLS, Pull, Query, is_fork, number, organizations,
-        page, param, parts, person, search,
+        BRANCHES, End, FEATURE, FORK, HELLO, KEYS, MAIN, PULLS, Person, Pull, Query, is_fork, number,
+        organizations, page, param, parts, search,
     },
 };
 
 /// The answer of a path below `/api/v4/`, unless there is none.
-pub(super) fn answer(path: &str, query: &Query, token: &str) -> Option<Value> {
+pub(super) fn answer(path: &str, query: &Query, who: &Person) -> Option<Value> {
     Some(match path {
         "user" => {
-            let (id, login) = person(token);
             let over = json!({
-                "id": id, "username": login, "email": null, "public_email": "", "commit_email": "octo@forge.example",
-                "avatar_url": null, "web_url": page(login),
+                "id": who.id, "username": who.login, "email": who.email(), "public_email": "",
+                "commit_email": "octo@forge.example", "avatar_url": who.whole.then(|| who.picture()),
+                "web_url": page(who.login),
             });
             GITLAB.with("user", &over)
         }

@@ -77,7 +77,11 @@ pub(crate) struct FakeForge {
 
 impl FakeForge {
     pub(crate) async fn start(kind: Kind) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::serve(kind, TcpListener::bind("127.0.0.1:0").await.expect("a port"), true)
+    }
+
+    /// The forge at this listener, and whether it keeps connections for the next question.
+    pub(crate) fn serve(kind: Kind, listener: TcpListener, keep_alive: bool) -> Self {
         let origin = format!("http://{}", listener.local_addr().expect("its address"));
         let world =
             Arc::new(Mutex::new(World { kind, fault: Fault::None, heard: Vec::new(), wrong: Vec::new() }));
@@ -87,6 +91,7 @@ impl FakeForge {
                 let world = Arc::clone(&shared);
                 let service = service_fn(move |request| answer(Arc::clone(&world), request));
                 let connection = hyper::server::conn::http1::Builder::new()
+                    .keep_alive(keep_alive)
                     .serve_connection(TokioIo::new(stream), service);
                 tokio::spawn(connection);
             }
@@ -151,7 +156,7 @@ async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<
     Ok(match faults::broken(fault, &heard, count).await {
         Some(broken) => broken,
         None if parts.method == Method::POST => token_endpoint::answer(kind, &heard),
-        None => api(&world, kind, &heard),
+        None => api(&world, kind, fault, &heard),
     })
 }
 
@@ -166,7 +171,7 @@ fn json_reply(status: u16, body: &Value) -> Response<Body> {
     reply(status, "application/json; charset=utf-8", body.to_string())
 }
 
-fn api(world: &Mutex<World>, kind: Kind, heard: &Heard) -> Response<Body> {
+fn api(world: &Mutex<World>, kind: Kind, fault: Fault, heard: &Heard) -> Response<Body> {
     let (path, query) = heard.target.split_once('?').unwrap_or((&heard.target, ""));
     let base = match kind {
         Kind::GitHub => "/api/v3/",
@@ -183,7 +188,7 @@ fn api(world: &Mutex<World>, kind: Kind, heard: &Heard) -> Response<Body> {
     let query: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let (found, more) = match scene::many(path, &query) {
         Some((names, more)) => (Some(names.iter().map(|name| branch(kind, name)).collect()), more),
-        None => (known(kind, path, &query, token), false),
+        None => (known(kind, path, &query, &scene::person(token, fault)), false),
     };
     let Some(found) = found else { return json_reply(404, &json!({ "message": "Not Found" })) };
     if matches!(kind, Kind::Gitea | Kind::Forgejo) {
@@ -199,11 +204,11 @@ fn api(world: &Mutex<World>, kind: Kind, heard: &Heard) -> Response<Body> {
     reply
 }
 
-fn known(kind: Kind, path: &str, query: &scene::Query, token: &str) -> Option<Value> {
+fn known(kind: Kind, path: &str, query: &scene::Query, who: &scene::Person) -> Option<Value> {
     match kind {
-        Kind::GitHub => github::answer(path, query, token),
-        Kind::GitLab => gitlab::answer(path, query, token),
-        Kind::Gitea | Kind::Forgejo => gitea::answer(kind, path, query, token),
+        Kind::GitHub => github::answer(path, query, who),
+        Kind::GitLab => gitlab::answer(path, query, who),
+        Kind::Gitea | Kind::Forgejo => gitea::answer(kind, path, query, who),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What the fakes know, whichever forge they are.
 use serde_json::{Value, json};
 
+use super::Fault;
+
 /// The tokens of `octo`, and one of somebody else.
 pub(crate) const TOKEN: &str = "sealink-canary-token";
 pub(crate) const NEXT_TOKEN: &str = "sealink-canary-next-token";
@@ -66,9 +68,34 @@ pub(super) fn param<'a>(query: &'a Query, name: &str) -> &'a str {
     query.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value)
 }
 
+/// Somebody at the forge.
+pub(super) struct Person {
+    pub(super) id: u64,
+    pub(super) login: &'static str,
+    /// Whether the forge says all of the profile; else what is missing has to be found elsewhere.
+    pub(super) whole: bool,
+}
+
 /// Whom a token belongs to.
-pub(super) fn person(token: &str) -> (u64, &'static str) {
-    if token == OTHER_TOKEN { (2, "fan") } else { (1, "octo") }
+pub(super) fn person(token: &str, fault: Fault) -> Person {
+    let (id, login, whole) = match fault {
+        Fault::Renamed => (1, "renamed", true),
+        Fault::Replaced => (2, "renamed", true),
+        _ if token == OTHER_TOKEN => (2, "fan", false),
+        _ => (1, "octo", false),
+    };
+    Person { id, login, whole }
+}
+
+impl Person {
+    /// The address, where the forge says the whole profile.
+    pub(super) fn email(&self) -> Option<String> {
+        self.whole.then(|| format!("{}@forge.example", self.login))
+    }
+
+    pub(super) fn picture(&self) -> String {
+        format!("{}.png", page(self.login))
+    }
 }
 
 /// The page of a person or a repository.

@@ -1,0 +1,15 @@
+-- What a flow stands on: the token that asked for it, and the OAuth app it asks the forge for.
+ALTER TABLE oauth_ticket ADD COLUMN token_id TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE oauth_ticket ADD COLUMN client_id TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE oauth_ticket ADD COLUMN issuer_url TEXT COLLATE "C" NOT NULL DEFAULT '';
+-- How often it was written down that the flow failed: whoever has a link must not fill the audit log.
+ALTER TABLE oauth_ticket ADD COLUMN failures BIGINT NOT NULL DEFAULT 0;
+
+-- Written to and emptied again to find out whether there is room on the disk, once there was none.
+CREATE TABLE write_probe (
+    id UUID PRIMARY KEY,
+    bytes BYTEA NOT NULL
+);
+
+-- Open streams hear of these. An exchange token is revoked by its use.
+CREATE INDEX token_revoked ON token (revoked_at) WHERE revoked_at IS NOT NULL AND kind <> 'EXCHANGE';
