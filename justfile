@@ -37,7 +37,7 @@ openapi *ARGS:
     cargo build
     tests/openapi/run target/debug/sealink {{ ARGS }}
 
-# forge clients, OAuth and docs/oauth.md against a real Gitea and in a real browser
+# forge clients, OAuth, docs/oauth.md and docs/accounts.md against a real Gitea and in a real browser
 forge:
     .ci/install gitea chromium
     tests/forge/gitea run tests/browser/run .ci/forge
@@ -59,6 +59,10 @@ load *ARGS:
 # what live agents cost a release build: watchers, configurations, calls; `just agents --help`
 agents *ARGS:
     benches/agents/run {{ ARGS }}
+
+# what accounts cost a release build: their list, questions to their forges; `just accounts --help`
+accounts *ARGS:
+    benches/accounts/run {{ ARGS }}
 
 # format Rust and protobuf
 fmt:

@@ -15,6 +15,10 @@ use crate::{
 
 /// The file whose lock says that a server runs here.
 const LOCK: &str = "lock";
+/// The root key.
+const ROOT_KEY: &str = "root.key";
+/// The one that takes its place, until it has.
+const NEXT_ROOT_KEY: &str = "root.key.next";
 
 /// The data directory, locked for as long as this value lives.
 pub struct DataDir {
@@ -57,7 +61,7 @@ impl DataDir {
     /// # Errors
     /// [`Kind::Precondition`] if it is missing or cannot be used.
     pub(crate) fn root_key(&self, has_keyring: bool) -> Result<RootKey> {
-        let path = self.path.join("root.key");
+        let path = self.root_key_path();
         if path.exists() {
             return RootKey::load(&path).map_err(|error| refused(&error));
         }
@@ -69,6 +73,54 @@ impl DataDir {
             return Err(Error::new(Kind::Precondition, message));
         }
         RootKey::create(&path).map_err(|error| refused(&error))
+    }
+
+    /// Where the root key is.
+    pub(crate) fn root_key_path(&self) -> PathBuf {
+        self.path.join(ROOT_KEY)
+    }
+
+    /// Ends a change of the root key that was interrupted: if the present one does not fit the database and the next one
+    /// does, that takes its place. Else everything stays as it is.
+    ///
+    /// # Errors
+    /// [`Kind::Precondition`] if a key cannot be read or moved; those of `fits`.
+    pub(crate) fn settle_root_key(&self, fits: impl Fn(&RootKey) -> Result<bool>) -> Result<()> {
+        let (present, next) = (self.root_key_path(), self.path.join(NEXT_ROOT_KEY));
+        if !next.exists() {
+            return Ok(());
+        }
+        let fits = |path: &Path| fits(&RootKey::load(path).map_err(|error| refused(&error))?);
+        if (!present.exists() || !fits(&present)?) && fits(&next)? {
+            self.adopt_next_root_key()?;
+            // Said whatever the log level: from now on a backup needs this file.
+            eprintln!("the change of the root key is finished: {}", present.display());
+        }
+        Ok(())
+    }
+
+    /// A new root key, beside the present one.
+    ///
+    /// # Errors
+    /// [`Kind::Precondition`] if it cannot be written.
+    pub(crate) fn next_root_key(&self) -> Result<RootKey> {
+        let path = self.path.join(NEXT_ROOT_KEY);
+        // Of a change that was interrupted before it changed anything.
+        let _ = fs::remove_file(&path);
+        RootKey::create(&path).map_err(|error| refused(&error))
+    }
+
+    /// Gives the next root key the place of the present one, durably.
+    ///
+    /// # Errors
+    /// [`Kind::Precondition`] if the directory cannot be written.
+    pub(crate) fn adopt_next_root_key(&self) -> Result<()> {
+        let moved = fs::rename(self.path.join(NEXT_ROOT_KEY), self.root_key_path())
+            .and_then(|()| File::open(&self.path)?.sync_all());
+        moved.map_err(|error| {
+            let message = format!("{NEXT_ROOT_KEY} cannot take the place of {ROOT_KEY}: {error}");
+            Error::new(Kind::Precondition, message)
+        })
     }
 
     fn admin_token(&self) -> PathBuf {

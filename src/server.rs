@@ -1,5 +1,5 @@
 //! The server's life: open, listen, serve, drain.
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::net::TcpListener;
 use zeroize::Zeroizing;
@@ -45,6 +45,7 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
         if seeds.is_empty() {
             return Ok(());
         }
+        directory.settle_root_key(|root_key| Start::fits(root_key, &seeds))?;
         Start::unlock(&directory.root_key(true)?, seeds).map(drop)
     };
     let store = Store::open_if(&location, fits).await?;
@@ -56,6 +57,35 @@ pub async fn open(settings: &Settings, preset: Option<Zeroizing<String>>) -> Res
         None => Admin::Generated(&directory),
     };
     Ok((start.service(admin).await?, directory))
+}
+
+/// Makes a new root key and wraps the keyring with it; how many seeds, and where the key is. No server may use the database
+/// meanwhile. After a crash at any moment the next start, or this again, finds the key that fits.
+///
+/// # Errors
+/// [`Kind::Precondition`] if there is no keyring yet, or a server runs on the data directory; [`Kind::DataLoss`] if the
+/// present root key is not the database's; those of the database.
+pub async fn rotate_root_key(settings: &Settings) -> Result<(usize, PathBuf)> {
+    let location = settings.location()?;
+    let data_dir = &settings.server.data_dir;
+    if !data_dir.is_dir() {
+        let message = format!("there is no data directory {}: name it with --data-dir", data_dir.display());
+        return Err(Error::new(Kind::Precondition, message));
+    }
+    let directory = DataDir::open(data_dir)?;
+    let unlocks = |seeds: Vec<StoredSeed>| {
+        if seeds.is_empty() {
+            return Err(Error::new(Kind::Precondition, "there is no keyring yet: the first start makes it"));
+        }
+        directory.settle_root_key(|root_key| Start::fits(root_key, &seeds))?;
+        Start::unlock(&directory.root_key(true)?, seeds).map(drop)
+    };
+    let store = Store::open_if(&location, unlocks).await?;
+    let (old, new) = (directory.root_key(true)?, directory.next_root_key()?);
+    let seeds = Start::rewrap(&store, &Clock::System, &old, &new).await?;
+    directory.adopt_next_root_key()?;
+    store.close().await;
+    Ok((seeds, directory.root_key_path()))
 }
 
 /// Serves on `listener` until `shutdown` completes, then drains.

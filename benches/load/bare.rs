@@ -1,8 +1,9 @@
 //! The floor under any answer: plain axum with serde, and plain tonic, that list the same integrations from
 //! memory, without authentication, database, limits or any other protocol.
 //!
-//! `bare LIST CONFIGURATION` reads an answer of `ListSCMIntegrations` and one of `GetConfiguration` in JSON, serves the
-//! first on two free ports of loopback, the second on the latter, and prints both addresses.
+//! `bare LIST CONFIGURATION ACCOUNTS` reads an answer of `ListSCMIntegrations`, one of `GetConfiguration` and a member's
+//! accounts in JSON, serves the first on two free ports of loopback, the second on the latter, the third on the former,
+//! and prints both addresses.
 use std::{env, fs, marker::PhantomData, process::ExitCode, sync::Arc};
 
 use axum::{
@@ -10,7 +11,7 @@ use axum::{
     extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
-    routing::post,
+    routing::{get, post},
 };
 use bytes::Bytes;
 use hyper_util::{
@@ -29,6 +30,8 @@ use tonic_prost::ProstCodec;
 
 const LIST: &str = "/gitpod.v1.RunnerConfigurationService/ListSCMIntegrations";
 const CONFIGURATION: &str = "/sealink.v1.RunnerAgentService/GetConfiguration";
+
+const ACCOUNTS: &str = "/v1/scm_integrations";
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -70,6 +73,37 @@ struct Integration {
 struct OAuth {
     client_id: String,
     encrypted_client_secret: String,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Accounts {
+    scm_integrations: Vec<Account>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Account {
+    id: String,
+    scm_type: String,
+    url: String,
+    created_at: String,
+    uid: String,
+    username: String,
+    email: Option<String>,
+    avatar_url: Option<String>,
+    profile_url: String,
+    owner: Owner,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Owner {
+    id: String,
+    email: String,
+    username: String,
+}
+
+async fn accounts(State(answer): State<Arc<Accounts>>) -> impl IntoResponse {
+    let json = serde_json::to_vec(&*answer).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "application/json")], json)
 }
 
 async fn json(State(answer): State<Arc<Answer>>, body: Bytes) -> impl IntoResponse {
@@ -126,7 +160,8 @@ async fn accept(listener: TcpListener, router: Router) -> Result<(), Failure> {
     }
 }
 
-async fn serve(list: &str, configuration: &str) -> Result<(), Failure> {
+async fn serve([list, configuration, listed]: [&str; 3]) -> Result<(), Failure> {
+    let listed = Arc::new(serde_json::from_str::<Accounts>(listed)?);
     let answer = Arc::new(serde_json::from_str::<Answer>(list)?);
     let list =
         Fixed::<ListScmIntegrationsRequest, ListScmIntegrationsResponse>::new(serde_json::from_str(list)?);
@@ -135,7 +170,8 @@ async fn serve(list: &str, configuration: &str) -> Result<(), Failure> {
     let bind = async || TcpListener::bind("127.0.0.1:0").await;
     let (first, second) = (bind().await?, bind().await?);
     println!("{} {}", first.local_addr()?, second.local_addr()?);
-    let plain = Router::new().route(LIST, post(json)).with_state(answer);
+    let rest = Router::new().route(ACCOUNTS, get(accounts)).with_state(listed);
+    let plain = Router::new().route(LIST, post(json)).with_state(answer).merge(rest);
     let lists = Router::new().route(LIST, post(grpc)).with_state(list);
     let tonic = Router::new().route(CONFIGURATION, post(grpc)).with_state(configuration).merge(lists);
     tokio::try_join!(accept(first, plain), accept(second, tonic))?;
@@ -144,15 +180,17 @@ async fn serve(list: &str, configuration: &str) -> Result<(), Failure> {
 
 fn main() -> Result<ExitCode, Failure> {
     let files: Vec<_> = env::args().skip(1).collect();
-    let [list, configuration] = &files[..] else {
-        eprintln!("bare LIST CONFIGURATION: a part of benches/load/run");
+    let [list, configuration, accounts] = &files[..] else {
+        eprintln!("bare LIST CONFIGURATION ACCOUNTS: a part of benches/load/run");
         return Ok(ExitCode::SUCCESS);
     };
     let (list, configuration) = (fs::read_to_string(list)?, fs::read_to_string(configuration)?);
+    let accounts = fs::read_to_string(accounts)?;
     // One core, as for the server that is measured.
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?
-        .block_on(serve(&list, &configuration))?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve([
+        &list,
+        &configuration,
+        &accounts,
+    ]))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-"""The load: wrk for Connect JSON, h2load for gRPC, both on core 1. Any failed request ends the run."""
+"""The load: wrk for Connect JSON and REST, h2load for gRPC, both on core 1. Any failed request ends the run."""
 
 import re
 import socket
@@ -36,9 +36,20 @@ def json_load(url, token, method, bodies, connections, seconds):
     """Requests of `method` with the bodies in the file `bodies`, one a line."""
     options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", HERE / "requests.lua"]
     text = generate(["wrk", *options, url + SERVICE + method, "--", token, bodies])
+    return result_of(text, f"{url} {method}")
+
+
+def get_load(url, token, connections, seconds):
+    """The same GET again and again, over HTTP/1.1."""
+    options = ["-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", HERE / "requests.lua"]
+    return result_of(generate(["wrk", *options, url, "--", token]), url)
+
+
+def result_of(text, name):
+    """What requests.lua says in the end."""
     result = re.search(r"RESULT (\d+) ([\d.]+) ([\d.]+) ([\d.]+) 0$", text, re.MULTILINE)
     if not result or result[1] == "0":
-        sys.exit(f"{url} {method}: requests failed:\n{text}")
+        sys.exit(f"{name}: requests failed:\n{text}")
     return Run(int(result[1]) / float(result[2]), float(result[3]), float(result[4]))
 
 

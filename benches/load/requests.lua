@@ -1,9 +1,10 @@
 -- For wrk: requests.lua -- TOKEN FILE. Each line of FILE is a request body, taken at random; `{n}` in it becomes a
--- number that no other request of the run has.
+-- number that no other request of the run has. Without FILE it sends GET.
 function init(args)
+  wrk.headers["Authorization"] = "Bearer " .. args[1]
+  if not args[2] then return end
   wrk.method = "POST"
   wrk.headers["Content-Type"] = "application/json"
-  wrk.headers["Authorization"] = "Bearer " .. args[1]
   local requests, numbered = {}, nil
   for body in io.lines(args[2]) do
     if body:find("{n}", 1, true) then numbered = body:gsub("%%", "%%%%"):gsub("{n}", "%%d") end

@@ -77,7 +77,7 @@ class Server:
 class Sealink(Server):
     """The release binary on a data directory of its own, with limits and log as they are by default."""
 
-    def __init__(self, binary, directory, cores="0"):
+    def __init__(self, binary, directory, cores="0", environment=None):
         token = secrets.token_hex(32)
         self.binary = binary
         self.directory = directory
@@ -88,7 +88,7 @@ class Sealink(Server):
             token,
             r"listening on http://(\S+)\n",
             directory / "log",
-            {"SEALINK_ADMIN_TOKEN": token},
+            {"SEALINK_ADMIN_TOKEN": token} | (environment or {}),
             cores,
         )
 
@@ -142,12 +142,12 @@ class Peer(Server):
 
 class Bare(Server):
     """Handlers that answer `listing`, a List answer, from memory: JSON at `url`, gRPC at `grpc_url`; there also
-    `configuration`, a GetConfiguration answer."""
+    `configuration`, a GetConfiguration answer, and at `url` the REST API's `accounts`."""
 
-    def __init__(self, binary, directory, listing, configuration=b"{}"):
+    def __init__(self, binary, directory, listing, configuration=b"{}", accounts=b'{"scm_integrations":[]}'):
         directory.mkdir()
-        files = [directory / "listing.json", directory / "configuration.json"]
-        for file, answer in zip(files, (listing, configuration), strict=True):
+        files = [directory / f"{name}.json" for name in ("listing", "configuration", "accounts")]
+        for file, answer in zip(files, (listing, configuration, accounts), strict=True):
             file.write_bytes(answer)
         super().__init__("bare", [binary, *files], "none", r"(\S+) (\S+)\n", directory / "log")
         self.grpc_url = self.others[0]

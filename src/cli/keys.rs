@@ -1,12 +1,19 @@
 //! `sealink keys`.
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::Subcommand;
+use serde_json::json;
 
-use super::{context::Context, humane, output, words::word};
+use super::{context::Context, exit, humane, output, serve, words::word};
 use crate::{
     error::{Error, Kind, Result},
     pb::sealink::v1::{ListSeedsRequest, RotateRequest, RotateResponse, RotationStage, SeedState},
+    server,
+    store::DatabaseUrl,
 };
 
 /// How wide the bar is, in characters.
@@ -31,13 +38,53 @@ Example:
     /// List the keyring's seeds, and what needs each of them
     #[command(after_help = "Examples:\n  sealink keys list\n  sealink keys list --json")]
     List,
+    /// Make a new root key, and wrap the keyring with it: on the server's machine, with every server stopped
+    #[command(after_help = "\
+Seeds and what is sealed with them stay as they are. May be interrupted anywhere: the next start goes on.
+Servers on other machines need a copy of the new root.key before they start, and so does every backup from now on.
+
+Examples:
+  sealink keys rotate-root
+  sealink keys rotate-root --data-dir /var/lib/sealink")]
+    RotateRoot(Place),
 }
 
-pub(super) async fn run(context: &Context, command: Command) -> Result<()> {
+/// Where the server's data is; what is not said here, the environment and the configuration file say.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// Where database, root key and admin token live
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// `sqlite://PATH` or `postgres://USER@HOST/NAME`; a password belongs into `SEALINK_DATABASE_URL`
+    #[arg(long, value_name = "URL")]
+    database_url: Option<DatabaseUrl>,
+    /// The server's configuration file
+    #[arg(long, env = "SEALINK_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) async fn run(context: &Context, command: Command) -> Result<ExitCode> {
     match command {
-        Command::Rotate => rotate(context).await,
-        Command::List => list(context).await,
+        Command::Rotate => rotate(context).await?,
+        Command::List => list(context).await?,
+        Command::RotateRoot(place) => return rotate_root(context, place).await,
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Without the API: it needs the files of a server that does not run.
+async fn rotate_root(context: &Context, place: Place) -> Result<ExitCode> {
+    let Place { data_dir, database_url, config } = place;
+    let args = serve::Args { data_dir, database_url, config, ..serve::Args::default() };
+    let (seeds, path) = match server::rotate_root_key(&args.settings()?).await {
+        Ok(done) => done,
+        Err(error) => return Ok(exit::of_start(&error)),
+    };
+    let path = path.display().to_string();
+    output::note("back it up, and copy it to every other server of this database before that starts");
+    let answer = json!({ "rootKey": path, "seeds": seeds });
+    context.out.show(&answer, &[("root key", path), ("seeds", seeds.to_string())])?;
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn rotate(context: &Context) -> Result<()> {

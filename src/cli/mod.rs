@@ -154,14 +154,14 @@ fn dispatch(context: &Context, command: Command) -> Result<ExitCode> {
         Command::Audit(command) => ask(context, audit::run(context, command))?,
         Command::ServiceAccount(command) => ask(context, service_account::run(context, command))?,
         Command::Group(command) => ask(context, group::run(context, command))?,
-        Command::Keys(command) => ask(context, keys::run(context, command))?,
+        Command::Keys(command) => return ask(context, keys::run(context, command)),
         Command::Token(command) => ask(context, token::run(context, command))?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs a command that uses the caller's own token.
-fn ask(context: &Context, work: impl Future<Output = Result<()>>) -> Result<()> {
+fn ask<T>(context: &Context, work: impl Future<Output = Result<T>>) -> Result<T> {
     wait(work).map_err(|error| cure::cure(context.explain(error)))
 }
 

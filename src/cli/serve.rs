@@ -29,7 +29,7 @@ const LOCKED_OUT: &str = "no administrator's token is valid: what SEALINK_ADMIN_
      -hex 32)";
 
 /// Options of the server; the rest comes from the configuration file and the environment.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
   sealink serve
@@ -62,7 +62,8 @@ pub struct Args {
 }
 
 impl Args {
-    fn settings(&self) -> Result<Settings> {
+    /// The settings that these options, the environment and the file make.
+    pub(super) fn settings(&self) -> Result<Settings> {
         if self.database_url.as_ref().is_some_and(DatabaseUrl::has_password) {
             let message = "--database-url: arguments can be read by everybody on this machine, so a password must not \
                            be one: put the whole URL into SEALINK_DATABASE_URL";

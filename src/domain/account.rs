@@ -9,6 +9,7 @@ use crate::{
         forge::Profile,
         id::{AccountId, UserId},
         secret::{Plaintext, Secret},
+        user::Member,
     },
     error::{Error, Kind, Result, Violation},
 };
@@ -149,6 +150,15 @@ impl Account {
     pub fn is_stale(&self, now: Instant) -> bool {
         self.profiled_at.plus(PROFILE_LIFE) <= now
     }
+}
+
+/// All accounts of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accounts {
+    /// Who that is; nobody, if the member is gone.
+    pub owner: Option<Member>,
+    /// Oldest first.
+    pub all: Vec<Account>,
 }
 
 /// What errors call an account that is not there.

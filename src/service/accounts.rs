@@ -1,12 +1,12 @@
 //! A member's own accounts at forges. Nobody reaches another's, not even an administrator.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::Service;
 use crate::{
     at_rest::{Keyring, Location},
     domain::{
         access::Caller,
-        account::{Account, NewAccount, RESOURCE, ScmType},
+        account::{Account, Accounts, NewAccount, RESOURCE, ScmType},
         forge::{FoundPull, FoundRepository, Listed, Organization},
         id::{AccountId, OrganizationId, SshKeyId},
         scm_query::{PullQuery, RepositoryName, RepositoryQuery},
@@ -30,13 +30,13 @@ struct Opened {
 }
 
 impl Service {
-    /// All accounts of the caller, oldest first.
+    /// All accounts of the caller, with the caller itself.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn accounts(&self, caller: &Caller) -> Result<Vec<Account>> {
+    pub async fn accounts(&self, caller: &Caller) -> Result<Arc<Accounts>> {
         let accounts = self.store.accounts(caller.organization, caller.user()?).await?;
-        self.notice(caller.organization, &accounts);
+        self.notice(caller.organization, &accounts.all);
         Ok(accounts)
     }
 

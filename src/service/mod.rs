@@ -25,6 +25,7 @@ mod profiles;
 mod recent;
 mod retry;
 mod revocations;
+mod root_rotation;
 mod rotation;
 mod runner_keys;
 mod runner_logs;

@@ -151,7 +151,7 @@ pub(super) fn stored_seed(row: KeyringRow, created_at: Instant) -> StoredSeed {
     }
 }
 
-fn keyring_row(seed: StoredSeed) -> Result<KeyringRow> {
+pub(super) fn keyring_row(seed: StoredSeed) -> Result<KeyringRow> {
     let damaged = || Error::new(Kind::DataLoss, "the keyring is damaged");
     Ok(KeyringRow {
         key_id: u32::try_from(seed.key_id).map_err(|_| damaged())?,

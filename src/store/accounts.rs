@@ -20,7 +20,7 @@ use crate::{
 };
 
 #[derive(FromRow)]
-struct Row {
+pub(super) struct Row {
     id: AccountId,
     member_id: UserId,
     scm_type: String,
@@ -85,13 +85,6 @@ impl Store {
             })
         })
         .await
-    }
-
-    /// All accounts of a member, oldest first.
-    pub async fn accounts(&self, organization: OrganizationId, member: UserId) -> Result<Vec<Account>> {
-        let rows: Vec<Row> =
-            on!(self, pool => sqlx::query_as(LIST).bind(organization).bind(member).fetch_all(pool).await)?;
-        rows.into_iter().map(Account::try_from).collect()
     }
 
     /// One account of a member.

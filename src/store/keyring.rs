@@ -3,12 +3,17 @@ use sqlx::{FromRow, PgPool, SqliteConnection};
 
 use super::{
     Store,
+    changes::log_audit,
     failure::failure,
     on,
     sqlite::number,
-    tx::{Tx, execute},
+    tx::{Tx, execute, on_tx},
 };
-use crate::{clock::Instant, error::Result};
+use crate::{
+    clock::Instant,
+    domain::audit::{Actor, Entry},
+    error::{Error, Kind, Result},
+};
 
 /// One seed of the keyring as stored.
 #[derive(Clone, Debug, FromRow)]
@@ -57,6 +62,44 @@ impl Store {
     /// Stores the first seed, unless another replica was faster: then nothing happens.
     pub async fn first_seed(&self, seed: StoredSeed) -> Result<()> {
         self.write(seed, |tx, seed| Box::pin(async move { insert_seed(tx, seed).await.map(|_| ()) })).await
+    }
+}
+
+impl Store {
+    /// Replaces every seed by the same one wrapped with another root key, whose fingerprint this is.
+    ///
+    /// # Errors
+    /// [`Kind::Conflict`] if one was changed or added meanwhile; nothing is replaced then.
+    pub async fn rewrap_seeds(
+        &self,
+        actor: Actor,
+        fingerprint: String,
+        seeds: Vec<(StoredSeed, StoredSeed)>,
+    ) -> Result<()> {
+        const SQL: &str = "UPDATE keyring SET wrapped_seed = $3, root_fingerprint = $4 \
+            WHERE key_id = $1 AND wrapped_seed = $2";
+        const OTHERS: &str =
+            "SELECT COUNT(*) FROM keyring WHERE state <> 'RETIRED' AND root_fingerprint <> $1";
+        let changed =
+            || Error::new(Kind::Conflict, "a server has changed the keyring: stop every server first");
+        self.write((actor, fingerprint, seeds), move |tx, (actor, fingerprint, seeds)| {
+            Box::pin(async move {
+                for (before, after) in seeds {
+                    let (wrapped, root) = (&after.wrapped_seed, &after.root_fingerprint);
+                    if execute!(tx, SQL, before.key_id, &before.wrapped_seed, wrapped, root)? == 0 {
+                        return Err(changed());
+                    }
+                }
+                let others: i64 = on_tx!(tx, conn => sqlx::query_scalar(OTHERS)
+                    .bind(fingerprint.as_str()).fetch_one(conn).await)?;
+                if others > 0 {
+                    return Err(changed());
+                }
+                let entry = Entry::new("keyring.rewrap", fingerprint.as_str()).with("seeds", seeds.len());
+                log_audit(tx, actor, &entry).await
+            })
+        })
+        .await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
 };
 
 #[derive(FromRow)]
-struct Row {
+pub(super) struct MemberRow {
     id: UserId,
     kind: MemberKind,
     name: String,
@@ -19,14 +19,22 @@ struct Row {
     fullname: String,
 }
 
+/// A member by its id, in an organization.
+pub(super) const MEMBER: &str =
+    "SELECT id, kind, name, email, fullname FROM member WHERE id = $1 AND organization_id = $2";
+
+impl From<MemberRow> for Member {
+    fn from(MemberRow { id, kind, name, email, fullname }: MemberRow) -> Self {
+        Self::new(id, kind, name, email, fullname)
+    }
+}
+
 impl Store {
     /// A user or a service account of the organization.
     pub async fn member(&self, organization: OrganizationId, id: UserId) -> Result<Option<Member>> {
-        const SQL: &str =
-            "SELECT id, kind, name, email, fullname FROM member WHERE id = $1 AND organization_id = $2";
-        let row: Option<Row> =
-            on!(self, pool => sqlx::query_as(SQL).bind(id).bind(organization).fetch_optional(pool).await)?;
-        Ok(row.map(|Row { id, kind, name, email, fullname }| Member::new(id, kind, name, email, fullname)))
+        let row: Option<MemberRow> =
+            on!(self, pool => sqlx::query_as(MEMBER).bind(id).bind(organization).fetch_optional(pool).await)?;
+        Ok(row.map(Member::from))
     }
 
     /// The user or service account of this name in the organization, and whether it is disabled.

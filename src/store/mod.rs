@@ -3,6 +3,7 @@
 //! Every method is one atomic step named after its use. A query is written once, in the dialect SQLite and
 //! PostgreSQL share; where they differ, both texts stand side by side in the file that needs them.
 //! Reads run on whichever pool is open (`on!`); writes are steps given to `Store::write`.
+mod account_lists;
 mod account_profiles;
 mod accounts;
 mod audit_chain;
@@ -97,7 +98,14 @@ pub use self::{
     writability::Writes,
 };
 use self::{combine::Combiner, signals::Signals, writability::LastWrite, writer::Writer};
-use crate::{domain::token::TokenId, error::Result};
+use crate::{
+    domain::{
+        account::Accounts,
+        id::{OrganizationId, UserId},
+        token::TokenId,
+    },
+    error::Result,
+};
 
 /// Where the data is.
 #[derive(Clone, Debug)]
@@ -141,6 +149,7 @@ pub struct Store {
     tokens: Combiner<TokenId, Option<StoredToken>>,
     runner_pages: Combiner<RunnerPageQuery, RunnerPage>,
     configurations: Combiner<OwnConfigurationQuery, OwnConfiguration>,
+    account_lists: Combiner<(OrganizationId, UserId), Arc<Accounts>>,
     signals: Arc<Signals>,
     last_write: LastWrite,
 }
@@ -179,6 +188,7 @@ impl Store {
         self.tokens.close().await;
         self.runner_pages.close().await;
         self.configurations.close().await;
+        self.account_lists.close().await;
         match &self.database {
             Database::Sqlite(lanes) => {
                 lanes.read.close().await;

@@ -9,6 +9,7 @@ use sqlx::{
 
 use super::{
     Database, Store, StoredSeed,
+    account_lists::AccountLists,
     combine::Combiner,
     configuration::PostgresConfigurations,
     failure::{Fault, failure},
@@ -50,6 +51,7 @@ pub(super) async fn open(url: &str, fits: impl FnOnce(Vec<StoredSeed>) -> Result
         tokens: Combiner::start(PostgresTokens(pool.clone())),
         runner_pages: Combiner::start(PostgresRunnerPages(pool.clone())),
         configurations: Combiner::start(PostgresConfigurations(pool.clone())),
+        account_lists: Combiner::start(AccountLists::Postgres(pool.clone())),
         database: Database::Postgres(pool),
     })
 }

@@ -16,9 +16,10 @@ use sqlx::{
 };
 
 use super::{
-    Database, Lanes, Store, StoredSeed, combine::Combiner, configuration::SqliteConfigurations,
-    failure::failure, integration_pages::SqliteRunnerPages, keyring::sqlite_seeds, migrate, signals::Signals,
-    token_lookup::SqliteTokens, writability::LastWrite, writer::Writer,
+    Database, Lanes, Store, StoredSeed, account_lists::AccountLists, combine::Combiner,
+    configuration::SqliteConfigurations, failure::failure, integration_pages::SqliteRunnerPages,
+    keyring::sqlite_seeds, migrate, signals::Signals, token_lookup::SqliteTokens, writability::LastWrite,
+    writer::Writer,
 };
 use crate::error::{Error, Kind, Result};
 
@@ -70,6 +71,7 @@ pub(super) async fn open(path: &Path, fits: impl FnOnce(Vec<StoredSeed>) -> Resu
         .connect_lazy_with(reading.clone());
     let (tokens, pages) = (reader(&reading).await?, reader(&reading).await?);
     let signals = Arc::new(Signals::alone());
+    let account_lists = Combiner::start(AccountLists::Sqlite(read.clone()));
     Ok(Store {
         last_write: LastWrite::default(),
         database: Database::Sqlite(Lanes { read, write: Writer::start(writer, Arc::clone(&signals)), lock }),
@@ -77,6 +79,7 @@ pub(super) async fn open(path: &Path, fits: impl FnOnce(Vec<StoredSeed>) -> Resu
         tokens: Combiner::start(SqliteTokens(tokens)),
         runner_pages: Combiner::start(SqliteRunnerPages(pages)),
         configurations: Combiner::start(SqliteConfigurations::new(reading)),
+        account_lists,
     })
 }
 

@@ -1,6 +1,6 @@
 //! The transcripts in the documentation, run word for word by bash against the real binary.
 //!
-//! In a fenced block marked `console`, a line after `$ ` is a command, lines indented by four spaces after it
+//! In a fenced block marked `console`, or `console forge` for what needs one, a line after `$ ` is a command, lines indented by four spaces after it
 //! continue it, and the rest is its output, in which `..` stands for anything. Replaced are only the port, by a free
 //! one, cargo, which has built the binary already, and the forge, by a real Gitea.
 use std::{
@@ -12,10 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::json;
+
 use crate::{forges::RealGitea, support::Watch};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sealink");
 const DEADLINE: Duration = Duration::from_mins(2);
+/// How most blocks begin.
+const CONSOLE: &str = "```console";
+/// One Gitea takes a key once, and other tests have other ones.
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl9g";
 const MARK: &str = "@@ ended with ";
 
 /// `cargo run --release -- serve` becomes the server, whose log stays out of the transcript.
@@ -31,12 +37,12 @@ xdg-open() { "$TEST_BROWSER" "$1"; }
 
 #[test]
 fn the_readme_runs_word_for_word() {
-    run("README.md", None);
+    run("README.md", CONSOLE, None);
 }
 
 #[test]
 fn the_quickstart_runs_word_for_word() {
-    run("docs/quickstart.md", None);
+    run("docs/quickstart.md", CONSOLE, None);
 }
 
 /// The browser is a real one, too: `tests/browser/connect.mjs` does in it what the document says.
@@ -45,7 +51,20 @@ fn the_quickstart_runs_word_for_word() {
 async fn the_oauth_journey_runs_word_for_word() {
     assert!(env::var_os("TEST_BROWSER").is_some(), "TEST_BROWSER: run tests/browser/run");
     let gitea = RealGitea::connect().as_new_user("grace").await;
-    run("docs/oauth.md", Some(&gitea));
+    run("docs/oauth.md", CONSOLE, Some(&gitea));
+}
+
+/// A person whom both documents are about, with a key and a repository.
+#[tokio::test]
+#[ignore = "needs TEST_GITEA_URL, which tests/forge/gitea sets"]
+async fn a_key_is_imported_word_for_word() {
+    let gitea = RealGitea::connect().as_new_user("lena").await;
+    gitea.post("user/keys", &json!({ "title": "laptop", "key": KEY })).await;
+    let repository = json!({ "name": "storefront", "auto_init": true, "default_branch": "main" });
+    gitea.post("user/repos", &repository).await;
+    let commands = run("README.md", "```console forge", Some(&gitea));
+    assert_eq!(commands, 5, "the README promises as many");
+    run("docs/accounts.md", CONSOLE, Some(&gitea));
 }
 
 #[test]
@@ -66,7 +85,8 @@ struct Step {
     expected: String,
 }
 
-fn run(document: &str, forge: Option<&RealGitea>) {
+/// Runs what stands in the blocks with this fence; how many commands that were.
+fn run(document: &str, fence: &str, forge: Option<&RealGitea>) -> usize {
     let text =
         fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).expect("the document");
     let port = free_port();
@@ -75,7 +95,7 @@ fn run(document: &str, forge: Option<&RealGitea>) {
         text =
             text.replace("https://git.example.com", &forge.origin).replace("git.example.com", forge.host());
     }
-    let steps = steps(&text);
+    let steps = steps(&text, fence);
     assert!(steps.len() > 3, "{document} holds no transcript");
 
     let directory = tempfile::tempdir().expect("a directory");
@@ -116,6 +136,7 @@ fn run(document: &str, forge: Option<&RealGitea>) {
     watch.end_in(directory.path());
     assert!(in_time, "{document} was not done in {DEADLINE:?}:\n{output}\nserver:\n{log}");
     compare(document, &steps, &output, &log);
+    steps.len()
 }
 
 fn compare(document: &str, steps: &[Step], output: &str, log: &str) {
@@ -134,12 +155,12 @@ fn compare(document: &str, steps: &[Step], output: &str, log: &str) {
     }
 }
 
-fn steps(text: &str) -> Vec<Step> {
+fn steps(text: &str, fence: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
     let (mut inside, mut in_command) = (false, false);
     for line in text.lines() {
         if line.starts_with("```") {
-            inside = line == "```console";
+            inside = line == fence;
             in_command = false;
         } else if !inside {
         } else if let Some(command) = line.strip_prefix("$ ") {

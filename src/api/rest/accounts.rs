@@ -18,23 +18,26 @@ use super::{
         Integration, Integrations, NewIntegration, NewIntegrationBody, NewToken, OneIntegration, TokenBody,
     },
 };
-use crate::domain::{
-    access::Caller,
-    account::{NewAccount, replacement},
-    secret::Plaintext,
+use crate::{
+    domain::{
+        access::Caller,
+        account::{NewAccount, replacement},
+        secret::Plaintext,
+    },
+    error::Error,
 };
 
 /// All accounts of the caller.
 #[utoipa::path(
     get, path = "/v1/scm_integrations", tag = "accounts", security(("bearer" = [])),
     responses(
-        (status = 200, body = Integrations), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 200, body = Integrations<'static>), (status = 401, body = Problem), (status = 403, body = Problem),
     ),
 )]
 pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> RestResult {
-    let owner = Owner::from(&rest.service.myself(&caller).await?);
     let accounts = rest.service.accounts(&caller).await?;
-    let scm_integrations = accounts.into_iter().map(|account| Integration::new(account, &owner)).collect();
+    let owner = Owner::from(accounts.owner.as_ref().ok_or_else(|| Error::not_found("user"))?);
+    let scm_integrations = accounts.all.iter().map(|account| Integration::new(account, &owner)).collect();
     Ok(json(StatusCode::OK, &Integrations { scm_integrations }))
 }
 
@@ -43,14 +46,14 @@ pub(super) async fn list(State(rest): State<Rest>, Reader(caller): Reader) -> Re
     get, path = "/v1/scm_integrations/{id}", tag = "accounts", security(("bearer" = [])),
     params(("id" = String, Path)),
     responses(
-        (status = 200, body = OneIntegration), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 200, body = OneIntegration<'static>), (status = 401, body = Problem), (status = 403, body = Problem),
         (status = 404, body = Problem),
     ),
 )]
 pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id): Id) -> RestResult {
     let account = rest.service.account(&caller, &id).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
-    Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(account, &owner) }))
+    Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(&account, &owner) }))
 }
 
 /// Links an account, once the forge has said whose the token is.
@@ -59,7 +62,7 @@ pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id
     request_body = NewIntegrationBody,
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
     responses(
-        (status = 201, body = OneIntegration), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 201, body = OneIntegration<'static>), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
     ),
 )]
@@ -78,7 +81,7 @@ pub(super) async fn create(
     let make = |caller: Caller| async move { service.create_account(&caller, new).await };
     let account = once(&rest, caller.clone(), &headers, ("/v1/scm_integrations", &said), make).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
-    Ok(json(StatusCode::CREATED, &OneIntegration { scm_integration: Integration::new(account, &owner) }))
+    Ok(json(StatusCode::CREATED, &OneIntegration { scm_integration: Integration::new(&account, &owner) }))
 }
 
 /// Replaces the token of an account by another of the same person.
@@ -86,7 +89,7 @@ pub(super) async fn create(
     patch, path = "/v1/scm_integrations/{id}", tag = "accounts", security(("bearer" = [])),
     params(("id" = String, Path)), request_body = TokenBody,
     responses(
-        (status = 200, body = OneIntegration), (status = 400, body = Problem), (status = 401, body = Problem),
+        (status = 200, body = OneIntegration<'static>), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 422, body = Problem), (status = 503, body = Problem),
     ),
@@ -103,7 +106,7 @@ pub(super) async fn replace_token(
     fields.check()?;
     let account = rest.service.replace_account_token(&caller, &id, replacement(token)?).await?;
     let owner = Owner::from(&rest.service.myself(&caller).await?);
-    Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(account, &owner) }))
+    Ok(json(StatusCode::OK, &OneIntegration { scm_integration: Integration::new(&account, &owner) }))
 }
 
 /// Unlinks an account.

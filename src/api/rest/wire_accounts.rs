@@ -13,41 +13,41 @@ use crate::domain::{
 
 /// An account at a forge. Its token is never sent.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Integration {
+pub(super) struct Integration<'a> {
     /// A UUID.
     id: String,
     /// The kind of forge.
     scm_type: &'static str,
     /// `scheme://host[:port]`.
-    url: String,
+    url: &'a str,
     /// When it was linked.
     created_at: String,
     /// The forge's own id of the person.
-    uid: String,
+    uid: &'a str,
     /// The login there.
-    username: String,
+    username: &'a str,
     /// The address there, if the forge says it.
-    email: Option<String>,
+    email: Option<&'a str>,
     /// A picture.
-    avatar_url: Option<String>,
+    avatar_url: Option<&'a str>,
     /// The person's page.
-    profile_url: String,
+    profile_url: &'a str,
     /// Whose it is here.
-    owner: Owner,
+    owner: &'a Owner,
 }
 
 /// One account under its name.
 #[derive(Serialize, ToSchema)]
-pub(super) struct OneIntegration {
+pub(super) struct OneIntegration<'a> {
     /// The account.
-    pub(super) scm_integration: Integration,
+    pub(super) scm_integration: Integration<'a>,
 }
 
 /// Accounts under their name.
 #[derive(Serialize, ToSchema)]
-pub(super) struct Integrations {
+pub(super) struct Integrations<'a> {
     /// Oldest first.
-    pub(super) scm_integrations: Vec<Integration>,
+    pub(super) scm_integrations: Vec<Integration<'a>>,
 }
 
 /// An account to be linked.
@@ -176,21 +176,21 @@ pub(super) struct Branches {
     pub(super) branches: Vec<Branch>,
 }
 
-impl Integration {
-    pub(super) fn new(account: Account, owner: &Owner) -> Self {
+impl<'a> Integration<'a> {
+    pub(super) fn new(account: &'a Account, owner: &'a Owner) -> Self {
         let Account { id, scm_type, url, profile, created_at, .. } = account;
         let Profile { uid, username, email, avatar_url, profile_url } = profile;
         Self {
             id: id.to_string(),
             scm_type: scm_type.id(),
-            url: url.origin().to_owned(),
-            created_at: time(created_at),
+            url: url.origin(),
+            created_at: time(*created_at),
             uid,
             username,
-            email,
-            avatar_url,
+            email: email.as_deref(),
+            avatar_url: avatar_url.as_deref(),
             profile_url,
-            owner: owner.clone(),
+            owner,
         }
     }
 }

@@ -11,7 +11,7 @@ use sealink::{
     },
 };
 
-use super::{FakeForge, Fault, Kind, SLUG, TOKEN, open, secret};
+use super::{FakeForge, Fault, KINDS, Kind, SLUG, TOKEN, open, secret};
 
 const PROMPT: Limits = Limits {
     connect: Duration::from_millis(500),
@@ -19,9 +19,9 @@ const PROMPT: Limits = Limits {
     rest: Duration::from_secs(1),
 };
 
-/// What one question ends with, on all three kinds.
+/// What one question ends with, on every kind.
 async fn every_kind_says(fault: Fault, expected: fn(ForgeError) -> bool) {
-    for (kind, scm) in [(Kind::GitHub, Scm::GitHub), (Kind::GitLab, Scm::GitLab), (Kind::Gitea, Scm::Gitea)] {
+    for (kind, scm) in KINDS {
         let fake = FakeForge::start(kind).await;
         fake.break_with(fault);
         let (forge, token) = (open(scm, &fake.origin, PROMPT), secret(TOKEN));

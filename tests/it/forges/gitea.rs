@@ -1,6 +1,7 @@
 //! A real Gitea, started by `tests/forge/gitea`: the same list of behaviours, and OAuth as a person does it.
 use std::time::Duration;
 
+use http::Method;
 use sealink::{
     agent::forge::{
         Credential, ForgeError,
@@ -22,16 +23,17 @@ use sealink::{
     },
     scm::http::Limits,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::{RealGitea, SLUG, Subject, behaves, http, open, secret};
+use super::{GITEA, RealGitea, SLUG, Subject, behaves, http, open, secret};
 use crate::live_agent::desk::{INTEGRATION, Room, TOKEN_ID, integration_of, subject};
 
 const LIMITS: Limits =
     Limits { connect: Duration::from_secs(10), total: Duration::from_mins(1), rest: Duration::from_secs(1) };
 const REDIRECT: &str = "http://127.0.0.1/oauth/callback";
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICAfHh0cGxoZGBcWFRQTEhEQDw4NDAsKCQgHBgUEAwIB";
 
 /// The world that the list of behaviours looks for.
 async fn furnish(gitea: &RealGitea) {
@@ -47,6 +49,49 @@ async fn furnish(gitea: &RealGitea) {
     gitea.post("orgs", &json!({ "username": "octo-org" })).await;
 }
 
+/// The fakes are held against these definitions, so they must fit what the program sends.
+async fn sends_what_it_defines(gitea: &RealGitea) {
+    gitea.post("user/keys", &json!({ "title": "laptop", "key": KEY })).await;
+    let branch = gitea.ask(Method::GET, "repos/octo/hello/branches/main", &json!({})).await;
+    let commit =
+        format!("repos/octo/hello/git/commits/{}", branch["commit"]["id"].as_str().expect("a commit"));
+    for path in [
+        "version",
+        "user",
+        "user/keys",
+        "user/orgs",
+        "users/octo",
+        "orgs/octo-org",
+        "repos/search",
+        "repos/octo/hello",
+        "repos/octo/hello/pulls",
+        "repos/octo/hello/pulls/2",
+        "repos/octo/hello/issues/1",
+        "repos/octo/hello/branches",
+        "repos/octo/hello/branches/main",
+        "repos/octo/hello/tags/v1",
+        &commit,
+    ] {
+        let mut sent = gitea.ask(Method::GET, path, &json!({})).await;
+        drop_second_names(&mut sent);
+        assert_eq!(GITEA.wrong(path, &sent), None, "{sent}");
+    }
+}
+
+/// Gitea says a person's `login` a second time, as `username`, which its definitions leave out.
+fn drop_second_names(sent: &mut Value) {
+    match sent {
+        Value::Array(items) => items.iter_mut().for_each(drop_second_names),
+        Value::Object(members) => {
+            if members.contains_key("login") && members.get("login") == members.get("username") {
+                members.remove("username");
+            }
+            members.values_mut().for_each(drop_second_names);
+        }
+        _ => {}
+    }
+}
+
 /// One test, because there is one Gitea: the list of behaviours, then OAuth.
 #[tokio::test]
 #[ignore = "needs TEST_GITEA_URL, which tests/forge/gitea sets"]
@@ -57,6 +102,7 @@ async fn a_real_gitea_behaves_and_is_an_oauth_provider() {
     let token = secret(&gitea.token("all", &scopes).await);
     let subject = Subject { forge: open(Scm::Gitea, &gitea.origin, LIMITS), token };
     behaves(&subject).await;
+    sends_what_it_defines(&gitea).await;
 
     let narrow = secret(&gitea.token("narrow", &["read:misc"]).await);
     let refused = subject.forge.repository(Credential::Pat(&narrow), SLUG).await;

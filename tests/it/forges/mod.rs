@@ -1,11 +1,10 @@
 //! The agent's forge clients: one list of behaviours, every kind of forge, at the wire.
 //!
-//! The fakes answer what the forges' documentation says; `gitea` is the real program.
+//! The fakes answer what the forges publish: `fake/mod.rs`. `gitea` is the real program.
 mod fake;
 mod faults;
 mod gitea;
 mod limits;
-mod lists;
 mod oauth;
 mod real;
 
@@ -25,13 +24,21 @@ use sealink::{
     },
 };
 
-pub(crate) use fake::{CLIENT_ID, CLIENT_SECRET, FakeForge, Fault, Kind, TOKEN};
-pub(crate) use lists::{NEXT_TOKEN, OTHER_TOKEN};
+use fake::GITEA;
+pub(crate) use fake::{CLIENT_ID, CLIENT_SECRET, FakeForge, Fault, Kind, NEXT_TOKEN, OTHER_TOKEN, TOKEN};
 pub(crate) use real::{Browser, RealGitea, location};
 
 /// The repository of every forge here, and the first page of a list.
 pub(crate) const SLUG: Slug<'static> = Slug { owner: "octo", name: "hello" };
 const FIRST: Slice = Slice { page: 1, size: 25 };
+
+/// Every forge there is a fake of.
+const KINDS: [(Kind, Scm); 4] = [
+    (Kind::GitHub, Scm::GitHub),
+    (Kind::GitLab, Scm::GitLab),
+    (Kind::Gitea, Scm::Gitea),
+    (Kind::Forgejo, Scm::Forgejo),
+];
 
 /// A forge that holds what [`behaves`] looks for.
 struct Subject {
@@ -159,8 +166,8 @@ async fn gitlab_behaves() {
 
 #[tokio::test]
 async fn gitea_and_forgejo_behave() {
-    for scm in [Scm::Gitea, Scm::Forgejo] {
-        let fake = FakeForge::start(Kind::Gitea).await;
+    for (kind, scm) in [(Kind::Gitea, Scm::Gitea), (Kind::Forgejo, Scm::Forgejo)] {
+        let fake = FakeForge::start(kind).await;
         behaves(&fake.subject(scm)).await;
         assert!(fake.requests().iter().any(|one| one.header("authorization") == format!("token {TOKEN}")));
     }
@@ -169,7 +176,7 @@ async fn gitea_and_forgejo_behave() {
 /// What was forked, where from, and what became of requests: what one walk cannot show.
 #[tokio::test]
 async fn forks_and_ends_are_told() {
-    for (kind, scm) in [(Kind::GitHub, Scm::GitHub), (Kind::GitLab, Scm::GitLab), (Kind::Gitea, Scm::Gitea)] {
+    for (kind, scm) in KINDS {
         let fake = FakeForge::start(kind).await;
         let Subject { forge, token } = fake.subject(scm);
         let token = Credential::Pat(&token);

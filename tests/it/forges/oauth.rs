@@ -10,16 +10,9 @@ use sealink::{
     scm::http::{Http, Limits},
 };
 
-use super::{CLIENT_ID, CLIENT_SECRET, FakeForge, Fault, Kind, TOKEN, http, secret};
+use super::{CLIENT_ID, CLIENT_SECRET, FakeForge, Fault, KINDS, Kind, TOKEN, http, secret};
 
 const REDIRECT: &str = "https://sealink.example.com/oauth/callback";
-const KINDS: [(Kind, Scm); 4] = [
-    (Kind::GitHub, Scm::GitHub),
-    (Kind::GitLab, Scm::GitLab),
-    (Kind::Gitea, Scm::Gitea),
-    (Kind::Gitea, Scm::Forgejo),
-];
-
 fn app<'a>(fake: &FakeForge, http: &Http, scm: Scm, client_id: &'a str) -> App<'a> {
     App::new(scm, http.origin(&fake.host()).unwrap(), client_id).expect("OAuth")
 }

@@ -1,13 +1,19 @@
 //! The Gitea that `tests/forge/gitea` runs, and a person who uses it without a browser.
-use std::{collections::HashMap, env};
+use std::{
+    collections::HashMap,
+    env,
+    time::{Duration, Instant},
+};
 
 use http::{
-    StatusCode,
+    Method, StatusCode,
     header::{COOKIE, LOCATION, SET_COOKIE},
 };
 use reqwest::{RequestBuilder, Response, redirect};
 use serde_json::{Value, json};
 use url::{Origin, Url};
+
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The running program, as one of its users sees it: its administrator `octo`, if nobody else is meant.
 pub(crate) struct RealGitea {
@@ -42,14 +48,37 @@ impl RealGitea {
 
     /// Makes something.
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
-        let request = self.http.post(format!("{}/api/v1/{path}", self.origin));
+        self.ask(Method::POST, path, body).await
+    }
+
+    /// Asks the API for `path`; the answer, which must be no refusal.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: &Value) -> Value {
+        let (status, text) = self.try_ask(method, path, body).await;
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    async fn try_ask(&self, method: Method, path: &str, body: &Value) -> (StatusCode, String) {
+        let request = self.http.request(method, format!("{}/api/v1/{path}", self.origin));
         let request =
             request.basic_auth(&self.user, Some(&self.password)).header("accept", "application/json");
         let request = request.header("content-type", "application/json").body(body.to_string());
         let answer = request.send().await.expect("an answer");
-        let (status, text) = (answer.status(), answer.text().await.expect("a body"));
-        assert!(status.is_success(), "{path}: {status} {text}");
-        serde_json::from_str(&text).unwrap_or(Value::Null)
+        (answer.status(), answer.text().await.expect("a body"))
+    }
+
+    /// Merges a pull request, as soon as Gitea has found out that it can be.
+    pub(crate) async fn merge(&self, repository: &str, number: u64) {
+        let path = format!("repos/{repository}/pulls/{number}/merge");
+        let begun = Instant::now();
+        loop {
+            let (status, text) = self.try_ask(Method::POST, &path, &json!({ "Do": "merge" })).await;
+            if status.is_success() {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{path}: {status} {text}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     pub(crate) async fn token(&self, name: &str, scopes: &[&str]) -> String {

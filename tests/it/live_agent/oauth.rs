@@ -112,7 +112,7 @@ async fn failures_of_the_exchange_are_told_apart() {
 
 #[tokio::test]
 async fn a_refresh_token_becomes_a_new_credential() {
-    let office = Office::open(Kind::Gitea, Scm::Forgejo).await;
+    let office = Office::open(Kind::Forgejo, Scm::Forgejo).await;
     let host = office.forge.host();
     let call = |text: &str| {
         let field = Field::HostTokenRefresh;

@@ -1,6 +1,7 @@
 //! The REST API: users, keys, accounts at forges.
 mod accounts;
 mod command;
+mod conformance;
 mod contract;
 mod description;
 mod forge;

@@ -1,4 +1,4 @@
-//! A server whose members may link accounts at fakes of three forges.
+//! A server whose members may link accounts at fakes of four forges.
 use http::Method;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ impl Site {
             ("github-enterprise", Kind::GitHub),
             ("gitlab-self-hosted", Kind::GitLab),
             ("gitea", Kind::Gitea),
-            ("forgejo", Kind::Gitea),
+            ("forgejo", Kind::Forgejo),
         ] {
             forges.push((scm_type, FakeForge::start(kind).await));
         }

@@ -73,7 +73,7 @@ pub(super) async fn what_is_a_members_own_is_found_by_it_alone(world: Arc<World>
     for (organization, member) in
         [(stranger.organization, member), (organization, other), (stranger.organization, other)]
     {
-        assert_eq!(store.accounts(organization, member).await.unwrap().len(), 0);
+        assert_eq!(store.accounts(organization, member).await.unwrap().all.len(), 0);
         assert_eq!(store.ssh_keys(organization, member).await.unwrap().len(), 0);
         assert_eq!(store.account_token(organization, member, id).await.unwrap(), None);
     }

@@ -33,7 +33,13 @@ pub(crate) fn command_at(data_dir: &Path, address: &str) -> Command {
 /// A server that does not start: its exit code and what it says.
 #[track_caller]
 pub(crate) fn refused(data_dir: &Path, code: i32, word: &str) {
-    let Output { status, stderr, .. } = command(data_dir).output().unwrap();
+    does_not_run(command(data_dir), code, word);
+}
+
+/// A command that ends by itself: its exit code and what it says.
+#[track_caller]
+pub(crate) fn does_not_run(mut command: Command, code: i32, word: &str) {
+    let Output { status, stderr, .. } = command.stderr(Stdio::piped()).output().unwrap();
     let said = String::from_utf8(stderr).unwrap();
     assert_eq!(status.code(), Some(code), "{said}");
     let lines: Vec<_> = said.lines().filter(|line| line.starts_with("sealink: ")).collect();
