@@ -97,7 +97,7 @@ pub(super) async fn one_asks_for_a_profile(world: Arc<World>) {
     let claimed = futures_util::future::join_all(claims).await;
     assert_eq!(claimed.into_iter().filter(|claim| *claim.as_ref().unwrap()).count(), 1);
     assert!(!store.claim_profile(AccountId(new_id()), Instant(1), Instant(2)).await.unwrap());
-    let read = async || store.accounts(world.organization, world.admin).await.unwrap().remove(0);
+    let read = async || store.accounts(world.organization, world.admin).await.unwrap().all[0].clone();
     assert_eq!(read().await, Account { profiled_at: Instant(2), ..account.clone() });
 
     account.profile.username = "renamed".into();
