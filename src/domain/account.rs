@@ -179,7 +179,7 @@ impl NewAccount {
     /// Checks the fields of a request; what is absent is as if it were empty.
     ///
     /// # Errors
-    /// [`Kind::Invalid`](crate::error::Kind::Invalid) naming every field that is wrong.
+    /// [`Kind::Invalid`] naming every field that is wrong.
     pub fn parse(scm_type: Option<&str>, url: Option<&str>, token: Option<Plaintext>) -> Result<Self> {
         let mut wrong = Vec::new();
         let token = token_of(token, &mut wrong);
@@ -198,7 +198,7 @@ impl NewAccount {
 /// Checks the token alone, to replace another.
 ///
 /// # Errors
-/// [`Kind::Invalid`](crate::error::Kind::Invalid) on `access_token`.
+/// [`Kind::Invalid`] on `access_token`.
 pub fn replacement(token: Option<Plaintext>) -> Result<Secret> {
     let mut wrong = Vec::new();
     token_of(token, &mut wrong).ok_or_else(|| Error::violations_of(wrong))

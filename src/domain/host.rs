@@ -23,7 +23,7 @@ impl Host {
     /// Accepts a host. `with_organization` also takes `dev.azure.com/<organization>`.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] on `host`: not a plain ASCII DNS name or canonical IP
+    /// [`Kind::Invalid`](crate::error::Kind::Invalid) on `host`: not a plain ASCII DNS name or canonical IP
     /// address, or one that leads to this machine or a cloud's metadata.
     pub fn parse(text: String, with_organization: bool, allowed: &AllowedOrigins) -> Result<Self> {
         let authority = match text.split_once('/') {

@@ -58,7 +58,7 @@ impl SshPublicKey {
     /// Reads a public key. White space around it is dropped.
     ///
     /// # Errors
-    /// [`Kind::Invalid`](crate::error::Kind::Invalid) on `content` for anything else: a private key, options in front,
+    /// [`Kind::Invalid`] on `content` for anything else: a private key, options in front,
     /// a certificate, more than one line.
     pub fn parse(content: &str) -> Result<Self> {
         let refuse = |message| Error::invalid("content", "sealink.ssh_key", message);
@@ -112,7 +112,7 @@ impl NewSshKey {
     /// Checks a key's fields; what is absent is as if it were empty.
     ///
     /// # Errors
-    /// [`Kind::Invalid`](crate::error::Kind::Invalid) naming every field that is wrong.
+    /// [`Kind::Invalid`] naming every field that is wrong.
     pub fn parse(name: Option<&str>, content: Option<&str>) -> Result<Self> {
         let blank = |field: &'static str| Error::invalid(field, "sealink.blank", "can't be blank");
         let name = name.unwrap_or_default();
