@@ -1,7 +1,7 @@
 //! Lists of members' accounts. Requests for the same list that wait at the same moment share one read of it.
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, try_join_all};
 use sqlx::{PgPool, SqlitePool};
 
 use super::{
@@ -58,16 +58,13 @@ impl AccountLists {
 impl Answer<Question, Arc<Accounts>> for AccountLists {
     fn answer<'q>(&'q mut self, questions: &'q [Question]) -> BoxFuture<'q, Result<Vec<Arc<Accounts>>>> {
         Box::pin(async move {
-            let mut answers: Vec<Arc<Accounts>> = Vec::with_capacity(questions.len());
-            for (place, question) in questions.iter().enumerate() {
-                let same = questions[..place].iter().position(|earlier| earlier == question);
-                let answer = match same {
-                    Some(same) => Arc::clone(&answers[same]),
-                    None => self.read(*question).await?,
-                };
-                answers.push(answer);
-            }
-            Ok(answers)
+            let mut distinct = questions.to_vec();
+            distinct.sort_unstable();
+            distinct.dedup();
+            // Different lists are read side by side, as far as the pool has connections.
+            let lists = try_join_all(distinct.iter().map(|question| self.read(*question))).await?;
+            let lists: BTreeMap<_, _> = distinct.into_iter().zip(lists).collect();
+            Ok(questions.iter().map(|question| Arc::clone(&lists[question])).collect())
         })
     }
 
