@@ -69,7 +69,10 @@ impl Service {
             return Ok(Configuration { epoch, content: Content::Unchanged(runner.revision) });
         }
         let snapshot = match kept {
-            Some(kept) if kept.revision == runner.revision => Snapshot { runner, objects: kept.objects },
+            Some(kept) if kept.revision == runner.revision => {
+                let snapshot = Snapshot { runner, objects: kept.objects };
+                return Ok(Configuration { epoch, content: Content::Snapshot(Box::new(snapshot)) });
+            }
             _ if alone => {
                 Snapshot { runner, objects: Arc::new(Objects { integrations, ..Objects::default() }) }
             }
