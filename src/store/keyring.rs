@@ -63,9 +63,7 @@ impl Store {
     pub async fn first_seed(&self, seed: StoredSeed) -> Result<()> {
         self.write(seed, |tx, seed| Box::pin(async move { insert_seed(tx, seed).await.map(|_| ()) })).await
     }
-}
 
-impl Store {
     /// Replaces every seed by the same one wrapped with another root key, whose fingerprint this is.
     ///
     /// # Errors
@@ -107,5 +105,5 @@ impl Store {
 pub(super) async fn insert_seed(tx: &mut Tx, seed: &StoredSeed) -> Result<u64> {
     const SQL: &str = "INSERT INTO keyring (key_id, state, wrapped_seed, root_fingerprint, created_at) \
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
-    execute!(tx, SQL, seed.key_id, &seed.state, &seed.wrapped_seed, &seed.root_fingerprint, seed.created_at,)
+    execute!(tx, SQL, seed.key_id, &seed.state, &seed.wrapped_seed, &seed.root_fingerprint, seed.created_at)
 }

@@ -245,8 +245,9 @@ impl Store {
     /// Retires and wipes a seed that ceased to be ACTIVE before `before`, if nothing that is stored names it.
     /// `false`: something does.
     pub async fn retire_seed(&self, actor: Actor, key_id: u32, before: Instant) -> Result<bool> {
+        const FIND: &str = "SELECT state FROM keyring WHERE key_id = $1";
         // What is written meanwhile under the seed waits for this lock, or this waits for it.
-        const LOCK: &str = "SELECT state FROM keyring WHERE key_id = $1 FOR UPDATE";
+        const FIND_LOCKED: &str = "SELECT state FROM keyring WHERE key_id = $1 FOR UPDATE";
         const SQL: &str = "UPDATE keyring SET state = 'RETIRED', wrapped_seed = $3 WHERE key_id = $1 \
             AND state = 'DECRYPT_ONLY' AND demoted_at <= $2 \
             AND NOT EXISTS (SELECT 1 FROM runner WHERE metrics_password IS NOT NULL \
@@ -259,10 +260,8 @@ impl Store {
         let named = key_id.to_be_bytes().to_vec();
         self.write((actor, i64::from(key_id), before, named), |tx, (actor, key_id, before, named)| {
             Box::pin(async move {
-                let lock = dialect(tx, "", LOCK);
-                if !lock.is_empty() {
-                    execute!(tx, lock, *key_id)?;
-                }
+                let find = dialect(tx, FIND, FIND_LOCKED);
+                execute!(tx, find, *key_id)?;
                 if execute!(tx, SQL, *key_id, *before, Vec::<u8>::new(), named)? == 0 {
                     return Ok(false);
                 }
