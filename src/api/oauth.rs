@@ -16,12 +16,12 @@ use url::form_urlencoded;
 
 use super::{
     convert,
-    grpc::{Api, mismatched},
+    grpc::{Api, Unanswered, mismatched},
     pages::{escape, page},
 };
 use crate::{
     domain::oauth_ticket::{FlowSecret, LIFE},
-    error::Error,
+    error::{Error, Kind},
     pb::sealink::v1::{
         BeginOAuthCall, CompleteOAuthCall, CompleteOAuthResult, send_response_request::Result as Answer,
         watch_requests_response::Call as Question,
@@ -58,14 +58,10 @@ enum Problem {
     Said(String),
 }
 
+/// What an agent says, or why none does.
 impl From<Status> for Problem {
     fn from(status: Status) -> Self {
         match status.code() {
-            Code::NotFound if matches!(status.message(), "link not found" | "runner not found") => Self::Link,
-            Code::PermissionDenied if status.message() == "you may not use this runner any more" => {
-                Self::Role
-            }
-            Code::FailedPrecondition if status.message() == "runner is not active" => Self::Offline,
             Code::DeadlineExceeded => Self::Offline,
             _ => Self::Said(status.message().to_owned()),
         }
@@ -74,7 +70,20 @@ impl From<Status> for Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Status::from(error).into()
+        match (error.kind(), error.resource()) {
+            (Kind::NotFound, Some("link" | "runner")) => Self::Link,
+            (Kind::Forbidden, _) => Self::Role,
+            _ => Status::from(error).into(),
+        }
+    }
+}
+
+impl From<Unanswered> for Problem {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Ours(error) => error.into(),
+            Unanswered::Agents(status) => status.into(),
+        }
     }
 }
 
@@ -216,6 +225,10 @@ async fn begin(api: &Api, ticket: &str, headers: &HeaderMap, body: Body) -> Resu
     let Some(cookie) = cookie(headers).filter(|cookie| cookie.fits(&ticket, &form)) else {
         return failed(api, &flow, Problem::Browser).await;
     };
+    // The link stays good: an agent may come.
+    if api.service.require_live(&flow.runner).is_err() {
+        return failed(api, &flow, Problem::Offline).await;
+    }
     let state = match api.service.start_oauth(&flow, &cookie).await {
         Ok(state) => state,
         Err(error) => return failed(api, &flow, error.into()).await,
@@ -289,7 +302,7 @@ async fn complete(api: &Api, query: &str, headers: &HeaderMap) -> Result<(String
 
 /// Has an agent trade the code, and stores what it gets.
 async fn exchange(api: &Api, flow: &OauthFlow, code: String) -> Result<String, Problem> {
-    api.service.require_live(&flow.runner)?;
+    api.service.require_live(&flow.runner).map_err(|_| Problem::Offline)?;
     let verifier = flow.ticket.verifier.clone().ok_or(Problem::Link)?;
     let id = api.service.new_host_token_id();
     let question = Question::CompleteOauth(CompleteOAuthCall {

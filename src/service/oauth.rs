@@ -34,6 +34,26 @@ pub struct OauthFlow {
     pub integration: Integration,
 }
 
+/// Why a flow does not go on.
+enum Stop {
+    /// It has lost what it stands on, which its user may hear.
+    Ended(Ended),
+    /// It could not be looked up.
+    Failed(Error),
+}
+
+impl From<Ended> for Stop {
+    fn from(ended: Ended) -> Self {
+        Self::Ended(ended)
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
 /// Who connects what, for a person to read.
 #[derive(Clone, Debug)]
 pub struct OauthNames {
@@ -125,9 +145,10 @@ impl Service {
     ) -> Result<OauthFlow> {
         let ticket = ticket.ok_or_else(|| Error::not_found("link"))?;
         let used = used(&ticket);
-        match self.going_on(&ticket, used).await? {
+        match self.going_on(&ticket, used).await {
             Ok((runner, integration)) => Ok(OauthFlow { ticket, runner, integration }),
-            Err(ended) => {
+            Err(Stop::Failed(error)) => Err(error),
+            Err(Stop::Ended(ended)) => {
                 let entry = Entry::new("oauth.fail", &ticket.id)
                     .with("runner", ticket.runner.to_string())
                     .with("integration", ticket.integration.to_string())
@@ -142,28 +163,21 @@ impl Service {
         }
     }
 
-    async fn going_on(
-        &self,
-        ticket: &OauthTicket,
-        used: bool,
-    ) -> Result<std::result::Result<(Runner, Integration), Ended>> {
+    async fn going_on(&self, ticket: &OauthTicket, used: bool) -> Result<(Runner, Integration), Stop> {
         let now = self.now();
         if used {
-            return Ok(Err(Ended::Used));
+            return Err(Ended::Used.into());
         }
         if ticket.expires_at <= now {
-            return Ok(Err(Ended::Expired));
+            return Err(Ended::Expired.into());
         }
-        let runner = self.store.runner(ticket.organization, ticket.runner).await?;
-        let Some(runner) = runner else { return Ok(Err(Ended::Changed)) };
+        let runner = self.store.runner(ticket.organization, ticket.runner).await?.ok_or(Ended::Changed)?;
         let standing = self.store.oauth_standing(ticket, now).await?;
-        if let Err(ended) = ticket.stands(standing, &runner.facts()) {
-            return Ok(Err(ended));
-        }
+        ticket.stands(standing, &runner.facts())?;
         let found = self.store.integration(ticket.organization, ticket.integration).await?;
-        let fits = ticket.fits(found.as_ref().map(|(integration, _)| integration));
-        let found = found.map(|(integration, _)| integration).ok_or(Ended::Changed);
-        Ok(fits.and(found).map(|integration| (runner, integration)))
+        let (integration, _) = found.ok_or(Ended::Changed)?;
+        ticket.fits(Some(&integration))?;
+        Ok((runner, integration))
     }
 
     /// Who connects what.
@@ -176,9 +190,8 @@ impl Service {
     /// Gives the flow to the browser with `cookie`, once; the state that the forge is to return.
     ///
     /// # Errors
-    /// [`Kind::Precondition`] if no agent takes calls, and the link stays good; [`Kind::NotFound`] if it was used.
+    /// [`Kind::NotFound`] if it was used.
     pub async fn start_oauth(&self, flow: &OauthFlow, cookie: &FlowSecret) -> Result<FlowSecret> {
-        self.require_live(&flow.runner)?;
         let state = FlowSecret::new(&*random::bytes()?);
         if !self.store.start_oauth_ticket(flow.ticket.id, cookie.hash(), state.hash()).await? {
             return Err(Error::not_found("link"));

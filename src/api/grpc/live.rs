@@ -17,6 +17,29 @@ use crate::{
     },
 };
 
+/// Why a question has no answer.
+pub(in crate::api) enum Unanswered {
+    /// It could not be asked, or nobody answered.
+    Ours(Error),
+    /// An agent says why.
+    Agents(Status),
+}
+
+impl From<Error> for Unanswered {
+    fn from(error: Error) -> Self {
+        Self::Ours(error)
+    }
+}
+
+impl From<Unanswered> for Status {
+    fn from(unanswered: Unanswered) -> Self {
+        match unanswered {
+            Unanswered::Ours(error) => error.into(),
+            Unanswered::Agents(status) => status,
+        }
+    }
+}
+
 impl Api {
     /// Asks a runner's agents, on behalf of `caller` if there is one.
     pub(in crate::api) async fn ask(
@@ -24,7 +47,7 @@ impl Api {
         caller: Option<&Caller>,
         runner: &Runner,
         question: Question,
-    ) -> Result<Answer, Status> {
+    ) -> Result<Answer, Unanswered> {
         self.ask_as(self.service.new_call_id(), caller, runner, question).await
     }
 
@@ -35,7 +58,7 @@ impl Api {
         caller: Option<&Caller>,
         runner: &Runner,
         question: Question,
-    ) -> Result<Answer, Status> {
+    ) -> Result<Answer, Unanswered> {
         let Some(kind) = convert::kind_of_question(&question) else {
             return Err(Error::internal("a keep-alive asks nothing").into());
         };
@@ -44,7 +67,7 @@ impl Api {
         match convert::answer_of(&answer)? {
             Answer::Error(error) => {
                 let link = self.link_for(caller, runner, &error).await?;
-                Err(convert::call_error(error, link))
+                Err(Unanswered::Agents(convert::call_error(error, link)))
             }
             answer => Ok(answer),
         }

@@ -15,7 +15,7 @@ mod token;
 mod user;
 mod validation;
 
-pub(super) use self::live::mismatched;
+pub(super) use self::live::{Unanswered, mismatched};
 
 use std::sync::Arc;
 
