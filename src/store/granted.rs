@@ -12,7 +12,7 @@ use crate::{
         page::{Page, PageRequest},
         runner_policy::RunnerRole,
     },
-    error::{Error, Result},
+    error::Result,
 };
 
 #[derive(FromRow)]
@@ -39,11 +39,7 @@ impl Store {
     ) -> Result<Page<(Integration, RunnerRole)>> {
         let rows: Vec<GrantedRow> = on!(self, pool => sqlx::query_as(INTEGRATIONS)
             .bind(member).bind(page.after.0).bind(page.size.with_lookahead()).fetch_all(pool).await)?;
-        let decoded = |row: GrantedRow| {
-            let integration = record::decode_all(&row.record)?.pop();
-            let empty = || Error::internal("a stored integration is empty");
-            Ok((integration.ok_or_else(empty)?, row.role))
-        };
+        let decoded = |row: GrantedRow| Ok((record::decode(&row.record)?, row.role));
         let rows = rows.into_iter().map(decoded).collect::<Result<_>>()?;
         Ok(Page::cut(rows, page.size, |(integration, _): &(Integration, _)| integration.id.0))
     }

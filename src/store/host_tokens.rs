@@ -6,7 +6,8 @@ use super::{
     Store,
     changes::{Operation, lock_runner, log_audit, log_change, name_credential},
     host_token_refresh::{move_refresh, plan_refresh},
-    on, record,
+    integrations::integration_of,
+    on,
     runner_keys::{require_active, retire_unused_keys},
     sealed_secrets::{NewSecret, SecretChange, SecretPlace, put_secret, remove_secret, remove_secrets_of},
     tx::{Tx, changed_meanwhile, execute, on_tx, version},
@@ -276,13 +277,9 @@ async fn insert(tx: &mut Tx, actor: &Actor, creator: UserId, token: &HostToken) 
 
 /// What a token came by must be there, serve its host, and offer its kind of credential.
 async fn require_integration(tx: &mut Tx, token: &HostToken) -> Result<()> {
-    const SQL: &str = "SELECT record FROM scm_integration WHERE id = $1 AND runner_id = $2";
     let Some(id) = token.integration else { return Ok(()) };
-    let found: Option<Vec<u8>> =
-        on_tx!(tx, conn => sqlx::query_scalar(SQL).bind(id).bind(token.runner).fetch_optional(conn).await)?;
-    let integration =
-        found.map(|record| record::decode_all(&record)).transpose()?.and_then(|mut all| all.pop());
-    let integration = integration.ok_or_else(|| Error::not_found("SCM integration"))?;
+    let found = integration_of(tx, token.runner, id).await?;
+    let integration = found.ok_or_else(|| Error::not_found("SCM integration"))?;
     let offered = match token.source {
         Source::Oauth => integration.oauth.is_some(),
         Source::Pat => integration.pat,

@@ -36,8 +36,7 @@ struct Found {
 
 impl Found {
     fn decode(self) -> Result<(Integration, RunnerFacts)> {
-        let integration = record::decode_all(&self.record)?.pop();
-        let integration = integration.ok_or_else(|| Error::internal("a stored integration is empty"))?;
+        let integration = record::decode(&self.record)?;
         let runner = RunnerFacts {
             id: integration.runner,
             organization: self.organization_id,
@@ -249,6 +248,18 @@ async fn drop_host_tokens(
         dropped += remove_of_integration(tx, actor, which, *source).await?;
     }
     Ok(dropped)
+}
+
+/// A runner's integration, in the transaction that relies on it.
+pub(super) async fn integration_of(
+    tx: &mut Tx,
+    runner: RunnerId,
+    id: IntegrationId,
+) -> Result<Option<Integration>> {
+    const SQL: &str = "SELECT record FROM scm_integration WHERE id = $1 AND runner_id = $2";
+    let found: Option<Vec<u8>> =
+        on_tx!(tx, conn => sqlx::query_scalar(SQL).bind(id).bind(runner).fetch_optional(conn).await)?;
+    found.map(|stored| record::decode(&stored)).transpose()
 }
 
 fn secret(integration: &Integration) -> Option<&Sealed> {

@@ -5,7 +5,8 @@ use super::{
     Store,
     changes::{lock_runner, log_audit},
     host_tokens::{NewHostTokenRow, Row, described, insert_new, remove, select_host_token},
-    on, record,
+    integrations::integration_of,
+    on,
     runner_keys::retire_unused_keys,
     runner_policies::granted_role,
     tx::{Tx, on_tx},
@@ -90,14 +91,11 @@ impl Store {
 
 /// Refuses a flow that has lost what it stands on.
 async fn require(tx: &mut Tx, actor: &Actor, ticket: &OauthTicket, runner: &RunnerFacts) -> Result<()> {
-    const INTEGRATION: &str = "SELECT record FROM scm_integration WHERE id = $1 AND runner_id = $2";
     let standing: Option<StandingRow> = on_tx!(tx, conn => sqlx::query_as(STANDING)
         .bind(ticket.user).bind(ticket.runner).bind(ticket.organization).bind(&ticket.token).bind(actor.at)
         .fetch_optional(conn).await)?;
     ticket.stands(standing.map(Standing::from), runner)?;
-    let stored: Option<Vec<u8>> = on_tx!(tx, conn => sqlx::query_scalar(INTEGRATION)
-        .bind(ticket.integration).bind(ticket.runner).fetch_optional(conn).await)?;
-    let integration = stored.map(|stored| record::decode_all(&stored)).transpose()?;
-    ticket.fits(integration.and_then(|mut all| all.pop()).as_ref())?;
+    let integration = integration_of(tx, ticket.runner, ticket.integration).await?;
+    ticket.fits(integration.as_ref())?;
     Ok(())
 }

@@ -90,6 +90,15 @@ pub(super) fn decode_all(mut records: &[u8]) -> Result<Vec<Integration>> {
     Ok(integrations)
 }
 
+/// Decodes the one record that a row has.
+///
+/// # Errors
+/// [`Kind::DataLoss`] if it is damaged.
+pub(super) fn decode(stored: &[u8]) -> Result<Integration> {
+    let record = Record::decode_length_delimited(stored).map_err(damaged)?;
+    integration(record)
+}
+
 fn integration(record: Record) -> Result<Integration> {
     let oauth = record.oauth.map(|oauth| OAuth {
         client_id: oauth.client_id,

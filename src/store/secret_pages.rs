@@ -66,7 +66,7 @@ impl Row {
 
 /// The ciphertext in an integration's record, and what it is bound to.
 fn of_integration(stored: &[u8]) -> Result<(Vec<u8>, [String; 3])> {
-    let integration = record::decode_all(stored)?.pop().ok_or_else(damaged)?;
+    let integration = record::decode(stored)?;
     let OAuth { client_id, issuer, secret } = integration.oauth.ok_or_else(damaged)?;
     let issuer = issuer.map(|issuer| issuer.as_str().to_owned()).unwrap_or_default();
     Ok((secret.ok_or_else(damaged)?.bytes, [integration.host.into_string(), issuer, client_id]))
