@@ -30,8 +30,8 @@ pub enum Policy {
     Refused(&'static str),
 }
 
-/// Every method that makes something, of the REST API the paths of such a `POST`. A new one needs its line here, and in its use case the line that answers a
-/// repeat: `if let Some(id) = caller.repeats()? { .. }`.
+/// Every method that makes something, of the REST API the paths of such a `POST`. A new one needs its line here, and
+/// in its use case the line that answers a repeat: `if let Some(id) = caller.repeats()? { .. }`.
 pub const METHODS: &[(&str, Policy)] = &[
     ("/gitpod.v1.GroupService/CreateGroup", Policy::Once),
     ("/gitpod.v1.GroupService/CreateMembership", Policy::Once),
