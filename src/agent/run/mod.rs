@@ -11,6 +11,7 @@
 //! Each goes on by itself: who loses the server tries again, with full jitter, and works from what there is.
 mod calls;
 mod heartbeat;
+mod renewal;
 mod report;
 mod schema;
 mod watch;
