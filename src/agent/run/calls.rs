@@ -146,7 +146,7 @@ fn reply(answered: std::result::Result<Reply, Failure>) -> Reply {
 }
 
 /// Whether the server said no, and will say so again.
-pub(super) fn is_final(error: &ClientError) -> bool {
+fn is_final(error: &ClientError) -> bool {
     matches!(error, ClientError::Api(_)) && error.code() != Some(Code::Unavailable)
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
 use super::{
-    calls::{Answering, WAY_BACK, is_final},
+    calls::{Answering, WAY_BACK},
     heartbeat,
 };
 use crate::{
@@ -18,7 +18,10 @@ use crate::{
 
 /// How long a renewed credential is offered to a server that does not take it.
 const RENEWAL: Duration = Duration::from_mins(15);
+/// The outcome of a renewal that the server has.
 const DELIVERED: &str = "OK";
+/// The outcome of one that it never confirmed.
+const UNDELIVERED: &str = "UNDELIVERED";
 
 impl Answering {
     /// Renews a credential. Once the forge is asked the old one may be spent: so this is not given up with the call,
@@ -44,6 +47,7 @@ impl Answering {
                     return outcome;
                 }
             };
+            let mut refused = None;
             match self.shared.client.call(&self.response(id, renewed)).await {
                 Ok(_) => {
                     self.desk.renewed(token);
@@ -51,15 +55,24 @@ impl Answering {
                 }
                 // The runner's key was replaced: sealed to the new one it is taken.
                 Err(error) if error.code() == Some(Code::FailedPrecondition) => self.learn_key().await,
-                // Somebody was first, or it is about what is gone.
-                Err(error) if is_final(&error) => return DELIVERED,
-                Err(error) => tracing::info!(%error, "a renewed credential did not arrive; sending it again"),
+                // The desk keeps it all the same: another call may be about to ask for it.
+                Err(error) if error.code().is_some_and(is_final) => {
+                    tracing::info!(%error, host_token = token, "a renewed credential is not taken");
+                    return UNDELIVERED;
+                }
+                Err(error) => {
+                    tracing::info!(%error, "a renewed credential did not arrive; sending it again");
+                    refused = Some(error);
+                }
             }
             if started.elapsed() > RENEWAL {
                 tracing::warn!(host_token = token, "a renewed credential never arrived");
-                return DELIVERED;
+                return UNDELIVERED;
             }
-            backoff.wait().await;
+            match refused {
+                Some(error) => backoff.wait_after(&error).await,
+                None => backoff.wait().await,
+            }
             // Who was asked the same later has brought it there: the forge must not be asked once more.
             if !self.desk.keeps(token) {
                 return DELIVERED;
@@ -75,4 +88,18 @@ impl Answering {
             tracing::debug!(%error, "the new key is not here yet");
         }
     }
+}
+
+/// Whether the server has no use for the credential, and never will. Anything else may pass: a full disk, a conflict, a
+/// time that was up, a fault. So may a second answer to one call: once nobody waits for the call any more, that is
+/// [`Code::NotFound`].
+fn is_final(code: Code) -> bool {
+    matches!(
+        code,
+        Code::NotFound
+            | Code::InvalidArgument
+            | Code::PermissionDenied
+            | Code::Unimplemented
+            | Code::Unauthenticated
+    )
 }
