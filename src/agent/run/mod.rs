@@ -181,6 +181,7 @@ async fn serve(
     tasks.spawn(watch::run(Arc::clone(shared), jobs));
     tasks.spawn(report::run(Arc::clone(shared)));
     tasks.spawn(schema::run(Arc::clone(shared), extras.schema));
+    tasks.spawn(renewal::tidy(Arc::clone(&desk)));
     let answering = calls::Answering::new(Arc::clone(shared), desk);
     let listening = tasks.spawn(calls::run(answering.clone()));
     if let Some(page) = extras.page {

@@ -1,15 +1,22 @@
 //! Renews credentials: what a forge gave is not given up before the server has it.
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 
 use super::{
     calls::{Answering, WAY_BACK},
     heartbeat,
 };
 use crate::{
-    agent::{backoff::Backoff, calls::Failure},
+    agent::{
+        backoff::Backoff,
+        calls::{Desk, Failure},
+    },
     client::Code,
+    error::Result,
     pb::sealink::v1::{
         HeartbeatRequest, RefreshHostTokenCall, send_response_request::Result as Reply,
         watch_requests_response::Call,
@@ -18,6 +25,8 @@ use crate::{
 
 /// How long a renewed credential is offered to a server that does not take it.
 const RENEWAL: Duration = Duration::from_mins(15);
+/// How often what nobody counts on any more is looked for.
+const TIDY: Duration = Duration::from_mins(1);
 /// The outcome of a renewal that the server has.
 const DELIVERED: &str = "OK";
 /// The outcome of one that it never confirmed.
@@ -87,6 +96,15 @@ impl Answering {
         if let Err(error) = heartbeat::hold_active_key(&self.shared, &answer.active_kid).await {
             tracing::debug!(%error, "the new key is not here yet");
         }
+    }
+}
+
+/// Wipes what forges gave and nobody asks for any more, as long as the agent lives.
+pub(super) async fn tidy(desk: Arc<Desk>) -> Result<()> {
+    let mut due = interval(TIDY);
+    loop {
+        due.tick().await;
+        desk.tidy();
     }
 }
 
