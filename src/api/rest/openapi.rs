@@ -1,5 +1,14 @@
 //! `/openapi.json`: the REST API's description (`OpenAPI` 3.1), made of the handlers' own.
-use axum::{Router, body::Body, http::Response, routing::get};
+use std::sync::LazyLock;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, header},
+    response::Response,
+    routing::get,
+};
+use bytes::Bytes;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
@@ -8,7 +17,8 @@ use utoipa::{
     },
 };
 
-use super::{Rest, accounts, forge, keys, patterns::Patterns, response::json, users};
+use super::{Rest, RestResult, accounts, forge, keys, patterns::Patterns, response::JSON, users};
+use crate::error::{Error, Result};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -75,11 +85,19 @@ pub(super) fn routes() -> Router<Rest> {
     Router::new().route("/openapi.json", get(describe))
 }
 
-/// The description as JSON.
-pub(super) fn description() -> serde_json::Value {
-    serde_json::to_value(Document::openapi()).unwrap_or_default()
+/// The description as JSON, made once: anybody may ask for it, as often as they like.
+static DESCRIPTION: LazyLock<Result<Bytes>> =
+    LazyLock::new(|| serde_json::to_vec(&Document::openapi()).map(Bytes::from).map_err(Error::internal));
+
+/// What `/openapi.json` says, for those who make something else of it.
+pub(super) fn description() -> Result<serde_json::Value> {
+    let json = DESCRIPTION.as_ref().map_err(Error::share)?;
+    serde_json::from_slice(json).map_err(Error::internal)
 }
 
-async fn describe() -> Response<Body> {
-    json(axum::http::StatusCode::OK, &Document::openapi())
+async fn describe() -> RestResult {
+    let json = DESCRIPTION.as_ref().map_err(Error::share)?;
+    let mut response = Response::new(Body::from(json.clone()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
+    Ok(response)
 }
