@@ -16,6 +16,7 @@ mod page;
 mod patterns;
 mod query;
 mod response;
+mod statuses;
 mod users;
 mod wire;
 mod wire_accounts;

@@ -17,7 +17,9 @@ use utoipa::{
     },
 };
 
-use super::{Rest, RestResult, accounts, forge, keys, patterns::Patterns, response::JSON, users};
+use super::{
+    Rest, RestResult, accounts, forge, keys, patterns::Patterns, response::JSON, statuses::Statuses, users,
+};
 use crate::error::{Error, Result};
 
 #[derive(OpenApi)]
@@ -42,7 +44,7 @@ use crate::error::{Error, Result};
         forge::search_pull_requests,
         forge::branches,
     ),
-    modifiers(&Schemes, &Names, &Patterns),
+    modifiers(&Schemes, &Names, &Statuses, &Patterns),
 )]
 struct Document;
 
@@ -100,4 +102,36 @@ async fn describe() -> RestResult {
     let mut response = Response::new(Body::from(json.clone()));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Besides the statuses of its own: those of all, of changes, and of bodies.
+    #[test]
+    fn every_operation_says_which_statuses_it_answers() {
+        let document = description().unwrap();
+        let mut bodies = 0;
+        for (path, item) in document["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let mut expected = vec!["500", "503"];
+                if method != "get" {
+                    expected.push("429");
+                }
+                if operation["requestBody"].is_object() {
+                    expected.extend(["400", "408", "413", "415", "422"]);
+                    bodies += 1;
+                }
+                if operation["security"].is_array() {
+                    expected.push("401");
+                }
+                for status in expected {
+                    let schema = &operation["responses"][status]["content"]["application/json"]["schema"];
+                    assert_eq!(schema["$ref"], "#/components/schemas/Problem", "{method} {path} {status}");
+                }
+            }
+        }
+        assert_eq!(bodies, 3);
+    }
 }
