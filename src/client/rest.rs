@@ -11,19 +11,20 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{ApiError, Client, ClientError};
-use crate::error::{Kind, Violation};
+use crate::{
+    domain::account,
+    error::{Error, Kind, Violation},
+};
 
 /// How long one call may take: more than the server allows itself to ask a forge.
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How the REST API says that there is no such account, which it does not name as a resource.
-const NO_ACCOUNT: &str = "SCM integration not found";
 
 /// An error as the REST API puts it.
 #[derive(Deserialize)]
 struct Wire {
     error: String,
     resource: Option<String>,
+    code: Option<String>,
     #[serde(default)]
     errors: BTreeMap<String, Vec<String>>,
 }
@@ -71,11 +72,14 @@ impl Client {
 
 /// What the server says no with; `None` if it is none of its errors.
 fn refusal(status: StatusCode, headers: &HeaderMap, body: Value) -> Option<ApiError> {
-    let Wire { error, resource, errors } = serde_json::from_value(body).ok()?;
+    let Wire { error, resource, code, errors } = serde_json::from_value(body).ok()?;
     let message = match resource {
-        Some(resource) => format!("{resource} {error}"),
-        None if error == NO_ACCOUNT => "account not found".to_owned(),
+        // The one thing that the REST API does not name as a resource.
+        None if code.as_deref() == Some(account::NOT_FOUND_CODE) => {
+            Error::not_found(account::RESOURCE).message().to_owned()
+        }
         None => error,
+        Some(resource) => format!("{resource} {error}"),
     };
     // `base` blames no field; the message says it.
     let violations =
@@ -122,6 +126,8 @@ mod tests {
             refusal(StatusCode::from_u16(status).unwrap(), &headers.into_iter().collect(), body)
         };
         let said = |body: Value| read(404, None, body).unwrap().message;
+        assert_eq!(said(json!({ "error": "gone", "code": account::NOT_FOUND_CODE })), "account not found");
+        assert_eq!(said(json!({ "error": account::NOT_FOUND })), account::NOT_FOUND);
         assert_eq!(said(json!({ "resource": "key", "error": "not found" })), "key not found");
         assert_eq!(read(404, None, json!({ "message": "of somebody else" })), None);
         // Another request with the same key is in progress: in a moment that is done.
