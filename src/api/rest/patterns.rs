@@ -16,6 +16,8 @@ const CONTROLS: &str = r"\x00-\x1f\x7f-\x9f";
 /// One part of a path: not empty, not `.`, not `..`.
 const PART: &str = r"([A-Za-z0-9_-]|\.[A-Za-z0-9_-]|\.\.[A-Za-z0-9_.-])[A-Za-z0-9_.-]*";
 const TYPES: &str = "github|github-enterprise|gitlab|gitlab-self-hosted|gitea|forgejo";
+/// Printable ASCII, at most 255 characters; blanks at its ends would be no part of a header's value.
+const IDEMPOTENCY_KEY: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
 const UUID: &str = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}";
 
 /// Says them wherever they belong.
@@ -55,7 +57,7 @@ fn describe(path: &str, parameter: &mut Parameter) {
         }
         "query" => say(schema, format!("^[^{CONTROLS}]*$"), "hello fork:true user:octo"),
         "repo_name" => say(schema, format!("^{}$", name_of_repository()), "octo/hello"),
-        "Idempotency-Key" => schema.pattern = Some("^[ -~]*$".to_owned()),
+        "Idempotency-Key" => schema.pattern = Some(IDEMPOTENCY_KEY.to_owned()),
         _ => {}
     }
 }
