@@ -39,7 +39,8 @@ pub enum ScmType {
 }
 
 impl ScmType {
-    const ALL: [Self; 6] = [
+    /// All of them.
+    pub const ALL: [Self; 6] = [
         Self::GitHub,
         Self::GitHubEnterprise,
         Self::GitLab,

@@ -134,4 +134,18 @@ mod tests {
         }
         assert_eq!(bodies, 3);
     }
+    #[test]
+    fn the_description_says_what_texts_look_like() {
+        let document = description().unwrap();
+        let pattern =
+            |pointer: &str| document.pointer(pointer).and_then(|one| one["pattern"].as_str()).unwrap();
+        let types = "github|github-enterprise|gitlab|gitlab-self-hosted|gitea|forgejo";
+        let scm_type = pattern("/components/schemas/NewIntegration/properties/scm_type");
+        assert_eq!(scm_type, format!("^({types})$"));
+        let id = pattern("/paths/~1v1~1scm_integrations~1{id}/get/parameters/0/schema");
+        assert!(id.starts_with(&format!("^({types}|[0-9a-f")), "{id}");
+        let key = pattern("/paths/~1v1~1keys/post/parameters/0/schema");
+        assert_eq!(key, "^[!-~]([ -~]{0,253}[!-~])?$");
+        assert!(pattern("/components/schemas/NewKey/properties/name").len() > 20);
+    }
 }
