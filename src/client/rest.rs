@@ -11,10 +11,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::{ApiError, Client, ClientError};
-use crate::{
-    domain::account,
-    error::{Error, Kind, Violation},
-};
+use crate::error::{Kind, Violation};
 
 /// How long one call may take: more than the server allows itself to ask a forge.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -73,13 +70,12 @@ impl Client {
 /// What the server says no with; `None` if it is none of its errors.
 fn refusal(status: StatusCode, headers: &HeaderMap, body: Value) -> Option<ApiError> {
     let Wire { error, resource, code, errors } = serde_json::from_value(body).ok()?;
-    let message = match resource {
-        // The one thing that the REST API does not name as a resource.
-        None if code.as_deref() == Some(account::NOT_FOUND_CODE) => {
-            Error::not_found(account::RESOURCE).message().to_owned()
-        }
-        None => error,
-        Some(resource) => format!("{resource} {error}"),
+    // Accounts are named by the code alone.
+    let named = code.as_deref().and_then(|code| code.strip_suffix("_not_found"));
+    let message = match (resource, named) {
+        (Some(resource), _) => format!("{resource} {error}"),
+        (None, Some(resource)) => format!("{resource} not found"),
+        (None, None) => error,
     };
     // `base` blames no field; the message says it.
     let violations =
@@ -126,8 +122,8 @@ mod tests {
             refusal(StatusCode::from_u16(status).unwrap(), &headers.into_iter().collect(), body)
         };
         let said = |body: Value| read(404, None, body).unwrap().message;
-        assert_eq!(said(json!({ "error": "gone", "code": account::NOT_FOUND_CODE })), "account not found");
-        assert_eq!(said(json!({ "error": account::NOT_FOUND })), account::NOT_FOUND);
+        assert_eq!(said(json!({ "error": "gone", "code": "account_not_found" })), "account not found");
+        assert_eq!(said(json!({ "error": "gone" })), "gone");
         assert_eq!(said(json!({ "resource": "key", "error": "not found" })), "key not found");
         assert_eq!(read(404, None, json!({ "message": "of somebody else" })), None);
         // Another request with the same key is in progress: in a moment that is done.

@@ -164,10 +164,8 @@ pub struct Accounts {
 
 /// What errors call an account that is not there.
 pub const RESOURCE: &str = "account";
-/// What the REST API says of it: its clients know this one by its whole sentence.
+/// What the REST API says of one that is not there: its clients know this one by its whole sentence.
 pub const NOT_FOUND: &str = "SCM integration not found";
-/// What it says of it besides, for programs.
-pub const NOT_FOUND_CODE: &str = "account_not_found";
 
 /// An account to be linked, its fields checked.
 #[derive(Debug)]

@@ -85,9 +85,10 @@ fn problem(status: StatusCode, error: &Error) -> Problem {
     match status {
         StatusCode::NOT_FOUND => match error.resource() {
             None => Problem { error: message, ..Problem::default() },
+            // Its clients know it without `resource`: the code says to programs what it is.
             Some(account::RESOURCE) => Problem {
                 error: account::NOT_FOUND.to_owned(),
-                code: Some(account::NOT_FOUND_CODE.to_owned()),
+                code: Some(format!("{}_not_found", account::RESOURCE)),
                 ..Problem::default()
             },
             Some(resource) => Problem {
