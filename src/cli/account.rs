@@ -240,3 +240,20 @@ pub(super) fn array<'v>(value: &'v Value, name: &str) -> &'v [Value] {
 pub(super) fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_default().to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Subcommand as _;
+
+    use super::Command;
+    use crate::domain::account::ScmType;
+
+    #[test]
+    fn help_names_every_type() {
+        let commands = Command::augment_subcommands(clap::Command::new("account"));
+        let help =
+            commands.find_subcommand("link").and_then(clap::Command::get_after_help).unwrap().to_string();
+        let types = format!("\nTypes: {}.\n", ScmType::ALL.map(ScmType::id).join(", "));
+        assert!(help.contains(&types), "{help}");
+    }
+}
