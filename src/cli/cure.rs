@@ -80,7 +80,10 @@ mod tests {
     use std::time::Duration;
 
     use super::cure;
-    use crate::error::{Error, Kind};
+    use crate::{
+        domain::account,
+        error::{Error, Kind},
+    };
 
     #[test]
     fn fields_become_flags_and_refusals_get_a_cure() {
@@ -99,6 +102,10 @@ mod tests {
         assert_eq!(
             said(Error::new(Kind::Precondition, "runner does not have a public key")),
             "runner does not have a public key: run `sealink agent register` on the runner first"
+        );
+        assert_eq!(
+            said(Error::not_found(account::RESOURCE)),
+            "account not found: `sealink account list` shows yours"
         );
         assert_eq!(said(Error::invalid("url", "", "is linked already")), "--url: is linked already");
         assert_eq!(

@@ -54,8 +54,7 @@ pub(super) struct Integrations<'a> {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `Fields` reads")]
 pub(super) struct NewIntegration {
-    /// `github`, `github-enterprise`, `gitlab`, `gitlab-self-hosted`, `gitea` or `forgejo`.
-    #[schema(pattern = "^(github|github-enterprise|gitlab|gitlab-self-hosted|gitea|forgejo)$")]
+    /// The kind of forge.
     scm_type: String,
     /// Where the forge is; not needed for `github` and `gitlab`.
     #[schema(format = "uri", max_length = 2048)]
