@@ -97,9 +97,9 @@ impl Service {
 
     /// Asks without waiting: the answer is for whoever takes it.
     pub(super) async fn place(&self, call: NewCall, now: Instant) -> Result<()> {
-        let NewCall { id, runner, kind, question } = call;
+        let NewCall { id, runner, kind, question, meant_for } = call;
         let question = Zeroizing::new(question);
-        let claim = self.desk.reserve(runner, id, now);
+        let claim = self.desk.reserve(runner, meant_for, id, now);
         let row = NewCallRow {
             id,
             runner,
@@ -107,6 +107,7 @@ impl Service {
             request: self.seal_call("live_call.request", runner, id, &question)?,
             now,
             deadline: now.plus(PATIENCE),
+            meant_for,
             claim: claim.as_ref().map(|reserved| reserved.agent),
         };
         if let Err(error) = self.store.open_call(row).await {
