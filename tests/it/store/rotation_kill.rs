@@ -1,6 +1,6 @@
 //! SIGKILL while the server's own keyring is rotated: every record opens afterwards, and the next rotation goes on.
 //!
-//! `SEALINK_ENDURE_ROTATIONS` says how often; `tests/endure/keyring` runs the long proof.
+//! `SEALINK_ENDURE_KEYRING_KILLS` says how often; `tests/endure/keyring` runs the long proof.
 use std::{
     env,
     process::{Child, Stdio},
@@ -36,7 +36,7 @@ fn finished(server: &Server) -> Value {
 }
 
 async fn every_record_opens(site: Site) {
-    let rounds = env::var("SEALINK_ENDURE_ROTATIONS").map_or(6, |count| count.parse().expect("a number"));
+    let rounds = env::var("SEALINK_ENDURE_KEYRING_KILLS").map_or(6, |count| count.parse().expect("a number"));
     let mut server = site.start();
     site.fill(&server, RUNNERS).await;
     let (mut halves, mut resumed) = (0, 0);
