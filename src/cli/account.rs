@@ -100,7 +100,13 @@ Example, in sshd_config(5):
 #[derive(Debug, Args)]
 pub(super) struct Account {
     /// The account's id, or its type for the newest of that type
+    #[arg(value_parser = id)]
     account: String,
+}
+
+/// What may stand in a path: URLs give some names a meaning of their own.
+pub(super) fn id(text: &str) -> Result<String, &'static str> {
+    if matches!(text, "" | "." | "..") { Err("must be an id") } else { Ok(text.to_owned()) }
 }
 
 #[derive(Debug, Args)]

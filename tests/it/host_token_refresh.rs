@@ -219,6 +219,19 @@ async fn an_answer_that_comes_late_is_kept(server: &TestServer) {
     again.refused(404, "not_found", "call");
 }
 
+/// The agent said that it failed, and then has the credential after all: it is stored, and so the agent is told.
+async fn what_is_stored_is_not_refused(server: &TestServer) {
+    let world = World::new(server).await;
+    world.agent.beat(&world.agent.id).await.ok();
+    let mut stream = world.agent.requests(16).await;
+    let call = stream.next().await;
+    let failed = json!({ "error": { "code": "CALL_ERROR_CODE_INTERNAL", "message": "failed" } });
+    world.agent.respond(&call, &failed).await.ok();
+    world.agent.respond(&call, &world.renewed(END)).await.ok();
+    assert_eq!(world.token().await["expiresAt"], END);
+    assert_eq!(world.agent.respond(&call, &world.renewed(END)).await.code(), "ABORTED", "it came already");
+}
+
 /// What an agent seals for another place is not stored, nor what comes for a token that has changed, nor what
 /// another runner says.
 async fn only_a_fitting_answer_counts(server: &TestServer) {
@@ -246,6 +259,7 @@ on_both_stores!(
     a_refused_token_counts_as_none,
     a_failure_is_tried_again_ever_later,
     an_answer_that_comes_late_is_kept,
+    what_is_stored_is_not_refused,
     only_a_fitting_answer_counts,
 );
 

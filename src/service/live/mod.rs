@@ -154,7 +154,7 @@ impl Service {
     /// host token, which is stored whoever asked: what a forge has renewed is worth nothing twice.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if nobody waits for it, [`Kind::Conflict`] if it was answered already,
+    /// Those of storing it; unless it is stored, [`Kind::NotFound`] if nobody waits for it, [`Kind::Conflict`] if it was answered already,
     /// [`Kind::Invalid`] if something else was asked.
     pub async fn send_response(
         &self,
@@ -170,14 +170,16 @@ impl Service {
             None => false,
         };
         let stored = self.store.answer_call(runner, id, kind, answer, self.now()).await;
-        if taken {
-            self.wipe(id);
+        if !taken {
+            return stored;
         }
-        match stored {
-            // It came late, and not in vain.
-            Err(error) if taken && error.kind() == Kind::NotFound => Ok(()),
-            stored => stored,
+        // It is stored where it belongs, and nobody waits for the call itself: an agent that were told of a fault here
+        // would send it again.
+        self.wipe(id);
+        if let Err(error) = stored {
+            tracing::debug!(%error, "a host token is renewed beside its call");
         }
+        Ok(())
     }
 
     fn seal_call(
