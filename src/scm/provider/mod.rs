@@ -53,7 +53,8 @@ pub trait Provider: Send + Sync {
     /// Whom the token belongs to.
     async fn profile(&self, token: &Secret) -> Result<Profile>;
 
-    /// The public SSH keys of `login`, whose token it is.
+    /// The public SSH keys of `login`, whose token it is: as the forge calls its owner *now*. Where a token may not list
+    /// its own keys, those that anybody may read under this login are answered.
     async fn ssh_keys(&self, token: &Secret, login: &str) -> Result<Listed<ForgeKey>>;
 
     /// The first 100 repositories that match.

@@ -5,6 +5,7 @@ mod conformance;
 mod contract;
 mod description;
 mod forge;
+mod import;
 mod keys;
 mod matrix;
 mod once;

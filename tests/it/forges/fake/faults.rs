@@ -39,6 +39,8 @@ pub(crate) enum Fault {
     Truncated,
     /// Nothing goes wrong, but the person is called otherwise now.
     Renamed,
+    /// The same; somebody else has the old name, and the token may not list its own keys.
+    TakenOver,
     /// Nothing goes wrong, but the token is said to be another person's.
     Replaced,
 }
@@ -81,7 +83,9 @@ pub(super) async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<
         Fault::RedirectToMetadata => redirect("http://169.254.169.254/latest/meta-data/"),
         Fault::RedirectForEver => redirect(&heard.target),
         Fault::RedirectInside if count == 1 => redirect(&heard.target),
-        Fault::None | Fault::RedirectInside | Fault::Renamed | Fault::Replaced => return None,
+        Fault::None | Fault::RedirectInside | Fault::Renamed | Fault::TakenOver | Fault::Replaced => {
+            return None;
+        }
         Fault::Truncated => {
             let frames =
                 [Ok(http_body::Frame::data(Bytes::from_static(b"{"))), Err(std::io::Error::other("cut"))];

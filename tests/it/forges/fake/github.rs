@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use super::{
     examples::{GITHUB, without},
     scene::{
-        BRANCHES, End, FEATURE, KEYS, MAIN, PULLS, Person, Pull, Query, is_fork, number, organizations, page,
-        param, parts, search,
+        BRANCHES, End, FEATURE, KEYS, MAIN, PULLS, Person, Pull, Query, STRANGERS_KEY, is_fork, number,
+        organizations, page, param, parts, search,
     },
 };
 
@@ -27,6 +27,10 @@ pub(super) fn answer(path: &str, query: &Query, who: &Person) -> Option<Value> {
             };
             json!([email("old@forge.example", false), email("octo@forge.example", true)])
         }
+        "user/keys" if !who.lists_keys => return None,
+        // Everybody may read these, without their titles.
+        "users/octo/keys" => json!([{ "id": 9, "key": STRANGERS_KEY }]),
+        "users/renamed/keys" => KEYS.iter().map(|(id, _, key)| json!({ "id": id, "key": key })).collect(),
         "user/keys" => KEYS
             .iter()
             .map(|(id, title, key)| GITHUB.with("keys", &json!({ "id": id, "title": title, "key": key })))

@@ -22,6 +22,9 @@ pub(super) const KEYS: [(u64, &str, &str); 3] = [
     (2, "", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICAfHh0cGxoZGBcWFRQTEhEQDw4NDAsKCQgHBgUEAwIB"),
     (3, "odd", "ssh-rsa nonsense"),
 ];
+/// The key of whoever took over the name `octo`.
+pub(super) const STRANGERS_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGRlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn+AgYKD";
 /// The number of `octo/hello` and of its fork `fan/hello`.
 pub(super) const HELLO: u64 = 7;
 pub(super) const FORK: u64 = 8;
@@ -74,17 +77,19 @@ pub(super) struct Person {
     pub(super) login: &'static str,
     /// Whether the forge says all of the profile; else what is missing has to be found elsewhere.
     pub(super) whole: bool,
+    /// Whether the token may list its owner's keys.
+    pub(super) lists_keys: bool,
 }
 
 /// Whom a token belongs to.
 pub(super) fn person(token: &str, fault: Fault) -> Person {
     let (id, login, whole) = match fault {
-        Fault::Renamed => (1, "renamed", true),
+        Fault::Renamed | Fault::TakenOver => (1, "renamed", true),
         Fault::Replaced => (2, "renamed", true),
         _ if token == OTHER_TOKEN => (2, "fan", false),
         _ => (1, "octo", false),
     };
-    Person { id, login, whole }
+    Person { id, login, whole, lists_keys: fault != Fault::TakenOver }
 }
 
 impl Person {
