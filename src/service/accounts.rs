@@ -17,7 +17,7 @@ use crate::{
         ssh_key::{NewSshKey, SshKey, SshPublicKey},
     },
     error::{Error, Kind, Result},
-    scm::provider::Provider,
+    scm::provider::{Patience, Provider},
 };
 
 /// An account and the way to its forge.
@@ -73,7 +73,7 @@ impl Service {
         }
         let NewAccount { scm_type, url, token } = new;
         let member = caller.user()?;
-        let provider = self.forges.provider(*scm_type, url)?.map_err(refused_link)?;
+        let provider = self.forges.provider(*scm_type, url, Patience::Link)?.map_err(refused_link)?;
         let profile = provider.profile(token).await.map_err(refused_link)?;
         let id = AccountId(self.clock.new_id());
         let (scm_type, url, created_at) = (*scm_type, url.clone(), self.now());
@@ -96,7 +96,8 @@ impl Service {
         token: Secret,
     ) -> Result<Account> {
         let mut account = self.find_account(caller, id_or_type).await?;
-        let provider = self.forges.provider(account.scm_type, &account.url)?.map_err(refused_link)?;
+        let provider = self.forges.provider(account.scm_type, &account.url, Patience::Link)?;
+        let provider = provider.map_err(refused_link)?;
         let profile = provider.profile(&token).await.map_err(refused_link)?;
         if profile.uid != account.profile.uid {
             let message = "belongs to another account of the forge";
@@ -152,7 +153,7 @@ impl Service {
         caller: &Caller,
         id_or_type: &str,
         query: &RepositoryQuery,
-    ) -> Result<Vec<FoundRepository>> {
+    ) -> Result<Listed<FoundRepository>> {
         let opened = self.open_account(caller, id_or_type).await?;
         let found = opened.provider.search_repositories(&opened.token, query).await;
         found.map_err(|error| refused(error, "repository"))
@@ -177,7 +178,7 @@ impl Service {
         caller: &Caller,
         id_or_type: &str,
         query: &PullQuery,
-    ) -> Result<Vec<FoundPull>> {
+    ) -> Result<Listed<FoundPull>> {
         let opened = self.open_account(caller, id_or_type).await?;
         let found = opened.provider.search_pulls(&opened.token, query).await;
         found.map_err(|error| refused(error, "repository"))
@@ -201,7 +202,7 @@ impl Service {
     async fn open_account(&self, caller: &Caller, id_or_type: &str) -> Result<Opened> {
         let account = self.account(caller, id_or_type).await?;
         let token = self.token_of(caller.organization, &account).await?.ok_or_else(missing)?;
-        let provider = self.forges.provider(account.scm_type, &account.url)?;
+        let provider = self.forges.provider(account.scm_type, &account.url, Patience::Use)?;
         let provider = provider.map_err(|error| refused(error, "repository"))?;
         Ok(Opened { account, provider, token })
     }
