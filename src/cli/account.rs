@@ -100,7 +100,13 @@ Example, in sshd_config(5):
 #[derive(Debug, Args)]
 pub(super) struct Account {
     /// The account's id, or its type for the newest of that type
+    #[arg(value_parser = id)]
     account: String,
+}
+
+/// What may stand in a path: URLs give some names a meaning of their own.
+pub(super) fn id(text: &str) -> Result<String, &'static str> {
+    if matches!(text, "" | "." | "..") { Err("must be an id") } else { Ok(text.to_owned()) }
 }
 
 #[derive(Debug, Args)]
@@ -233,4 +239,21 @@ pub(super) fn array<'v>(value: &'v Value, name: &str) -> &'v [Value] {
 /// A member that is a text; empty if it is not.
 pub(super) fn text(value: &Value, name: &str) -> String {
     value[name].as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Subcommand as _;
+
+    use super::Command;
+    use crate::domain::account::ScmType;
+
+    #[test]
+    fn help_names_every_type() {
+        let commands = Command::augment_subcommands(clap::Command::new("account"));
+        let help =
+            commands.find_subcommand("link").and_then(clap::Command::get_after_help).unwrap().to_string();
+        let types = format!("\nTypes: {}.\n", ScmType::ALL.map(ScmType::id).join(", "));
+        assert!(help.contains(&types), "{help}");
+    }
 }

@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{
-    account::{array, text},
+    account::{self, array, text},
     context::Context,
     input, output,
 };
@@ -38,6 +38,7 @@ pub(super) enum Command {
     #[command(after_help = "Example:\n  sealink account keys delete ID")]
     Delete {
         /// The key
+        #[arg(value_parser = account::id)]
         id: String,
     },
 }

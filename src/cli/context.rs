@@ -1,7 +1,6 @@
 //! What every command needs: which server, which token, which form of output.
 use std::{
     env,
-    fs::File,
     path::{Path, PathBuf},
 };
 
@@ -145,6 +144,5 @@ impl Context {
 
 fn read(path: &Path) -> Result<Token> {
     let origin = path.display().to_string();
-    let file = File::open(path).map_err(|source| input::unreadable(&origin, source))?;
-    input::token(&origin, file)
+    input::token(&origin, input::open("--token-file", path)?)
 }

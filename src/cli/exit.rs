@@ -1,7 +1,7 @@
 //! How a command ends: one line on stderr, and a code a script can act on (the numbers of sysexits.h).
 use std::{error::Error as _, process::ExitCode};
 
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use crate::error::{Error, Kind};
 
@@ -53,9 +53,25 @@ pub(super) fn of_clap(error: &clap::Error) -> ExitCode {
         // Nothing is left to do if the terminal is gone.
         let _ = error.print();
     } else {
-        complain(&usage(&error.render().to_string()));
+        complain(&usage(&shown(error)));
     }
     ExitCode::from(if error.use_stderr() { USAGE } else { 0 })
+}
+
+/// Clap's words without what was typed where nothing belongs: that may be a secret.
+fn shown(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(found))
+            if error.kind() == ErrorKind::UnknownArgument && !found.starts_with('-') =>
+        {
+            let (_, usage) = text.split_once("\n\nUsage: ").unwrap_or_default();
+            format!(
+                "one argument too many, which is not shown: secrets come from files or stdin\n\nUsage: {usage}"
+            )
+        }
+        _ => text,
+    }
 }
 
 /// Clap's paragraphs in one line, and the command whose help says more.

@@ -38,8 +38,7 @@ pub(super) fn secret_up_to(longest: usize, option: &str, path: &Path) -> Result<
         ("stdin".to_owned(), text("stdin", io::stdin().lock(), limit)?)
     } else {
         let origin = path.display().to_string();
-        let file = File::open(path).map_err(|source| unreadable(&origin, source))?;
-        let text = text(&origin, file, limit)?;
+        let text = text(&origin, open(option, path)?, limit)?;
         (origin, text)
     };
     let line = text.strip_suffix('\n').unwrap_or(&text);
@@ -62,6 +61,20 @@ pub(super) fn token(origin: &str, from: impl Read) -> Result<Token> {
 pub(super) fn optional_token(origin: &str, from: impl Read) -> Result<Option<Token>> {
     let text = text(origin, from, MAX_TOKEN_BYTES)?;
     if text.trim().is_empty() { Ok(None) } else { Token::parse(origin, &text).map(Some) }
+}
+
+/// Opens the file with a secret that `option` names. What is no file may be the secret itself, and is not shown.
+///
+/// # Errors
+/// [`Kind::Invalid`] if it cannot be opened.
+pub(super) fn open(option: &str, path: &Path) -> Result<File> {
+    File::open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound => Error::new(
+            Kind::Invalid,
+            format!("{option}: there is no such file; it takes a file's name, and never the secret itself"),
+        ),
+        _ => unreadable(&path.display().to_string(), source),
+    })
 }
 
 /// The error for a file that cannot be read.

@@ -1,7 +1,6 @@
 //! `sealink keys`.
 use std::{
     io::{self, IsTerminal, Write},
-    path::PathBuf,
     process::ExitCode,
 };
 
@@ -13,7 +12,6 @@ use crate::{
     error::{Error, Kind, Result},
     pb::sealink::v1::{ListSeedsRequest, RotateRequest, RotateResponse, RotationStage, SeedState},
     server,
-    store::DatabaseUrl,
 };
 
 /// How wide the bar is, in characters.
@@ -46,21 +44,7 @@ Servers on other machines need a copy of the new root.key before they start, and
 Examples:
   sealink keys rotate-root
   sealink keys rotate-root --data-dir /var/lib/sealink")]
-    RotateRoot(Place),
-}
-
-/// Where the server's data is; what is not said here, the environment and the configuration file say.
-#[derive(Debug, clap::Args)]
-pub(super) struct Place {
-    /// Where database, root key and admin token live
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// `sqlite://PATH` or `postgres://USER@HOST/NAME`; a password belongs into `SEALINK_DATABASE_URL`
-    #[arg(long, value_name = "URL")]
-    database_url: Option<DatabaseUrl>,
-    /// The server's configuration file
-    #[arg(long, env = "SEALINK_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
+    RotateRoot(serve::Place),
 }
 
 pub(super) async fn run(context: &Context, command: Command) -> Result<ExitCode> {
@@ -73,10 +57,8 @@ pub(super) async fn run(context: &Context, command: Command) -> Result<ExitCode>
 }
 
 /// Without the API: it needs the files of a server that does not run.
-async fn rotate_root(context: &Context, place: Place) -> Result<ExitCode> {
-    let Place { data_dir, database_url, config } = place;
-    let args = serve::Args { data_dir, database_url, config, ..serve::Args::default() };
-    let (seeds, path) = match server::rotate_root_key(&args.settings()?).await {
+async fn rotate_root(context: &Context, place: serve::Place) -> Result<ExitCode> {
+    let (seeds, path) = match server::rotate_root_key(&place.settings(Vec::new())?).await {
         Ok(done) => done,
         Err(error) => return Ok(exit::of_start(&error)),
     };
@@ -96,7 +78,7 @@ async fn rotate(context: &Context) -> Result<()> {
         bar.show(&last, &step);
         last = step;
     }
-    bar.end();
+    drop(bar);
     if last.stage() != RotationStage::Done {
         return Err(Error::new(
             Kind::Unavailable,
@@ -148,8 +130,11 @@ impl Bar {
             output::note(&format!("{} records to be sealed again", now.total));
         }
     }
+}
 
-    fn end(&self) {
+/// Whatever is said next, an error too, stands on a line of its own.
+impl Drop for Bar {
+    fn drop(&mut self) {
         if self.drawn {
             output::note("");
         }

@@ -51,8 +51,8 @@ The server: --server, else SEALINK_URL, else http://127.0.0.1:7400.
 The token:  --token-file, else SEALINK_TOKEN, else on the server's own machine
             the file admin-token in SEALINK_DATA_DIR or ./sealink-data.
 
-Exit codes: 0 done, 64 wrong usage or value, 69 server not reachable,
-            77 token refused or not allowed, 1 anything else.";
+Exit codes: 0 done, 64 wrong usage or value, 69 the server, or a forge it asks, is not available,
+            77 token refused or not allowed, 78 an operator must mend what a server finds, 1 anything else.";
 
 /// Keeps your source-control integrations; only the runner that uses a secret can open it.
 #[derive(Debug, Parser)]

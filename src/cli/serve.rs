@@ -47,35 +47,42 @@ pub struct Args {
     /// Where browsers and forges reach the server, if not where it listens
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
+    /// What to log: off, error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL")]
+    pub log: Option<String>,
+    /// Where the data is.
+    #[command(flatten)]
+    pub place: Place,
+}
+
+/// Where a server's data is; what is not said here, the environment and the configuration file say.
+#[derive(Debug, Default, clap::Args)]
+pub struct Place {
     /// Where database, root key and admin token live
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// `sqlite://PATH` or `postgres://USER@HOST/NAME`; a password belongs into `SEALINK_DATABASE_URL`
     #[arg(long, value_name = "URL")]
     pub database_url: Option<DatabaseUrl>,
-    /// What to log: off, error, warn, info, debug or trace
-    #[arg(long, value_name = "LEVEL")]
-    pub log: Option<String>,
     /// A configuration file (TOML); `config.default.toml` shows every setting
     #[arg(long, env = "SEALINK_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
 
-impl Args {
-    /// The settings that these options, the environment and the file make.
-    pub(super) fn settings(&self) -> Result<Settings> {
+/// A setting's key and its value, if an option sets it.
+type Flag = (&'static str, Option<String>);
+
+impl Place {
+    /// The settings that these options and `others`, the environment and the file make.
+    pub(super) fn settings(&self, others: Vec<Flag>) -> Result<Settings> {
         if self.database_url.as_ref().is_some_and(DatabaseUrl::has_password) {
             let message = "--database-url: arguments can be read by everybody on this machine, so a password must not \
                            be one: put the whole URL into SEALINK_DATABASE_URL";
             return Err(Error::new(Kind::Invalid, message));
         }
-        let flags = [
-            ("server.listen", self.listen.map(|address| address.to_string())),
-            ("server.public_url", self.public_url.clone()),
-            ("server.data_dir", self.data_dir.as_ref().map(|path| path.display().to_string())),
-            ("database.url", self.database_url.as_ref().map(|url| url.expose().to_owned())),
-            ("log.level", self.log.clone()),
-        ];
+        let mut flags = others;
+        flags.push(("server.data_dir", self.data_dir.as_ref().map(|path| path.display().to_string())));
+        flags.push(("database.url", self.database_url.as_ref().map(|url| url.expose().to_owned())));
         let flags: Vec<_> = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
         Settings::load(self.config.as_deref(), &flags)
     }
@@ -87,7 +94,11 @@ impl Args {
 /// [`Kind::Invalid`] for a wrong setting, [`Kind::Unavailable`] if the address or the database cannot be
 /// had.
 pub fn run(args: &Args) -> Result<ExitCode> {
-    let settings = args.settings()?;
+    let settings = args.place.settings(vec![
+        ("server.listen", args.listen.map(|address| address.to_string())),
+        ("server.public_url", args.public_url.clone()),
+        ("log.level", args.log.clone()),
+    ])?;
     telemetry::start(&settings.log)?;
     let preset = std::env::var(ADMIN_TOKEN).ok().map(Zeroizing::new);
     runtime()?.block_on(serve(settings, preset))

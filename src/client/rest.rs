@@ -16,14 +16,12 @@ use crate::error::{Kind, Violation};
 /// How long one call may take: more than the server allows itself to ask a forge.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How the REST API says that there is no such account, which it does not name as a resource.
-const NO_ACCOUNT: &str = "SCM integration not found";
-
 /// An error as the REST API puts it.
 #[derive(Deserialize)]
 struct Wire {
     error: String,
     resource: Option<String>,
+    code: Option<String>,
     #[serde(default)]
     errors: BTreeMap<String, Vec<String>>,
 }
@@ -56,41 +54,46 @@ impl Client {
             request = request.header(AUTHORIZATION, authorization);
         }
         let answer = request.send().await.map_err(|source| self.failed(&source))?;
-        let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
+        let (status, headers) = (answer.status(), answer.headers().clone());
         let body = self.read(answer).await?;
         if status == StatusCode::NO_CONTENT {
             return Ok(Value::Null);
         }
         let value: Value = serde_json::from_slice(&body).map_err(|_| self.foreign(status))?;
-        if status.is_success() { Ok(value) } else { Err(self.refusal(status, retry_after, value)) }
+        if status.is_success() {
+            return Ok(value);
+        }
+        Err(refusal(status, &headers, value).map_or_else(|| self.foreign(status), ClientError::Api))
     }
+}
 
-    fn refusal(&self, status: StatusCode, retry_after: Option<Duration>, body: Value) -> ClientError {
-        let Ok(Wire { error, resource, errors }) = serde_json::from_value(body) else {
-            return self.foreign(status);
-        };
-        let message = match resource {
-            Some(resource) => format!("{resource} {error}"),
-            None if error == NO_ACCOUNT => "account not found".to_owned(),
-            None => error,
-        };
-        // `base` blames no field; the message says it.
-        let violations =
-            errors.into_iter().filter(|(field, _)| field != "base").flat_map(|(field, sentences)| {
-                sentences.into_iter().map(move |sentence| Violation {
-                    field: field.clone(),
-                    rule: "".into(),
-                    message: sentence.into(),
-                })
-            });
-        ClientError::Api(ApiError {
-            code: Kind::of_http(status).grpc(),
-            message,
-            violations: violations.collect(),
-            retry_after,
-            futile: status.is_client_error() && status != StatusCode::TOO_MANY_REQUESTS,
-        })
-    }
+/// What the server says no with; `None` if it is none of its errors.
+fn refusal(status: StatusCode, headers: &HeaderMap, body: Value) -> Option<ApiError> {
+    let Wire { error, resource, code, errors } = serde_json::from_value(body).ok()?;
+    // Accounts are named by the code alone.
+    let named = code.as_deref().and_then(|code| code.strip_suffix("_not_found"));
+    let message = match (resource, named) {
+        (Some(resource), _) => format!("{resource} {error}"),
+        (None, Some(resource)) => format!("{resource} not found"),
+        (None, None) => error,
+    };
+    // `base` blames no field; the message says it.
+    let violations =
+        errors.into_iter().filter(|(field, _)| field != "base").flat_map(|(field, sentences)| {
+            sentences.into_iter().map(move |sentence| Violation {
+                field: field.clone(),
+                rule: "".into(),
+                message: sentence.into(),
+            })
+        });
+    let refusal = ApiError {
+        code: Kind::of_http(status).grpc(),
+        message,
+        violations: violations.collect(),
+        retry_after: retry_after(headers),
+        futile: false,
+    };
+    Some(refusal.with_headers(headers))
 }
 
 /// How long the server asks to wait, in whole seconds.
@@ -100,6 +103,8 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -109,5 +114,23 @@ mod tests {
             assert_eq!(retry_after(&headers), seconds.map(Duration::from_secs), "{value}");
         }
         assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+    #[test]
+    fn refusals_keep_what_programs_go_by() {
+        let read = |status: u16, wait: Option<&'static str>, body: Value| {
+            let headers = wait.map(|wait| (RETRY_AFTER, wait.parse().unwrap()));
+            refusal(StatusCode::from_u16(status).unwrap(), &headers.into_iter().collect(), body)
+        };
+        let said = |body: Value| read(404, None, body).unwrap().message;
+        assert_eq!(said(json!({ "error": "gone", "code": "account_not_found" })), "account not found");
+        assert_eq!(said(json!({ "error": "gone" })), "gone");
+        assert_eq!(said(json!({ "resource": "key", "error": "not found" })), "key not found");
+        assert_eq!(read(404, None, json!({ "message": "of somebody else" })), None);
+        // Another request with the same key is in progress: in a moment that is done.
+        let busy = read(409, Some("1"), json!({ "error": "in progress" })).unwrap();
+        assert_eq!((busy.retry_after, busy.futile), (Some(Duration::from_secs(1)), false));
+        let blamed = json!({ "error": "x", "errors": { "url": ["is taken"], "base": ["not now"] } });
+        let fields = read(422, None, blamed).unwrap().violations;
+        assert_eq!(fields.into_iter().map(|one| one.field).collect::<Vec<_>>(), ["url"]);
     }
 }

@@ -39,7 +39,8 @@ pub enum ScmType {
 }
 
 impl ScmType {
-    const ALL: [Self; 6] = [
+    /// All of them.
+    pub const ALL: [Self; 6] = [
         Self::GitHub,
         Self::GitHubEnterprise,
         Self::GitLab,
@@ -163,6 +164,8 @@ pub struct Accounts {
 
 /// What errors call an account that is not there.
 pub const RESOURCE: &str = "account";
+/// What the REST API says of one that is not there: its clients know this one by its whole sentence.
+pub const NOT_FOUND: &str = "SCM integration not found";
 
 /// An account to be linked, its fields checked.
 #[derive(Debug)]

@@ -15,6 +15,8 @@ pub const MARGIN: Duration = Duration::from_mins(5);
 pub const LEASE: Duration = Duration::from_mins(1);
 /// How long it rests at most between two tries.
 pub const LONGEST_REST: Duration = Duration::from_hours(1);
+/// How long an agent keeps what a forge gave after it was asked for it last: longer than any rest between two tries.
+pub const KEPT: Duration = Duration::from_hours(2);
 
 /// When a token is due that there is something to renew with: if it came through OAuth, and ends.
 #[must_use]
@@ -66,5 +68,6 @@ mod tests {
             [0, 1, 2, 3, 5, 6, 40, u32::MAX].map(|n| next_try(Instant(0), n).0 / MINUTE).into();
         assert_eq!(minutes, [1, 2, 4, 8, 32, 60, 60, 60]);
         assert!(LEASE > PATIENCE * 2);
+        assert!(KEPT > LONGEST_REST + PATIENCE, "who is asked again still has it");
     }
 }

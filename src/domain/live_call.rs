@@ -62,6 +62,8 @@ pub struct NewCall {
     pub kind: CallKind,
     /// The question, as it goes to the agent.
     pub question: Vec<u8>,
+    /// The only agent that can answer; `None`: any.
+    pub meant_for: Option<AgentId>,
 }
 
 /// A call as it is offered to an agent.

@@ -1,4 +1,6 @@
 //! A member's public SSH keys.
+mod kind;
+
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use md5::{Digest as _, Md5};
 use sha2::{Digest as _, Sha256};
@@ -55,11 +57,12 @@ pub struct NewSshKey {
 }
 
 impl SshPublicKey {
-    /// Reads a public key. White space around it is dropped.
+    /// Reads a public key of a type that sshd takes: Ed25519, ECDSA, RSA of 1024 to 16384 bits, or the first two of a
+    /// security key. White space around it is dropped.
     ///
     /// # Errors
-    /// [`Kind::Invalid`] on `content` for anything else: a private key, options in front,
-    /// a certificate, more than one line.
+    /// [`Kind::Invalid`] on `content` for anything else: a private key, options in front, a certificate, more than
+    /// one line.
     pub fn parse(content: &str) -> Result<Self> {
         let refuse = |message| Error::invalid("content", "sealink.ssh_key", message);
         let content = content.trim();
@@ -73,6 +76,7 @@ impl SshPublicKey {
         }
         let malformed = || refuse("must be a public key as in authorized_keys: ssh-ed25519 AAAA.. comment");
         let key = PublicKey::from_openssh(content).map_err(|_| malformed())?;
+        kind::check(key.key_data()).map_err(refuse)?;
         let bytes = key.to_bytes().map_err(|_| malformed())?;
         let md5: Vec<_> = Md5::digest(&bytes).iter().map(|byte| hex::encode([*byte])).collect();
         Ok(Self {

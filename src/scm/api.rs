@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{
     ForgeError, Result,
     egress::Origin,
-    http::{Http, Request, Response},
+    http::{Http, LONGEST_WAIT, Request, Response},
 };
 use crate::clock::Clock;
 
@@ -30,8 +30,6 @@ pub(crate) struct Api {
 const PAUSE: Duration = Duration::from_millis(250);
 /// A forge that asks for a longer one is not asked again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// The longest that a limit of its rate is said to last.
-const LONGEST_LIMIT: Duration = Duration::from_hours(1);
 
 impl Api {
     /// The API below `base` at the origin of `host`.
@@ -174,8 +172,7 @@ fn limit(answer: &Response) -> Option<ForgeError> {
     let number = |name| answer.header(name)?.parse::<i64>().ok();
     let (remaining, reset) = (number("x-ratelimit-remaining"), number("x-ratelimit-reset"));
     let spent = remaining.map_or(reset.is_some(), |left| left == 0);
-    let pause = answer.retry_after().map(|pause| pause.min(LONGEST_LIMIT));
-    let pause = pause.or_else(|| reset.filter(|_| spent).map(from_now));
+    let pause = answer.retry_after().or_else(|| reset.filter(|_| spent).map(from_now));
     (pause.is_some() || spent).then_some(ForgeError::RateLimited(pause))
 }
 
@@ -183,7 +180,7 @@ fn limit(answer: &Response) -> Option<ForgeError> {
 fn from_now(moment: i64) -> Duration {
     let now = Clock::System.now().0 / 1_000_000;
     let left = u64::try_from(moment.saturating_sub(now)).unwrap_or_default();
-    Duration::from_secs(left).clamp(Duration::from_secs(1), LONGEST_LIMIT)
+    Duration::from_secs(left).clamp(Duration::from_secs(1), LONGEST_WAIT)
 }
 
 /// What a status means. A rate limit may hide behind 403.

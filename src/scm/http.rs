@@ -30,6 +30,8 @@ const MAX_REDIRECTS: usize = 3;
 const MAX_CA_BYTES: u64 = 1 << 20;
 /// How long a forge is left alone that is away.
 const REST: Duration = Duration::from_secs(15);
+/// The longest wait that a forge may ask for, and have passed on.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// How long a forge may take. Tests shorten it.
 #[derive(Clone, Copy, Debug)]
@@ -197,10 +199,11 @@ impl AsRef<[u8]> for ZeroizedBytes {
 }
 
 impl Response {
-    /// How long the forge asks to wait: `retry-after` in seconds.
+    /// How long the forge asks to wait: `retry-after` in seconds, at most an hour.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
+        let seconds = self.headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+        Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
     }
 
     /// Whether there is another page, by `link` or as GitLab says it.
@@ -310,6 +313,22 @@ fn failure(error: &reqwest::Error) -> ForgeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_forge_is_believed_within_reason() {
+        for (value, seconds) in [
+            ("0", Some(0)),
+            ("3600", Some(3_600)),
+            ("3601", Some(3_600)),
+            ("18446744073709551615", Some(3_600)),
+            ("18446744073709551616", None),
+            ("Wed, 21 Oct 2015 07:28:00 GMT", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(value))]);
+            let answer = Response { status: StatusCode::TOO_MANY_REQUESTS, headers, body: Bytes::new() };
+            assert_eq!(answer.retry_after(), seconds.map(Duration::from_secs), "{value}");
+        }
+    }
 
     #[test]
     fn an_answer_is_printed_without_what_it_says() {

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Several forges end the old refresh token with its use, so of two who renew one token one would cut off the other:
-//! a claim outlasts its call, and a call is offered once.
+//! a claim outlasts its call, and a call is offered once. What the forge gave is in the memory of the agent that asked
+//! it until the server has it: so that agent is asked again, not another, unless it says that the forge gave nothing.
 use super::{Service, retry::until_settled};
 use crate::{
     clock::Instant,
@@ -69,6 +70,8 @@ pub enum Refreshed {
     Renewed(Renewal),
     /// The forge refused for good.
     Refused,
+    /// The forge gave nothing this time.
+    Nothing,
 }
 
 impl Service {
@@ -103,11 +106,13 @@ impl Service {
             runner: runner.id,
             kind: CallKind::RefreshHostToken,
             question: question(Refresh { runner, integration, token, sealed }),
+            meant_for: due.meant_for,
         };
         self.place(call, self.now()).await
     }
 
-    /// Stores what became of a token. `false`: the call was about none, or its refresh token is another by now.
+    /// Stores what became of a token. `false`: the call was about none, its refresh token is another by now, or the forge
+    /// gave nothing.
     ///
     /// # Errors
     /// [`Kind::Precondition`] if it is not sealed with the runner's ACTIVE key, [`Kind::Unavailable`] if it is not
@@ -128,6 +133,9 @@ impl Service {
             let update = match &refreshed {
                 Refreshed::Renewed(renewal) => self.renewed(caller, token, renewal).await?,
                 Refreshed::Refused => refused(token, now),
+                Refreshed::Nothing => {
+                    return self.store.release_refresh(runner, call).await.map(|()| false);
+                }
             };
             let actor = Actor::server(caller.organization, now, self.clock.new_id());
             match self.store.update_host_token(actor, update).await {

@@ -7,8 +7,8 @@ use crate::{
     clock::Instant,
     domain::{
         host_token::HostToken,
-        host_token_refresh::due,
-        id::{CallId, HostTokenId, OrganizationId, RunnerId},
+        host_token_refresh::{KEPT, due},
+        id::{AgentId, CallId, HostTokenId, OrganizationId, RunnerId},
         secret_field::SecretField,
     },
     error::Result,
@@ -25,6 +25,8 @@ pub struct DueRefresh {
     pub organization: OrganizationId,
     /// Since when it is due.
     pub due_at: Instant,
+    /// The one that must be asked, as it may have what the forge gave; `None`: any.
+    pub meant_for: Option<AgentId>,
     attempts: i64,
 }
 
@@ -36,14 +38,20 @@ impl DueRefresh {
     }
 }
 
-pub(super) const DUE: &str = "SELECT r.host_token_id, t.organization_id, r.due_at, r.attempts \
+/// Whoever was asked last may have what the forge gave, and nobody else: while it lives it is asked again, and until it
+/// has been away for as long as agents keep that, nobody is.
+pub(super) const DUE: &str = "SELECT r.host_token_id, t.organization_id, r.due_at, r.attempts, \
+    CASE WHEN a.stream_seen_at > $4 THEN a.agent_id END AS meant_for \
     FROM host_token_refresh r JOIN host_token t ON t.id = r.host_token_id \
     JOIN runner_status s ON s.runner_id = r.runner_id \
-    WHERE r.due_at <= $1 AND s.alive_at > $2 ORDER BY r.due_at LIMIT $3";
+    LEFT JOIN agent a ON a.runner_id = r.runner_id AND a.agent_id = r.asked_by \
+    WHERE r.due_at <= $1 AND s.alive_at > $2 AND (a.agent_id IS NULL OR a.stream_seen_at <= $4 \
+        OR (a.stream_id IS NOT NULL AND a.stream_seen_at > $2 AND a.heartbeat_at > $2)) \
+    ORDER BY r.due_at LIMIT $3";
 
 impl Store {
-    /// Up to `limit` tokens that are due at `now`, of runners of which an agent took calls after `alive_since`;
-    /// those first that are due for longest.
+    /// Up to `limit` tokens that are due at `now`, of runners of which an agent took calls after `alive_since`, and of
+    /// which the one did that must be asked; those first that are due for longest.
     pub async fn due_refreshes(
         &self,
         now: Instant,
@@ -51,7 +59,7 @@ impl Store {
         limit: u16,
     ) -> Result<Vec<DueRefresh>> {
         on!(self, pool => sqlx::query_as(DUE)
-            .bind(now).bind(alive_since).bind(i64::from(limit)).fetch_all(pool).await)
+            .bind(now).bind(alive_since).bind(i64::from(limit)).bind(now.minus(KEPT)).fetch_all(pool).await)
     }
 
     /// Takes a token that is due, for `call`, until `until`. `false`: somebody else was faster, or it changed.
@@ -64,12 +72,28 @@ impl Store {
         .await
     }
 
+    /// The forge gave nothing to whom a call of the runner's asked: anybody may ask next time.
+    pub async fn release_refresh(&self, runner: RunnerId, call: CallId) -> Result<()> {
+        const SQL: &str =
+            "UPDATE host_token_refresh SET asked_by = NULL WHERE call_id = $1 AND runner_id = $2";
+        self.write((runner, call), |tx, (runner, call)| {
+            Box::pin(async move { execute!(tx, SQL, *call, *runner).map(|_| ()) })
+        })
+        .await
+    }
+
     /// The token that a call of the runner's is to renew, unless it changed since the call was made.
     pub async fn refresh_of_call(&self, runner: RunnerId, call: CallId) -> Result<Option<HostTokenId>> {
         const SQL: &str =
             "SELECT host_token_id FROM host_token_refresh WHERE call_id = $1 AND runner_id = $2";
         on!(self, pool => sqlx::query_scalar(SQL).bind(call).bind(runner).fetch_optional(pool).await)
     }
+}
+
+/// Writes down who is asked by a call.
+pub(super) async fn note_asked(tx: &mut Tx, call: CallId, agent: AgentId) -> Result<()> {
+    const SQL: &str = "UPDATE host_token_refresh SET asked_by = $2 WHERE call_id = $1";
+    execute!(tx, SQL, call, agent).map(|_| ())
 }
 
 /// Plans anew when a token is renewed whose refresh token stays what it is. Whoever renews it now goes on, alone until

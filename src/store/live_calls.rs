@@ -2,7 +2,9 @@
 use sqlx::FromRow;
 
 use super::{
-    Store, on,
+    Store,
+    host_token_refresh::note_asked,
+    on,
     signals::Signal,
     tx::{Tx, dialect, execute, on_tx},
 };
@@ -30,6 +32,8 @@ pub struct NewCallRow {
     pub now: Instant,
     /// When the caller stops waiting.
     pub deadline: Instant,
+    /// The only agent that it is offered to; `None`: any.
+    pub meant_for: Option<AgentId>,
     /// The agent of this server that gets it at once.
     pub claim: Option<AgentId>,
 }
@@ -48,6 +52,7 @@ pub enum Progress {
 #[derive(FromRow)]
 struct OfferRow {
     id: CallId,
+    kind: CallKind,
     attempt: i64,
     deadline: Instant,
     request: Vec<u8>,
@@ -65,7 +70,7 @@ impl Store {
         const COUNT: &str = "SELECT count(*) FROM live_call \
             WHERE runner_id = $1 AND answered_at IS NULL AND deadline > $2";
         const INSERT: &str = "INSERT INTO live_call (id, runner_id, kind, once, request, attempt, \
-            claimed_by, claimed_at, deadline) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+            claimed_by, claimed_at, deadline, meant_for) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
         self.write(call, |tx, call| {
             Box::pin(async move {
                 if call.kind == CallKind::RefreshHostToken {
@@ -96,7 +101,13 @@ impl Store {
                     call.claim,
                     claimed,
                     deadline,
+                    call.meant_for,
                 )?;
+                if let Some(agent) = call.claim
+                    && call.kind == CallKind::RefreshHostToken
+                {
+                    note_asked(tx, call.id, agent).await?;
+                }
                 if call.claim.is_none() {
                     tx.signals.push(Signal::Called(call.runner));
                 }
@@ -114,7 +125,7 @@ impl Store {
             .bind(now).bind(now.minus(OFFER_AGAIN)).fetch_all(pool).await)
     }
 
-    /// Gives an agent up to `limit` calls that nobody has, or that another has not answered for too long.
+    /// Gives an agent up to `limit` calls that it may have and nobody has, or that another has not answered for too long.
     pub async fn claim_calls(
         &self,
         runner: RunnerId,
@@ -125,25 +136,29 @@ impl Store {
         const SQLITE: &str = "UPDATE live_call SET attempt = attempt + 1, claimed_by = $2, claimed_at = $3, \
             deadline = CASE WHEN attempt = 0 AND deadline > $4 THEN $4 ELSE deadline END \
             WHERE id IN (SELECT id FROM live_call WHERE runner_id = $1 AND answered_at IS NULL \
-                AND deadline > $3 AND (attempt = 0 OR (attempt = 1 AND NOT once \
+                AND deadline > $3 AND (meant_for IS NULL OR meant_for = $2) AND (attempt = 0 OR (attempt = 1 AND NOT once \
                 AND ((claimed_at <= $5 AND claimed_by <> $2) OR claimed_at <= $6))) ORDER BY id LIMIT $7) \
-            RETURNING id, attempt, deadline, request";
+            RETURNING id, kind, attempt, deadline, request";
         const POSTGRES: &str = "UPDATE live_call SET attempt = attempt + 1, claimed_by = $2, \
             claimed_at = $3, deadline = CASE WHEN attempt = 0 AND deadline > $4 THEN $4 ELSE deadline END \
             WHERE id IN (SELECT id FROM live_call WHERE runner_id = $1 AND answered_at IS NULL \
-                AND deadline > $3 AND (attempt = 0 OR (attempt = 1 AND NOT once \
+                AND deadline > $3 AND (meant_for IS NULL OR meant_for = $2) AND (attempt = 0 OR (attempt = 1 AND NOT once \
                 AND ((claimed_at <= $5 AND claimed_by <> $2) OR claimed_at <= $6))) ORDER BY id LIMIT $7 \
                 FOR UPDATE SKIP LOCKED) \
-            RETURNING id, attempt, deadline, request";
+            RETURNING id, kind, attempt, deadline, request";
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows: Vec<OfferRow> = self
             .write((runner, agent, now, limit), |tx, (runner, agent, now, limit)| {
                 Box::pin(async move {
                     let sql = dialect(tx, SQLITE, POSTGRES);
-                    on_tx!(tx, conn => sqlx::query_as(sql)
+                    let rows: Vec<OfferRow> = on_tx!(tx, conn => sqlx::query_as(sql)
                         .bind(*runner).bind(*agent).bind(*now).bind(now.plus(BUDGET))
                         .bind(now.minus(OFFER_AGAIN)).bind(now.minus(OFFER_SAME)).bind(*limit)
-                        .fetch_all(conn).await)
+                        .fetch_all(conn).await)?;
+                    for row in rows.iter().filter(|row| row.kind == CallKind::RefreshHostToken) {
+                        note_asked(tx, row.id, *agent).await?;
+                    }
+                    Ok(rows)
                 })
             })
             .await?;

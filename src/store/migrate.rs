@@ -17,7 +17,8 @@ macro_rules! migrations {
             "0009_llm_integrations", "0010_environment_classes", "0011_groups", "0012_runner_policies",
             "0013_audit_chain", "0014_idempotency", "0015_agent_liveness", "0016_live_calls",
             "0017_oauth_tickets", "0018_host_token_refresh", "0021_ssh_keys", "0022_scm_accounts",
-            "0023_keyring_rotation", "0024_scm_account_profiles", "0025_oauth_bindings_probe_revocations")
+            "0023_keyring_rotation", "0024_scm_account_profiles", "0025_oauth_bindings_probe_revocations",
+            "0026_host_token_asked")
     };
     ($directory:literal: $($name:literal),*) => {
         [$(($name, include_str!(concat!("../../migrations/", $directory, "/", $name, ".sql")))),*]

@@ -76,6 +76,13 @@ fn the_commands_print_for_sshd_and_for_operators() {
     nobody.failed(1, &["not found"]);
     assert_eq!(nobody.stdout, "");
 
+    // As docs/operations.md gives sshd a token.
+    let doorman = site.json("service-account create doorman")["id"].clone();
+    let doorman = doorman.as_str().expect("an id");
+    site.ok(&format!("token create --service-account {doorman} --read-only --output doorman.token"));
+    assert_eq!(site.ok("--token-file doorman.token account authorized-keys admin"), KEYS.join("\n"));
+    site.run("--token-file doorman.token service-account create other").failed(77, &[]);
+
     let listed = site.json("keys list");
     assert_eq!((listed[0]["keyId"].as_u64(), &listed[0]["state"]), (Some(1), &json!("SEED_STATE_ACTIVE")));
     let ended = site.run("keys rotate");

@@ -29,6 +29,7 @@ mod granted_lists;
 mod groups;
 mod harden;
 mod health;
+mod host_token_agents;
 mod host_token_races;
 mod host_token_refresh;
 mod host_token_rights;

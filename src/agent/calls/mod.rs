@@ -117,12 +117,17 @@ impl Desk {
     /// Whether a forge gave a new credential of a host token that the server does not have.
     #[must_use]
     pub fn keeps(&self, token_id: &str) -> bool {
-        self.grants.has(token_id)
+        self.grants.has(token_id, self.clock.now())
     }
 
     /// The server has the new credential of a host token: it need not be kept here.
     pub fn renewed(&self, token_id: &str) {
         self.grants.forget(token_id);
+    }
+
+    /// Wipes what forges gave so long ago that nobody counts on it any more.
+    pub fn tidy(&self) {
+        self.grants.tidy(self.clock.now());
     }
 
     /// Waits until the configuration is at least as new as the call.

@@ -70,7 +70,7 @@ impl Desk {
         let place = self.token_place(Field::HostTokenRefresh, &call.token_id, &integration, &subject)?;
         let refresh = self.open(&call.sealed_refresh_token, &call.kid, &place)?;
         let refresh = refresh.secret().ok_or(Failure::UNUSABLE)?;
-        let received = if let Some(kept) = self.grants.of(&call.token_id, refresh) {
+        let received = if let Some(kept) = self.grants.of(&call.token_id, refresh, self.clock.now()) {
             kept
         } else {
             let client_secret = self.client_secret(&integration)?;

@@ -80,11 +80,10 @@ impl Report {
         self.findings.push(Finding { check, state, says: says.into(), cure: cure.into() });
     }
 
-    /// An error's sentence often ends in its cure.
+    /// Behind a semicolon an error's sentence names its own cure.
     pub(super) fn fail(&mut self, check: &'static str, error: &Error, cure: &str) {
         let text = error.message();
-        let (says, own) = text.split_once("; ").or_else(|| text.split_once(": ")).unwrap_or((text, ""));
-        let (says, cure) = if own.is_empty() { (text, cure) } else { (says, own) };
+        let (says, cure) = text.split_once("; ").unwrap_or((text, cure));
         self.add(check, State::Bad, says, cure);
     }
 }

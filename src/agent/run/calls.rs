@@ -2,12 +2,12 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{sync::Notify, time::timeout};
 
-use super::{Shared, heartbeat};
+use super::Shared;
 use crate::{
     agent::{
         backoff::Backoff,
@@ -16,8 +16,8 @@ use crate::{
     client::{ClientError, Code},
     error::Result,
     pb::sealink::v1::{
-        HeartbeatRequest, RefreshHostTokenCall, SendResponseRequest, WatchRequestsRequest,
-        WatchRequestsResponse, send_response_request::Result as Reply, watch_requests_response::Call,
+        SendResponseRequest, WatchRequestsRequest, WatchRequestsResponse,
+        send_response_request::Result as Reply, watch_requests_response::Call,
     },
 };
 
@@ -26,17 +26,15 @@ const CAPACITY: u32 = 16;
 /// What a call may take if the server does not say.
 const USUAL: Duration = Duration::from_secs(8);
 /// What an answer needs to get back in time.
-const WAY_BACK: Duration = Duration::from_millis(300);
+pub(super) const WAY_BACK: Duration = Duration::from_millis(300);
 const SEND_TRIES: usize = 3;
 const SEND_AGAIN: Duration = Duration::from_millis(500);
-/// How long a renewed credential is offered to a server that does not take it.
-const RENEWAL: Duration = Duration::from_mins(15);
 
 /// Answering, and what is under way.
 #[derive(Clone)]
 pub(super) struct Answering {
-    shared: Arc<Shared>,
-    desk: Arc<Desk>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) desk: Arc<Desk>,
     under_way: Arc<UnderWay>,
 }
 
@@ -95,8 +93,8 @@ impl Answering {
     /// Answers a call, and waits until the answer has arrived or nobody wants it.
     async fn answer(self, id: String, remaining: Duration, revision: u64, call: Call) {
         let name = name(&call);
-        let answered = if let Some(renewing) = Renewing::of(&call) {
-            self.renew(&id, remaining, revision, renewing).await
+        let answered = if let Call::RefreshHostToken(call) = &call {
+            self.renew(&id, remaining, revision, call).await
         } else {
             let work = async {
                 self.desk.caught_up(revision).await;
@@ -113,60 +111,7 @@ impl Answering {
         self.under_way.end(&id);
     }
 
-    /// Renews a credential. Once the forge is asked the old one may be spent: so this is not given up with the call,
-    /// and the answer is sent until the server takes it or says why not.
-    async fn renew(
-        &self,
-        id: &str,
-        remaining: Duration,
-        revision: u64,
-        Renewing { token, call }: Renewing,
-    ) -> &'static str {
-        if timeout(remaining.saturating_sub(WAY_BACK), self.desk.caught_up(revision)).await.is_err() {
-            return Failure::late().label();
-        }
-        let (started, mut backoff) = (Instant::now(), Backoff::default());
-        loop {
-            // The desk keeps what the forge gave, so that it is asked once.
-            let answered = self.desk.answer(id, Call::RefreshHostToken(call.clone())).await;
-            let outcome = outcome(&answered);
-            let Ok(renewed) = answered else {
-                self.send(id, reply(answered)).await;
-                return outcome;
-            };
-            match self.shared.client.call(&self.response(id, renewed)).await {
-                Ok(_) => {
-                    self.desk.renewed(&token);
-                    return outcome;
-                }
-                // The runner's key was replaced: sealed to the new one it is taken.
-                Err(error) if error.code() == Some(Code::FailedPrecondition) => self.learn_key().await,
-                // Somebody was first, or it is about what is gone.
-                Err(error) if is_final(&error) => return outcome,
-                Err(error) => tracing::info!(%error, "a renewed credential did not arrive; sending it again"),
-            }
-            if started.elapsed() > RENEWAL {
-                tracing::warn!(host_token = token, "a renewed credential never arrived");
-                return outcome;
-            }
-            backoff.wait().await;
-            // Who was asked the same later has brought it there: the forge must not be asked once more.
-            if !self.desk.keeps(&token) {
-                return outcome;
-            }
-        }
-    }
-
-    /// Asks which key the server wants secrets sealed to; if it cannot be asked, the heartbeat will.
-    async fn learn_key(&self) {
-        let request = HeartbeatRequest { agent_id: self.shared.agent_id.clone() };
-        let Ok(answer) = self.shared.client.call(&request).await else { return };
-        if let Err(error) = heartbeat::hold_active_key(&self.shared, &answer.active_kid).await {
-            tracing::debug!(%error, "the new key is not here yet");
-        }
-    }
-
-    fn response(&self, id: &str, result: Reply) -> SendResponseRequest {
+    pub(super) fn response(&self, id: &str, result: Reply) -> SendResponseRequest {
         SendResponseRequest {
             agent_id: self.shared.agent_id.clone(),
             request_id: id.to_owned(),
@@ -175,7 +120,7 @@ impl Answering {
         }
     }
 
-    async fn send(&self, id: &str, result: Reply) {
+    pub(super) async fn send(&self, id: &str, result: Reply) {
         let response = self.response(id, result);
         for _ in 0..SEND_TRIES {
             match self.shared.client.call(&response).await {
@@ -189,19 +134,6 @@ impl Answering {
                 }
             }
         }
-    }
-}
-
-/// A call that renews a host token.
-struct Renewing {
-    token: String,
-    call: RefreshHostTokenCall,
-}
-
-impl Renewing {
-    fn of(call: &Call) -> Option<Self> {
-        let Call::RefreshHostToken(call) = call else { return None };
-        Some(Self { token: call.token_id.clone(), call: call.clone() })
     }
 }
 

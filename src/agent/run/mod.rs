@@ -11,6 +11,7 @@
 //! Each goes on by itself: who loses the server tries again, with full jitter, and works from what there is.
 mod calls;
 mod heartbeat;
+mod renewal;
 mod report;
 mod schema;
 mod watch;
@@ -180,6 +181,7 @@ async fn serve(
     tasks.spawn(watch::run(Arc::clone(shared), jobs));
     tasks.spawn(report::run(Arc::clone(shared)));
     tasks.spawn(schema::run(Arc::clone(shared), extras.schema));
+    tasks.spawn(renewal::tidy(Arc::clone(&desk)));
     let answering = calls::Answering::new(Arc::clone(shared), desk);
     let listening = tasks.spawn(calls::run(answering.clone()));
     if let Some(page) = extras.page {

@@ -31,11 +31,22 @@ fn question(refresh: Refresh) -> Vec<u8> {
 pub(crate) fn refreshed(answer: Option<&Answer>) -> Result<Option<Refreshed>> {
     Ok(match answer {
         Some(Answer::RefreshHostToken(result)) => Some(Refreshed::Renewed(renewed(result.clone())?)),
-        Some(Answer::Error(error)) if error.code() == CallErrorCode::Unauthenticated => {
-            Some(Refreshed::Refused)
-        }
+        Some(Answer::Error(error)) => failed(error.code()),
         _ => None,
     })
+}
+
+/// What a failure says of the forge. Who failed for a reason of its own may have what the forge gave all the same.
+fn failed(code: CallErrorCode) -> Option<Refreshed> {
+    match code {
+        CallErrorCode::Unauthenticated => Some(Refreshed::Refused),
+        CallErrorCode::Unavailable
+        | CallErrorCode::DeadlineExceeded
+        | CallErrorCode::ResourceExhausted
+        | CallErrorCode::PermissionDenied
+        | CallErrorCode::NotFound => Some(Refreshed::Nothing),
+        _ => None,
+    }
 }
 
 fn renewed(result: RefreshHostTokenResult) -> Result<Renewal> {

@@ -63,7 +63,8 @@ impl Api {
             return Err(Error::internal("a keep-alive asks nothing").into());
         };
         let question = convert::question_bytes(question);
-        let answer = self.service.ask(NewCall { id, runner: runner.id, kind, question }).await?;
+        let answer =
+            self.service.ask(NewCall { id, runner: runner.id, kind, question, meant_for: None }).await?;
         match convert::answer_of(&answer)? {
             Answer::Error(error) => {
                 let link = self.link_for(caller, runner, &error).await?;

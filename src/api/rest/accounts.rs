@@ -63,7 +63,7 @@ pub(super) async fn show(State(rest): State<Rest>, Reader(caller): Reader, Id(id
     params(("Idempotency-Key" = Option<String>, Header, min_length = 1, max_length = 255)),
     responses(
         (status = 201, body = OneIntegration<'static>), (status = 400, body = Problem), (status = 401, body = Problem),
-        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
     ),
 )]
 pub(super) async fn create(
@@ -91,7 +91,7 @@ pub(super) async fn create(
     responses(
         (status = 200, body = OneIntegration<'static>), (status = 400, body = Problem), (status = 401, body = Problem),
         (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 422, body = Problem),
     ),
 )]
 pub(super) async fn replace_token(

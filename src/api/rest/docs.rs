@@ -10,8 +10,11 @@ use axum::{
 };
 use serde_json::{Map, Value};
 
-use super::{Rest, openapi::description};
-use crate::api::pages::escape;
+use super::{Rest, RestResult, openapi::description};
+use crate::{
+    api::pages::escape,
+    error::{Error, Result},
+};
 
 const STYLE: &str = include_str!("docs.css");
 
@@ -31,9 +34,10 @@ pub(super) fn routes() -> Router<Rest> {
     Router::new().route("/docs", get(page)).route("/docs/style.css", get(style))
 }
 
-async fn page() -> Response<Body> {
-    static PAGE: LazyLock<String> = LazyLock::new(|| render(&description()));
-    answer("text/html; charset=utf-8", &PAGE)
+async fn page() -> RestResult {
+    static PAGE: LazyLock<Result<String>> = LazyLock::new(|| description().map(|document| render(&document)));
+    let page = PAGE.as_ref().map_err(Error::share)?;
+    Ok(answer("text/html; charset=utf-8", page))
 }
 
 async fn style() -> Response<Body> {

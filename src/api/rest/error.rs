@@ -85,10 +85,12 @@ fn problem(status: StatusCode, error: &Error) -> Problem {
     match status {
         StatusCode::NOT_FOUND => match error.resource() {
             None => Problem { error: message, ..Problem::default() },
-            // Clients know this one by its whole sentence.
-            Some(account::RESOURCE) => {
-                Problem { error: "SCM integration not found".to_owned(), ..Problem::default() }
-            }
+            // Its clients know it without `resource`: the code says to programs what it is.
+            Some(account::RESOURCE) => Problem {
+                error: account::NOT_FOUND.to_owned(),
+                code: Some(format!("{}_not_found", account::RESOURCE)),
+                ..Problem::default()
+            },
             Some(resource) => Problem {
                 resource: Some(resource.to_owned()),
                 error: "not found".to_owned(),
@@ -183,7 +185,11 @@ mod tests {
                 json!({ "error": "not now", "errors": { "base": ["not now"] } }),
             ),
             (Error::not_found("key"), 404, json!({ "resource": "key", "error": "not found" })),
-            (Error::not_found(account::RESOURCE), 404, json!({ "error": "SCM integration not found" })),
+            (
+                Error::not_found(account::RESOURCE),
+                404,
+                json!({ "error": "SCM integration not found", "code": "account_not_found" }),
+            ),
             (Error::new(Kind::NotFound, "key not found"), 404, json!({ "error": "key not found" })),
             (Error::new(Kind::Forbidden, "no"), 403, json!({ "error": "no", "code": "forbidden" })),
             (

@@ -37,7 +37,7 @@ fn marked(mut response: Response<Body>, truncated: bool) -> Response<Body> {
     params(("id" = String, Path)),
     responses(
         (status = 201, body = Keys), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem),
     ),
 )]
 pub(super) async fn import_keys(State(rest): State<Rest>, Writer(caller): Writer, Id(id): Id) -> RestResult {
@@ -47,7 +47,8 @@ pub(super) async fn import_keys(State(rest): State<Rest>, Writer(caller): Writer
     Ok(marked(json(StatusCode::CREATED, &Keys { keys }), imported.truncated))
 }
 
-/// Repositories that match: words, `fork:true`, `user:NAME`. The first 100.
+/// Repositories that match: words, all of them, `fork:true`, `user:NAME`; without words and a user, those that the account
+/// works with. The first 100.
 #[utoipa::path(
     method(get, post), path = "/v1/scm_integrations/{id}/search_repos", tag = "accounts",
     security(("bearer" = [])),
@@ -57,7 +58,7 @@ pub(super) async fn import_keys(State(rest): State<Rest>, Writer(caller): Writer
     ),
     responses(
         (status = 200, body = Repositories), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem),
     ),
 )]
 pub(super) async fn search_repos(
@@ -82,7 +83,7 @@ pub(super) async fn search_repos(
     ),
     responses(
         (status = 200, body = Organizations), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 503, body = Problem),
+        (status = 404, body = Problem),
     ),
 )]
 pub(super) async fn orgs(
@@ -108,7 +109,7 @@ pub(super) async fn orgs(
     ),
     responses(
         (status = 200, body = PullRequests), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem),
     ),
 )]
 pub(super) async fn search_pull_requests(
@@ -132,7 +133,7 @@ pub(super) async fn search_pull_requests(
     ),
     responses(
         (status = 200, body = Branches), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem),
     ),
 )]
 pub(super) async fn branches(

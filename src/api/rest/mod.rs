@@ -16,6 +16,7 @@ mod page;
 mod patterns;
 mod query;
 mod response;
+mod statuses;
 mod users;
 mod wire;
 mod wire_accounts;
@@ -28,12 +29,14 @@ use axum::{
     extract::{MatchedPath, Request, State},
     http::{Response, StatusCode},
     middleware::{Next, from_fn, from_fn_with_state},
-    response::IntoResponse,
     routing::{get, post},
 };
 
 use self::error::RestError;
-use crate::service::Service;
+use crate::{
+    error::{Error, Kind},
+    service::Service,
+};
 
 /// What handlers answer.
 type RestResult = Result<Response<Body>, RestError>;
@@ -46,6 +49,8 @@ struct Rest {
 
 /// How long a request may take that asks a forge: clients give up after 30 s.
 const FORGES: Duration = Duration::from_secs(20);
+/// When to try again what took too long.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// All routes, to be merged with the others of the port; a request that asks no forge may take `total`.
 pub(super) fn routes(service: Arc<Service>, total: Duration) -> Router {
@@ -92,11 +97,9 @@ async fn wrong_method() -> RestError {
 }
 
 /// Ends what takes too long, before clients give up by themselves.
-async fn in_time(State(total): State<Duration>, request: Request, next: Next) -> Response<Body> {
-    match tokio::time::timeout(total, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => RestError::Transport(StatusCode::SERVICE_UNAVAILABLE, "this took too long").into_response(),
-    }
+async fn in_time(State(total): State<Duration>, request: Request, next: Next) -> RestResult {
+    let answer = tokio::time::timeout(total, next.run(request)).await;
+    answer.map_err(|_| Error::new(Kind::Deadline, "this took too long").retry_after(AGAIN).into())
 }
 
 /// Tells the access log which route it was.
@@ -107,4 +110,25 @@ async fn name_route(request: Request, next: Next) -> Response<Body> {
         response.extensions_mut().insert(route);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::header::RETRY_AFTER;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_takes_too_long_says_when_to_try_again() {
+        let late = get(std::future::pending::<StatusCode>);
+        let routes = Router::new().route("/", late).route_layer(from_fn_with_state(Duration::ZERO, in_time));
+        let answer = routes.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(
+            (answer.status(), &answer.headers()[RETRY_AFTER]),
+            (StatusCode::SERVICE_UNAVAILABLE, &"5".parse().unwrap())
+        );
+        let body = axum::body::to_bytes(answer.into_body(), 1_000).await.unwrap();
+        assert_eq!(body, r#"{"error":"this took too long"}"#);
+    }
 }

@@ -8,6 +8,8 @@ use utoipa::{
     },
 };
 
+use crate::domain::account::ScmType;
+
 /// White space that is no control character.
 const SPACE: &str = r" \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000";
 /// White space that is.
@@ -15,7 +17,8 @@ const BREAKS: &str = r"\t-\r\u0085";
 const CONTROLS: &str = r"\x00-\x1f\x7f-\x9f";
 /// One part of a path: not empty, not `.`, not `..`.
 const PART: &str = r"([A-Za-z0-9_-]|\.[A-Za-z0-9_-]|\.\.[A-Za-z0-9_.-])[A-Za-z0-9_.-]*";
-const TYPES: &str = "github|github-enterprise|gitlab|gitlab-self-hosted|gitea|forgejo";
+/// Printable ASCII, at most 255 characters; blanks at its ends would be no part of a header's value.
+const IDEMPOTENCY_KEY: &str = "^[!-~]([ -~]{0,253}[!-~])?$";
 const UUID: &str = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}";
 
 /// Says them wherever they belong.
@@ -31,13 +34,30 @@ impl Modify for Patterns {
                 }
             }
         }
-        let schemas = &mut document.components.get_or_insert_default().schemas;
-        if let Some(RefOr::T(Schema::Object(key))) = schemas.get_mut("NewKey")
-            && let Some(RefOr::T(Schema::Object(name))) = key.properties.get_mut("name")
-        {
+        if let Some(name) = member(document, "NewKey", "name") {
             name.pattern = Some(name_of_key());
         }
+        if let Some(scm_type) = member(document, "NewIntegration", "scm_type") {
+            scm_type.pattern = Some(format!("^({})$", types().join("|")));
+            scm_type.description = Some(format!("`{}`.", types().join("`, `")));
+        }
     }
+}
+
+/// What a member of a described object is.
+fn member<'d>(document: &'d mut Description, object: &str, name: &str) -> Option<&'d mut Object> {
+    match document.components.as_mut()?.schemas.get_mut(object)? {
+        RefOr::T(Schema::Object(object)) => match object.properties.get_mut(name)? {
+            RefOr::T(Schema::Object(member)) => Some(member),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The forges' types.
+fn types() -> [&'static str; ScmType::ALL.len()] {
+    ScmType::ALL.map(ScmType::id)
 }
 
 fn parameters(operation: &mut Operation) -> impl Iterator<Item = &mut Parameter> {
@@ -48,14 +68,14 @@ fn describe(path: &str, parameter: &mut Parameter) {
     let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema else { return };
     let of_account = path.starts_with("/v1/scm_integrations/");
     match parameter.name.as_str() {
-        "id" if of_account => say(schema, format!("^({TYPES}|{UUID})$"), "gitea"),
+        "id" if of_account => say(schema, format!("^({}|{UUID})$", types().join("|")), "gitea"),
         "id" => schema.format = Some(SchemaFormat::Custom("uuid".to_owned())),
         "query" if path.ends_with("/search_pull_requests") => {
             say(schema, query_of_pulls(), "is:open repo:octo/hello change");
         }
         "query" => say(schema, format!("^[^{CONTROLS}]*$"), "hello fork:true user:octo"),
         "repo_name" => say(schema, format!("^{}$", name_of_repository()), "octo/hello"),
-        "Idempotency-Key" => schema.pattern = Some("^[ -~]*$".to_owned()),
+        "Idempotency-Key" => schema.pattern = Some(IDEMPOTENCY_KEY.to_owned()),
         _ => {}
     }
 }

@@ -8,6 +8,9 @@ use serde::Serialize;
 
 use super::error::RestError;
 
+/// The content type of every body.
+pub(super) const JSON: &str = "application/json; charset=utf-8";
+
 /// An answer with a JSON body.
 pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> {
     let Ok(text) = serde_json::to_vec(body) else {
@@ -15,8 +18,7 @@ pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response<Body> 
     };
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
-    let kind = HeaderValue::from_static("application/json; charset=utf-8");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     response
 }
 

@@ -54,8 +54,7 @@ pub(super) struct Integrations<'a> {
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes what `Fields` reads")]
 pub(super) struct NewIntegration {
-    /// `github`, `github-enterprise`, `gitlab`, `gitlab-self-hosted`, `gitea` or `forgejo`.
-    #[schema(pattern = "^(github|github-enterprise|gitlab|gitlab-self-hosted|gitea|forgejo)$")]
+    /// The kind of forge.
     scm_type: String,
     /// Where the forge is; not needed for `github` and `gitlab`.
     #[schema(format = "uri", max_length = 2048)]
@@ -149,7 +148,7 @@ pub(super) struct PullRequest {
     title: String,
     /// Its page.
     html_url: String,
-    /// `owner/name` of the repository it comes from; empty if that is gone.
+    /// `owner/name` of the repository it comes from; empty if that is gone or not for the account to see.
     source_repo_name: String,
     /// That repository's page.
     source_repo_html_url: String,

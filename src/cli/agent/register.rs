@@ -1,6 +1,5 @@
 //! `sealink agent register`.
 use std::{
-    fs::File,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
 };
@@ -77,8 +76,7 @@ fn exchange_token(file: Option<&Path>) -> Result<Option<Token>> {
     match file {
         Some(path) if path != Path::new("-") => {
             let origin = path.display().to_string();
-            let file = File::open(path).map_err(|source| input::unreadable(&origin, source))?;
-            input::token(&origin, file).map(Some)
+            input::token(&origin, input::open("--exchange-token-file", path)?).map(Some)
         }
         Some(_) => input::token("stdin", io::stdin().lock()).map(Some),
         None if io::stdin().is_terminal() => Ok(None),

@@ -7,6 +7,7 @@
 //!
 //! A forge is asked sixteen questions at once, and left alone for a while when it is away.
 mod gate;
+mod own;
 mod policy;
 mod resolver;
 

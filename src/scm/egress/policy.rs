@@ -5,6 +5,7 @@ use url::{Host, Url};
 
 use super::{
     CheckedResolver,
+    own::is_own,
     resolver::{Names, Resolve},
 };
 use crate::domain::{allowed_origins::AllowedOrigins, host::is_local_address, network::Network};
@@ -83,6 +84,11 @@ impl Networks {
     }
 }
 
+/// Whether an address is no forge's, or whatever listens there is this machine.
+fn is_here(address: IpAddr) -> bool {
+    is_local_address(address) || is_own(address)
+}
+
 impl Policy {
     /// Any network, and the origins that the operator allows.
     #[must_use]
@@ -118,9 +124,9 @@ impl Policy {
             );
         }
         let listed = |address: IpAddr| match &self.networks {
-            Networks::All => !is_local_address(address),
+            Networks::All => !is_here(address),
             Networks::Public(networks) => {
-                !is_local_address(address) && networks.iter().any(|network| network.holds(address))
+                !is_here(address) && networks.iter().any(|network| network.holds(address))
             }
         };
         let fine = match url.host() {
@@ -167,8 +173,8 @@ impl Policy {
             return Ok(Origin { url, allowed: true });
         }
         let local = match https.host() {
-            Some(Host::Ipv4(address)) => is_local_address(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => is_local_address(IpAddr::V6(address)),
+            Some(Host::Ipv4(address)) => is_here(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => is_here(IpAddr::V6(address)),
             Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
             None => true,
         };

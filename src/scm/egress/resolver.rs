@@ -8,7 +8,7 @@ use std::{
 pub(super) use reqwest::dns::Resolve;
 use reqwest::dns::{Addrs, Name, Resolving};
 
-use super::policy::Networks;
+use super::{own::is_own, policy::Networks};
 use crate::domain::{host::is_local_address, network::Network};
 
 /// Resolves names, and gives no address out unless all addresses of the name may be connected to.
@@ -57,7 +57,7 @@ impl CheckedResolver {
         // Metadata services have addresses in private networks, too.
         let private = || Network::is_private(address) && !is_local_address(address);
         let named = self.loopback && (is_loopback(address) || private());
-        named || self.networks.hold(address)
+        named || (self.networks.hold(address) && (self.loopback || !is_own(address)))
     }
 }
 
@@ -111,6 +111,20 @@ mod tests {
             assert!(!lenient.may_connect(never.parse().unwrap()), "{never}");
         }
         assert!(strict.may_connect("10.0.0.1".parse().unwrap()));
+    }
+
+    /// Whatever of this machine is reachable from elsewhere, too: the server itself, a database, a neighbour's service.
+    #[test]
+    fn this_machine_is_none_of_the_forges_of_an_allowed_network() {
+        let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+        // Sends nothing; says from which address this machine would. Without a network there is the loopback.
+        let own = socket.connect("198.51.100.1:9").and_then(|()| socket.local_addr());
+        let own = own.map_or(IpAddr::from(Ipv4Addr::LOCALHOST), |address| address.ip());
+        let policy = Policy::default().with_networks(vec![Network::parse(&format!("{own}/32")).unwrap()]);
+        assert!(!policy.resolver(false).may_connect(own), "{own}");
+        assert!(policy.of_origin(&format!("https://{own}")).is_err(), "{own}");
+        assert!(policy.origin(&own.to_string()).is_err(), "{own}");
+        assert!(policy.resolver(true).may_connect(own), "the operator named it: {own}");
     }
 
     /// A47: a name may lead to what an address may not say.

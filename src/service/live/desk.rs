@@ -141,11 +141,18 @@ impl Desk {
         Waiting { desk: self.clone(), id, notify }
     }
 
-    /// A place at the agent here that has most of them, if one has any.
-    pub(super) fn reserve(&self, runner: RunnerId, id: CallId, now: Instant) -> Option<Reserved> {
+    /// A place at the agent here that has most of them, or at `only` that one, if there is any.
+    pub(super) fn reserve(
+        &self,
+        runner: RunnerId,
+        only: Option<AgentId>,
+        id: CallId,
+        now: Instant,
+    ) -> Option<Reserved> {
         let mut state = self.state();
-        let stations = state.stations.get_mut(&runner)?;
-        let station = stations.iter_mut().max_by_key(|station| station.free())?;
+        let stations = state.stations.get_mut(&runner)?.iter_mut();
+        let meant = stations.filter(|station| only.is_none_or(|agent| station.agent == agent));
+        let station = meant.max_by_key(|station| station.free())?;
         if station.free() == 0 {
             return None;
         }

@@ -97,9 +97,9 @@ impl Service {
 
     /// Asks without waiting: the answer is for whoever takes it.
     pub(super) async fn place(&self, call: NewCall, now: Instant) -> Result<()> {
-        let NewCall { id, runner, kind, question } = call;
+        let NewCall { id, runner, kind, question, meant_for } = call;
         let question = Zeroizing::new(question);
-        let claim = self.desk.reserve(runner, id, now);
+        let claim = self.desk.reserve(runner, meant_for, id, now);
         let row = NewCallRow {
             id,
             runner,
@@ -107,6 +107,7 @@ impl Service {
             request: self.seal_call("live_call.request", runner, id, &question)?,
             now,
             deadline: now.plus(PATIENCE),
+            meant_for,
             claim: claim.as_ref().map(|reserved| reserved.agent),
         };
         if let Err(error) = self.store.open_call(row).await {
@@ -154,7 +155,7 @@ impl Service {
     /// host token, which is stored whoever asked: what a forge has renewed is worth nothing twice.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if nobody waits for it, [`Kind::Conflict`] if it was answered already,
+    /// Those of storing it; unless it is stored, [`Kind::NotFound`] if nobody waits for it, [`Kind::Conflict`] if it was answered already,
     /// [`Kind::Invalid`] if something else was asked.
     pub async fn send_response(
         &self,
@@ -170,14 +171,16 @@ impl Service {
             None => false,
         };
         let stored = self.store.answer_call(runner, id, kind, answer, self.now()).await;
-        if taken {
-            self.wipe(id);
+        if !taken {
+            return stored;
         }
-        match stored {
-            // It came late, and not in vain.
-            Err(error) if taken && error.kind() == Kind::NotFound => Ok(()),
-            stored => stored,
+        // It is stored where it belongs, and nobody waits for the call itself: an agent that were told of a fault here
+        // would send it again.
+        self.wipe(id);
+        if let Err(error) = stored {
+            tracing::debug!(%error, "a host token is renewed beside its call");
         }
+        Ok(())
     }
 
     fn seal_call(

@@ -87,7 +87,7 @@ await refused(accounts.branchesForRepo(account.id, "octo/missing"), 404, "not fo
 
 await accounts.destroy(account.id);
 const missing = await refused(accounts.find(account.id), 404, "SCM integration not found");
-assert.deepEqual(missing, { error: "SCM integration not found" });
+assert.deepEqual(missing, { error: "SCM integration not found", code: "account_not_found" });
 for (const key of await client.Keys.all()) {
   await client.Keys.destroy(key.id);
 }

@@ -179,7 +179,8 @@ async fn without_the_server_it_delivers_what_was_saved_and_says_how_old_it_is() 
     agent.stop().await;
 }
 
-fn get(address: SocketAddr, path: &str) -> Option<String> {
+/// What a status page answers.
+pub(super) fn get(address: SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
     write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").ok()?;

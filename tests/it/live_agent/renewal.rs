@@ -1,5 +1,8 @@
 //! Once a forge is asked the old refresh token may be spent: the new one must not be lost on its way back.
-use std::time::Duration;
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 use sealink::{
     domain::scm::Scm,
@@ -12,6 +15,7 @@ use sealink::{
 use uuid::Uuid;
 
 use super::{
+    deliver::get,
     desk::{INTEGRATION, RUNNER, SUBJECT, TOKEN_ID, integration, subject},
     machine::{Machine, Running, eventually},
     server::WayBack,
@@ -23,6 +27,7 @@ struct World {
     machine: Machine,
     forge: FakeForge,
     agent: Running,
+    page: SocketAddr,
 }
 
 impl World {
@@ -31,13 +36,15 @@ impl World {
         let forge = FakeForge::start(forges::Kind::Gitea).await;
         let mut options = machine.options();
         options.allowed_origins = allowed(&forge.origin);
+        let page = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+        options.status_listen = Some(page);
         let agent = machine.start(options);
         eventually("it listens", || machine.live.world().is_listened_to()).await;
         let one = integration(&machine.key, INTEGRATION, Scm::Gitea, &forge.host());
         machine.live.world().integrate(one);
         machine.saved_revision(2).await;
         machine.live.world().way_back = way_back;
-        Self { machine, forge, agent }
+        Self { machine, forge, agent, page }
     }
 
     /// Offers the renewal of a token whose refresh token is sealed with `key`.
@@ -65,6 +72,14 @@ impl World {
         self.forge.requests().iter().filter(|one| one.body.contains("grant_type=refresh_token")).count()
     }
 
+    /// How many renewals ended so, by the agent's own count.
+    fn ended(&self, outcome: &str) -> u64 {
+        let metrics = get(self.page, "/metrics").expect("a page");
+        let name = format!(r#"sealink_agent_calls_total{{call="RefreshHostToken",outcome="{outcome}"}} "#);
+        let found = metrics.lines().find_map(|line| line.strip_prefix(&name));
+        found.map_or(0, |count| count.trim().parse().expect("a number"))
+    }
+
     /// What the server was told, once for each call.
     fn told(&self) -> Vec<RefreshHostTokenResult> {
         let responses = self.machine.live.world().responses.clone();
@@ -85,6 +100,41 @@ async fn an_answer_is_sent_until_it_arrives() {
     world.machine.live.world().way_back = WayBack::Open;
     eventually("one arrives", || world.told().len() == 1).await;
     assert_eq!(world.renewals(), 1);
+    world.agent.stop().await;
+}
+
+/// A full disk, a conflict, a time that was up, a fault: what the server says of itself ends nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_in_trouble_is_waited_for() {
+    let world = World::new(WayBack::Open).await;
+    let troubles = ["resource_exhausted", "aborted", "deadline_exceeded", "internal", "data_loss", "unknown"];
+    for (nth, code) in (1_u8..).zip(troubles) {
+        let lost = world.lost();
+        world.machine.live.world().way_back = WayBack::Refused(code);
+        world.offer(nth.into(), &world.machine.key);
+        eventually(code, || world.lost() >= lost + 2).await;
+        world.machine.live.world().way_back = WayBack::Open;
+        eventually("it arrives", || world.ended("OK") == u64::from(nth)).await;
+        assert_eq!((world.told().len(), world.renewals()), (nth.into(), nth.into()), "{code}");
+    }
+    world.agent.stop().await;
+}
+
+/// What the server has no use for is not sent again, and not counted as delivered; who asks anew still gets it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_credential_that_is_not_taken_is_counted_and_kept() {
+    let world = World::new(WayBack::Open).await;
+    let refusals = ["not_found", "invalid_argument", "permission_denied", "unimplemented", "unauthenticated"];
+    for (nth, code) in (1_u8..).zip(refusals) {
+        world.machine.live.world().way_back = WayBack::Refused(code);
+        world.offer(nth.into(), &world.machine.key);
+        eventually(code, || world.ended("UNDELIVERED") == u64::from(nth)).await;
+        assert_eq!((world.lost(), world.ended("OK")), (nth.into(), 0), "{code}");
+    }
+    world.machine.live.world().way_back = WayBack::Open;
+    world.offer(100, &world.machine.key);
+    eventually("it arrives", || world.ended("OK") == 1).await;
+    assert_eq!((world.told().len(), world.renewals()), (1, 1));
     world.agent.stop().await;
 }
 
@@ -126,7 +176,7 @@ async fn a_replaced_key_costs_no_credential() {
 /// SIGTERM comes when the answer is on its way: it stops after that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stop_waits_for_the_answer() {
-    let World { machine, forge, agent } = {
+    let World { machine, forge, agent, .. } = {
         let world = World::new(WayBack::Lost).await;
         world.offer(1, &world.machine.key);
         eventually("it is lost", || world.lost() >= 1).await;

@@ -51,6 +51,8 @@ pub(super) enum WayBack {
     Lost,
     /// They are taken if they are sealed with the ACTIVE key.
     NewKey,
+    /// They are refused with this code.
+    Refused(&'static str),
 }
 
 /// What the server knows and heard.
@@ -369,8 +371,8 @@ async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<
         let refused = match world.way_back {
             WayBack::Open => None,
             WayBack::Lost => Some(reply(502, "text/html", b"<html>".to_vec())),
-            WayBack::NewKey => (!world.is_sealed_with_active(&body))
-                .then(|| reply(400, "application/json", br#"{"code":"failed_precondition"}"#.to_vec())),
+            WayBack::NewKey => (!world.is_sealed_with_active(&body)).then(|| refusal("failed_precondition")),
+            WayBack::Refused(code) => Some(refusal(code)),
         };
         if let Some(refused) = refused {
             world.lost += 1;
@@ -388,6 +390,10 @@ async fn answer(world: Arc<Mutex<World>>, request: Request<Incoming>) -> Result<
         return Ok(answer);
     }
     Ok(reply(501, "application/json", br#"{"code":"unimplemented"}"#.to_vec()))
+}
+
+fn refusal(code: &str) -> Response<Body> {
+    reply(400, "application/json", format!(r#"{{"code":"{code}"}}"#).into_bytes())
 }
 
 fn reply(status: u16, kind: &str, body: Vec<u8>) -> Response<Body> {

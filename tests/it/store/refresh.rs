@@ -53,6 +53,7 @@ fn call(runner: RunnerId, id: CallId, now: Instant) -> NewCallRow {
         request: vec![1],
         now,
         deadline: now.plus(PATIENCE),
+        meant_for: None,
         claim: None,
     }
 }

@@ -1,8 +1,14 @@
 //! A secret in every spelling in which it could get out.
+use std::collections::BTreeSet;
+
+use aho_corasick::AhoCorasick;
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
+
+/// How many bytes of each spelling are looked for at first.
+const BEGINNING: usize = 24;
 
 /// Something that must appear nowhere but where it belongs.
 #[derive(Clone, Debug)]
@@ -36,6 +42,19 @@ impl Canary {
     pub(crate) fn is_in(&self, text: &[u8]) -> bool {
         self.spellings.iter().any(|spelling| memchr::memmem::find(text, spelling).is_some())
     }
+}
+
+/// Those of thousands that are in a long text: one look for the beginnings of all their spellings, then one for each
+/// that may be there.
+pub(crate) fn found_in<'c>(canaries: &'c [Canary], text: &[u8]) -> Vec<&'c Canary> {
+    let spellings = canaries.iter().enumerate().flat_map(|(at, canary)| {
+        let beginnings = canary.spellings.iter().map(|spelling| &spelling[..spelling.len().min(BEGINNING)]);
+        beginnings.map(move |beginning| (beginning, at))
+    });
+    let (beginnings, whose): (Vec<_>, Vec<_>) = spellings.unzip();
+    let search = AhoCorasick::new(beginnings).expect("few enough spellings");
+    let suspects: BTreeSet<_> = search.find_overlapping_iter(text).map(|hit| whose[hit.pattern()]).collect();
+    suspects.into_iter().map(|at| &canaries[at]).filter(|canary| canary.is_in(text)).collect()
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -21,7 +21,7 @@ use sealink::{
 };
 use serde_json::Value;
 
-use super::{Answer, Canary};
+use super::{Answer, Canary, canary::found_in};
 
 /// Members of requests that are secrets, in lower case without underscores.
 const SECRETS: [&str; 9] = [
@@ -156,8 +156,8 @@ impl Watch {
         // Nearly always there is nothing to find, and one long text is searched faster than thousands of short ones.
         let all = places.iter().map(|(_, text)| *text).collect::<Vec<_>>().join(&0);
         let secrets = lock(&self.secrets);
-        let canaries = secrets.iter().map(|(secret, name)| Canary::new(name, secret));
-        let out: Vec<_> = canaries.filter(|canary| canary.is_in(&all)).collect();
+        let canaries: Vec<_> = secrets.iter().map(|(secret, name)| Canary::new(name, secret)).collect();
+        let out = found_in(&canaries, &all);
         let found = places.iter().flat_map(|(place, text)| {
             let hits = out.iter().filter(|canary| canary.is_in(text));
             hits.map(move |canary| format!("{} is in {place}", canary.name))
