@@ -31,7 +31,7 @@ const MAX_CA_BYTES: u64 = 1 << 20;
 /// How long a forge is left alone that is away.
 const REST: Duration = Duration::from_secs(15);
 /// The longest wait that a forge may ask for, and have passed on.
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// How long a forge may take. Tests shorten it.
 #[derive(Clone, Copy, Debug)]
@@ -135,10 +135,28 @@ impl Http {
     /// leads elsewhere or is too long; [`ForgeError::Busy`] and [`ForgeError::Resting`] for a forge that was not asked.
     /// A status of refusal is no error here.
     pub async fn send(&self, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
+        self.send_until(origin, request, None).await
+    }
+
+    /// The same, which ends at `end` if that is sooner.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_until(
+        &self,
+        origin: &Origin,
+        request: Request<'_>,
+        end: Option<Instant>,
+    ) -> Result<Response, ForgeError> {
         let client = if origin.is_allowed() { Some(&self.allowed) } else { self.checked.as_ref() };
         let client = client.ok_or(ForgeError::Unreachable("this machine has no root certificates"))?;
-        let (end, patience) = (Instant::now() + self.limits.total, self.limits.total / 2);
-        let pass = self.gates.enter(origin, patience).await?;
+        let latest = Instant::now() + self.limits.total;
+        let end = end.map_or(latest, |end| end.min(latest));
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ForgeError::TimedOut);
+        }
+        let pass = self.gates.enter(origin, left / 2).await?;
         let answer = timeout_at(end, follow(client, origin, request)).await;
         let answer = answer.unwrap_or(Err(ForgeError::TimedOut));
         pass.ends(match &answer {
