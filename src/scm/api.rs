@@ -24,6 +24,8 @@ pub(crate) struct Api {
     retries: u32,
     /// When all questions together must have been answered.
     end: Option<Instant>,
+    /// Whether outages count against the forge.
+    counts: bool,
 }
 
 /// The pause before the first repetition; the second is after twice as long.
@@ -41,12 +43,12 @@ impl Api {
     ) -> Result<Self> {
         let origin = http.origin(host)?;
         let base = base.iter().map(|part| (*part).to_owned()).collect();
-        Ok(Self { http, origin, base, headers, retries: 0, end: None })
+        Ok(Self { http, origin, base, headers, retries: 0, end: None, counts: true })
     }
 
     /// The API below `base` at `origin`.
     pub(crate) fn at(http: Arc<Http>, origin: Origin, base: Vec<String>) -> Self {
-        Self { http, origin, base, headers: Vec::new(), retries: 0, end: None }
+        Self { http, origin, base, headers: Vec::new(), retries: 0, end: None, counts: true }
     }
 
     /// The same, whose every question carries these.
@@ -62,6 +64,12 @@ impl Api {
     /// The same, whose questions and repetitions all end at `end`, as if the forge had not answered.
     pub(crate) fn until(self, end: Instant) -> Self {
         Self { end: Some(end), ..self }
+    }
+
+    /// The same, for somebody who has yet to show a token that the forge takes: anybody may name any path of it, and
+    /// what fails there must not shut out those whose accounts are linked.
+    pub(crate) fn for_strangers(self) -> Self {
+        Self { counts: false, ..self }
     }
 
     /// Asks for `path` below the base and reads the answer as JSON, whatever its members.
@@ -143,7 +151,8 @@ impl Api {
             url.query_pairs_mut().extend_pairs(query);
         }
         let headers: Vec<_> = self.headers.iter().cloned().chain(who).collect();
-        let request = Request { method: Method::GET, url, headers: &headers, form: None };
+        let request =
+            Request { method: Method::GET, url, headers: &headers, form: None, counts: self.counts };
         self.http.send_until(&self.origin, request, self.end).await
     }
 

@@ -81,6 +81,8 @@ pub struct Request<'a> {
     pub headers: &'a [(HeaderName, HeaderValue)],
     /// A form for a token endpoint, already encoded.
     pub form: Option<Zeroizing<String>>,
+    /// Whether an outage counts against the forge.
+    pub counts: bool,
 }
 
 /// What came back, whatever its status. Bodies of token endpoints are credentials: neither they nor headers are printed.
@@ -156,19 +158,23 @@ impl Http {
         if left.is_zero() {
             return Err(ForgeError::TimedOut);
         }
+        let counts = request.counts;
         let pass = self.gates.enter(origin, left / 2).await?;
         let answer = timeout_at(end, follow(client, origin, request)).await;
         let answer = answer.unwrap_or(Err(ForgeError::TimedOut));
-        pass.ends(match &answer {
+        let outage = match &answer {
             Ok(answer) => ForgeError::ServerError(answer.status.as_u16()).is_outage(),
             Err(error) => error.is_outage(),
-        });
+        };
+        if counts || !outage {
+            pass.ends(outage);
+        }
         answer
     }
 }
 
 async fn follow(client: &Client, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
-    let Request { method, mut url, headers, form } = request;
+    let Request { method, mut url, headers, form, counts: _ } = request;
     let form = form.map(|text| Bytes::from_owner(ZeroizedBytes(text)));
     for _ in 0..=MAX_REDIRECTS {
         if !origin.holds(&url) {

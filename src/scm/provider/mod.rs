@@ -81,7 +81,7 @@ pub trait Provider: Send + Sync {
     async fn branches(&self, token: &Secret, repository: &RepositoryName) -> Result<Listed<String>>;
 }
 
-/// How long all questions of one use case may take together.
+/// How long all questions of one use case may take together, and whether the forge is taken to be away if they fail.
 #[derive(Clone, Copy, Debug)]
 pub enum Patience {
     /// A forge that is yet to be linked, or newly: as long as one question, 10 s.
@@ -128,7 +128,12 @@ impl Forges {
         patience: Patience,
     ) -> error::Result<Result<Box<dyn Provider>>> {
         let http = self.http()?;
-        Ok(open(&http, scm_type, url, Instant::now() + patience.within(self.limits.total)))
+        let end = Instant::now() + patience.within(self.limits.total);
+        let with = |api: Api| match patience {
+            Patience::Link => api.until(end).for_strangers(),
+            Patience::Use => api.until(end),
+        };
+        Ok(open(&http, scm_type, url, with))
     }
 }
 
@@ -142,12 +147,17 @@ impl Patience {
     }
 }
 
-fn open(http: &Arc<Http>, scm_type: ScmType, url: &ForgeUrl, end: Instant) -> Result<Box<dyn Provider>> {
+fn open(
+    http: &Arc<Http>,
+    scm_type: ScmType,
+    url: &ForgeUrl,
+    with: impl Fn(Api) -> Api,
+) -> Result<Box<dyn Provider>> {
     let at = |origin: &str, version: &[&str]| {
         let origin = http.policy().of_origin(origin).map_err(ForgeError::Disallowed)?;
         let below = url.base_path().split('/').filter(|part| !part.is_empty());
         let base = below.chain(version.iter().copied()).map(str::to_owned).collect();
-        Ok(Api::at(Arc::clone(http), origin, base).with_retries(RETRIES).until(end))
+        Ok(with(Api::at(Arc::clone(http), origin, base).with_retries(RETRIES)))
     };
     Ok(match scm_type {
         ScmType::GitHub => Box::new(github::GitHub::new(at("https://api.github.com", &[])?)),
