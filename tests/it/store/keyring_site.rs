@@ -115,12 +115,6 @@ impl Site {
         Database::sqlite(&self.data_dir.join("sealink.db")).await
     }
 
-    /// The number of the ACTIVE seed.
-    pub(super) async fn active(&self) -> u32 {
-        let rows = self.rows().await;
-        rows.iter().find(|row| row.state == SeedState::Active).expect("an active seed").key_id
-    }
-
     /// Opens every record of so many with what is in the data directory; how many need another seed than the ACTIVE one.
     pub(super) async fn stale(&self, expected: usize) -> usize {
         let root = RootKey::load(&self.data_dir.join("root.key")).unwrap();
