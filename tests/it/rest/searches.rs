@@ -103,9 +103,9 @@ async fn forks_of_merge_requests_have_names(site: &Site) {
     let pulls = async |query: &str| {
         let path = format!("/gitlab-self-hosted/search_pull_requests?query={query}+repo:octo/popular");
         let answer = site.get(&path).await;
-        let names = names(&answer.ok(), "pull_requests", "source_repo_name");
-        let named = names.iter().filter(|name| name.ends_with("/popular")).count();
-        (names.len(), named, answer.headers.contains_key("x-sealink-truncated"))
+        let sources = names(&answer.ok(), "pull_requests", "source_repo_name");
+        let named = sources.iter().filter(|name| name.ends_with("/popular")).count();
+        (sources.len(), named, answer.headers.contains_key("x-sealink-truncated"))
     };
     assert_eq!(pulls("is:open").await, (45, 45, false));
     assert_eq!(pulls("").await, (130, 100, true));
