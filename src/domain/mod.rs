@@ -4,6 +4,7 @@ pub mod account;
 pub mod allowed_origins;
 pub mod audit;
 pub mod audit_chain;
+pub mod change;
 pub mod context_url;
 pub mod environment_class;
 pub mod forge;

@@ -2,10 +2,11 @@
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::{Database, Store, on, tx::execute};
+use super::{Database, Store, changes::Operation, on, tx::execute};
 use crate::{
     clock::Instant,
     domain::{
+        change::ObjectKind,
         id::{OrganizationId, RunnerId},
         integration::Integration,
     },
@@ -46,13 +47,13 @@ impl Change {
     /// Whether the object is gone since then.
     #[must_use]
     pub fn is_deletion(&self) -> bool {
-        self.operation == "DELETE"
+        self.operation == Operation::Delete.name()
     }
 
-    /// What kind of object it is: `scm_integration`, `runner`, ..
+    /// What kind of object it is; `None` if only a newer server knows.
     #[must_use]
-    pub fn kind(&self) -> &str {
-        &self.object_kind
+    pub fn kind(&self) -> Option<ObjectKind> {
+        ObjectKind::from_name(&self.object_kind)
     }
 
     /// The object's id.

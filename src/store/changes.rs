@@ -9,6 +9,7 @@ use super::{
 use crate::{
     domain::{
         audit::{Actor, Entry},
+        change::ObjectKind,
         id::RunnerId,
     },
     error::{Error, Result},
@@ -21,6 +22,16 @@ pub(super) enum Operation {
     Delete,
 }
 
+impl Operation {
+    /// The name that the change log stores.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
 /// Takes the runner's next revision and logs the change under it. The row lock of the runner makes the
 /// order of revisions the order of commits.
 pub(super) async fn log_change(
@@ -28,7 +39,7 @@ pub(super) async fn log_change(
     actor: &Actor,
     runner: RunnerId,
     operation: Operation,
-    (kind, object): (&'static str, Uuid),
+    (kind, object): (ObjectKind, Uuid),
 ) -> Result<()> {
     const SQLITE: &str = "UPDATE runner SET revision = revision + 1 WHERE id = $1 AND organization_id = $2; \
         INSERT INTO configuration_change \
@@ -39,12 +50,8 @@ pub(super) async fn log_change(
         INSERT INTO configuration_change \
         (runner_id, revision, changed_at, operation, object_kind, object_id) \
         SELECT id, revision, $3, $4, $5, $6 FROM next";
-    let operation = match operation {
-        Operation::Put => "PUT",
-        Operation::Delete => "DELETE",
-    };
     let sql = dialect(tx, SQLITE, POSTGRES);
-    if execute!(tx, sql, runner, actor.organization, actor.at, operation, kind, object)? == 0 {
+    if execute!(tx, sql, runner, actor.organization, actor.at, operation.name(), kind.name(), object)? == 0 {
         return Err(Error::not_found("runner"));
     }
     tx.signals.push(Signal::Changed(runner));

@@ -14,14 +14,13 @@ use crate::{
     domain::{
         access::RunnerFacts,
         audit::{Actor, Entry},
+        change::ObjectKind,
         environment_class::{ClassFilter, EnvironmentClass, Patch},
         id::{EnvironmentClassId, OrganizationId, RunnerId, UserId},
         page::{Page, PageRequest},
     },
     error::{Error, Kind, Result},
 };
-
-const OBJECT: &str = "environment_class";
 
 /// Which environment classes a list shows.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +115,8 @@ impl Store {
         let configuration = serde_json::to_string(&new.configuration).map_err(Error::internal)?;
         self.write((actor, creator, new, configuration), |tx, (actor, creator, new, configuration)| {
             Box::pin(async move {
-                log_change(tx, actor, new.runner, Operation::Put, (OBJECT, new.id.0)).await?;
+                log_change(tx, actor, new.runner, Operation::Put, (ObjectKind::EnvironmentClass, new.id.0))
+                    .await?;
                 execute!(
                     tx,
                     SQL,
@@ -178,7 +178,8 @@ impl Store {
                 }
                 let at = actor.at.max(now.updated_at);
                 execute!(tx, SQL, *id, &next.display_name, &next.description, next.enabled, at)?;
-                log_change(tx, actor, next.runner, Operation::Put, (OBJECT, id.0)).await?;
+                log_change(tx, actor, next.runner, Operation::Put, (ObjectKind::EnvironmentClass, id.0))
+                    .await?;
                 log_audit(tx, actor, &Entry::new("environment_class.update", id).with("changed", changed))
                     .await?;
                 Ok(true)

@@ -17,6 +17,7 @@ use crate::{
     domain::{
         access::RunnerFacts,
         audit::{Actor, Entry},
+        change::ObjectKind,
         host::Host,
         host_token::{HostToken, Source, Subject, SubjectKind},
         id::{HostTokenId, IntegrationId, OrganizationId, RunnerId, UserId},
@@ -24,8 +25,6 @@ use crate::{
     },
     error::{Error, Kind, Result},
 };
-
-pub(super) const OBJECT: &str = "host_token";
 
 #[derive(FromRow)]
 pub(super) struct Row {
@@ -151,7 +150,8 @@ impl Store {
         self.write((actor, update), |tx, (actor, update)| {
             Box::pin(async move {
                 let token = &update.token;
-                log_change(tx, actor, token.runner, Operation::Put, (OBJECT, token.id.0)).await?;
+                log_change(tx, actor, token.runner, Operation::Put, (ObjectKind::HostToken, token.id.0))
+                    .await?;
                 name_credential(tx, token.runner, token.host.as_str(), token.subject.id).await?;
                 let expected = version(update.expected_version);
                 let (scopes, next) = (json(&token.scopes)?, version(token.version));
@@ -212,7 +212,7 @@ impl Store {
 /// Removes a host token with its ciphertexts, and tells the runner. Its row must be locked by now.
 pub(super) async fn remove(tx: &mut Tx, actor: &Actor, token: &HostToken) -> Result<()> {
     const SQL: &str = "DELETE FROM host_token WHERE id = $1";
-    log_change(tx, actor, token.runner, Operation::Delete, (OBJECT, token.id.0)).await?;
+    log_change(tx, actor, token.runner, Operation::Delete, (ObjectKind::HostToken, token.id.0)).await?;
     name_credential(tx, token.runner, token.host.as_str(), token.subject.id).await?;
     remove_secrets_of(tx, token.id.0).await?;
     execute!(tx, SQL, token.id).map(|_| ())
@@ -226,7 +226,7 @@ pub(super) async fn insert_new(
     new: &NewHostTokenRow,
 ) -> Result<()> {
     let token = &new.token;
-    log_change(tx, actor, token.runner, Operation::Put, (OBJECT, token.id.0)).await?;
+    log_change(tx, actor, token.runner, Operation::Put, (ObjectKind::HostToken, token.id.0)).await?;
     name_credential(tx, token.runner, token.host.as_str(), token.subject.id).await?;
     require_integration(tx, token).await?;
     insert(tx, actor, creator, token).await?;

@@ -16,6 +16,7 @@ use crate::{
     domain::{
         access::RunnerFacts,
         audit::{Actor, Entry},
+        change::ObjectKind,
         host_token::Source,
         id::{IntegrationId, OrganizationId, RunnerId, UserId},
         integration::Integration,
@@ -24,8 +25,6 @@ use crate::{
     },
     error::{Error, Kind, Result},
 };
-
-const OBJECT: &str = "scm_integration";
 
 #[derive(FromRow)]
 struct Found {
@@ -73,7 +72,8 @@ impl Store {
         let encoded = record::encode(&new);
         self.write((actor, creator, new, encoded), |tx, (actor, creator, new, encoded)| {
             Box::pin(async move {
-                log_change(tx, actor, new.runner, Operation::Put, (OBJECT, new.id.0)).await?;
+                log_change(tx, actor, new.runner, Operation::Put, (ObjectKind::Integration, new.id.0))
+                    .await?;
                 // Checks what `require_active` checks, in the same exchange.
                 let inserted = execute!(
                     tx,
@@ -148,7 +148,8 @@ impl Store {
         self.write((actor, update, encoded), |tx, (actor, update, encoded)| {
             Box::pin(async move {
                 let new = &update.integration;
-                log_change(tx, actor, new.runner, Operation::Put, (OBJECT, new.id.0)).await?;
+                log_change(tx, actor, new.runner, Operation::Put, (ObjectKind::Integration, new.id.0))
+                    .await?;
                 let stored: Option<Found> = on_tx!(tx, conn => sqlx::query_as(STORED)
                     .bind(new.id).bind(new.runner).fetch_optional(conn).await)?;
                 let (stored, _) = stored.ok_or_else(|| Error::not_found("SCM integration"))?.decode()?;
@@ -218,7 +219,8 @@ impl Store {
                     .bind(*id).bind(actor.organization).fetch_optional(conn).await)?;
                 let Some(found) = found else { return Ok(false) };
                 let (integration, _) = found.decode()?;
-                log_change(tx, actor, integration.runner, Operation::Delete, (OBJECT, id.0)).await?;
+                log_change(tx, actor, integration.runner, Operation::Delete, (ObjectKind::Integration, id.0))
+                    .await?;
                 execute!(tx, DELETE, *id)?;
                 remove_secrets_of(tx, id.0).await?;
                 let sources = [Source::Oauth, Source::Pat];

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     domain::{
         audit::{Actor, Entry},
+        change::ObjectKind,
         id::{LlmIntegrationId, RunnerId, UserId},
         llm_header::{Header, HeaderKind},
         llm_integration::LlmIntegration,
@@ -19,8 +20,6 @@ use crate::{
     },
     error::{Error, Result},
 };
-
-pub(super) const OBJECT: &str = "llm_integration";
 
 /// A header without its value, as it is stored beside the integration.
 #[derive(Serialize, Deserialize)]
@@ -66,7 +65,8 @@ impl Store {
         self.write((actor, creator, new), |tx, (actor, creator, new)| {
             Box::pin(async move {
                 let one = &new.integration;
-                log_change(tx, actor, one.runner, Operation::Put, (OBJECT, one.id.0)).await?;
+                log_change(tx, actor, one.runner, Operation::Put, (ObjectKind::LlmIntegration, one.id.0))
+                    .await?;
                 execute!(
                     tx,
                     SQL,
@@ -102,7 +102,8 @@ impl Store {
         self.write((actor, update), |tx, (actor, update)| {
             Box::pin(async move {
                 let one = &update.integration;
-                log_change(tx, actor, one.runner, Operation::Put, (OBJECT, one.id.0)).await?;
+                log_change(tx, actor, one.runner, Operation::Put, (ObjectKind::LlmIntegration, one.id.0))
+                    .await?;
                 swap(tx, update).await?;
                 if let Some(api_key) = &update.api_key {
                     set(tx, one, SecretField::LlmApiKey, "", api_key).await?;
@@ -136,7 +137,7 @@ impl Store {
                     return Ok(false);
                 }
                 remove_secrets_of(tx, id.0).await?;
-                log_change(tx, actor, runner, Operation::Delete, (OBJECT, id.0)).await?;
+                log_change(tx, actor, runner, Operation::Delete, (ObjectKind::LlmIntegration, id.0)).await?;
                 retire_unused_keys(tx, runner).await?;
                 let entry = Entry::new("llm_integration.delete", id).with("runner", runner.to_string());
                 log_audit(tx, actor, &entry).await?;

@@ -11,6 +11,7 @@ use super::{
 use crate::{
     domain::{
         audit::{Actor, Entry},
+        change::ObjectKind,
         id::RunnerId,
         secret::{Kid, Sealed},
         secret_field::SecretField,
@@ -46,15 +47,15 @@ impl Store {
     pub async fn reseal(&self, actor: Actor, change: Reseal) -> Result<u64> {
         self.write((actor, change), |tx, (actor, change)| {
             Box::pin(async move {
-                let object = (kind_of(change.field)?, change.sub);
-                log_change(tx, actor, change.runner, Operation::Put, object).await?;
+                let kind = kind_of(change.field)?;
+                log_change(tx, actor, change.runner, Operation::Put, (kind, change.sub)).await?;
                 require_active(tx, change.runner, Some(&change.sealed.kid)).await?;
                 match change.field {
                     SecretField::OauthClientSecret => integration(tx, actor, change).await?,
                     SecretField::RunnerHoneycombApiKey => honeycomb(tx, change).await?,
                     _ => other(tx, change).await?,
                 }
-                if object.0 == super::host_tokens::OBJECT {
+                if kind == ObjectKind::HostToken {
                     name_stored_credential(tx, change.runner, change.sub).await?;
                 }
                 retire_unused_keys(tx, change.runner).await?;
@@ -71,12 +72,12 @@ impl Store {
 }
 
 /// What changes for the runner.
-fn kind_of(field: SecretField) -> Result<&'static str> {
+fn kind_of(field: SecretField) -> Result<ObjectKind> {
     match field {
-        SecretField::OauthClientSecret => Ok("scm_integration"),
-        SecretField::RunnerHoneycombApiKey => Ok("runner"),
-        SecretField::HostTokenValue | SecretField::HostTokenRefresh => Ok(super::host_tokens::OBJECT),
-        SecretField::LlmApiKey | SecretField::LlmHeader => Ok(super::llm_integrations::OBJECT),
+        SecretField::OauthClientSecret => Ok(ObjectKind::Integration),
+        SecretField::RunnerHoneycombApiKey => Ok(ObjectKind::Runner),
+        SecretField::HostTokenValue | SecretField::HostTokenRefresh => Ok(ObjectKind::HostToken),
+        SecretField::LlmApiKey | SecretField::LlmHeader => Ok(ObjectKind::LlmIntegration),
         SecretField::ValidateClientSecret | SecretField::OauthVerifier => {
             Err(Error::internal("a secret that is never stored"))
         }

@@ -13,6 +13,7 @@ use crate::{
     clock::Instant,
     domain::{
         audit::{Actor, Entry},
+        change::ObjectKind,
         id::{OrganizationId, RunnerId},
         page::{Page, PageRequest},
         runner_key::{KeyAlgorithm, KeyState, RunnerKey},
@@ -82,7 +83,7 @@ pub(super) async fn activate(tx: &mut Tx, actor: &Actor, runner: RunnerId, kid: 
         WHERE runner_id = $1 AND kid = $2 AND state = 'PENDING'";
     const REGISTERED: &str = "UPDATE runner SET registered = $2 WHERE id = $1";
     // Also takes the lock of the runner's row, before any key of it changes.
-    log_change(tx, actor, runner, Operation::Put, ("runner", runner.0)).await?;
+    log_change(tx, actor, runner, Operation::Put, (ObjectKind::Runner, runner.0)).await?;
     execute!(tx, RETIRE, runner)?;
     if execute!(tx, ACTIVATE, runner, kid, actor.at)? == 0 {
         return Err(Error::new(Kind::Precondition, "only a PENDING key can become ACTIVE"));
@@ -183,7 +184,7 @@ impl Store {
                 if key.state == KeyState::Revoked {
                     return Ok((key, 0));
                 }
-                log_change(tx, actor, key.runner, Operation::Put, ("runner", key.runner.0)).await?;
+                log_change(tx, actor, key.runner, Operation::Put, (ObjectKind::Runner, key.runner.0)).await?;
                 execute!(tx, REVOKE, actor.organization, kid, actor.at, reason)?;
                 execute!(tx, REMEMBER, actor.organization, kid, actor.at)?;
                 let wiped = wipe(tx, actor, key.runner, kid).await?;

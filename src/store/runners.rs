@@ -10,6 +10,7 @@ use super::{
 use crate::{
     domain::{
         audit::{Actor, Entry},
+        change::ObjectKind,
         id::{RunnerId, UserId},
         runner::{Configuration, RunnerKind, RunnerProvider},
         secret::Sealed,
@@ -102,7 +103,7 @@ impl Store {
                     actor.at,
                 )?;
                 insert_token(tx, actor, &new.token).await?;
-                log_change(tx, actor, new.id, Operation::Put, ("runner", new.id.0)).await?;
+                log_change(tx, actor, new.id, Operation::Put, (ObjectKind::Runner, new.id.0)).await?;
                 let entry = Entry::new("runner.create", &new.id).with("name", new.name.as_str());
                 log_audit(tx, actor, &entry).await
             })
@@ -121,7 +122,7 @@ impl Store {
         const PASSWORD: &str = "UPDATE runner SET metrics_password = $2 WHERE id = $1";
         self.write((actor, update), |tx, (actor, update)| {
             Box::pin(async move {
-                log_change(tx, actor, update.id, Operation::Put, ("runner", update.id.0)).await?;
+                log_change(tx, actor, update.id, Operation::Put, (ObjectKind::Runner, update.id.0)).await?;
                 let configuration = serde_json::to_string(&update.configuration).map_err(Error::internal)?;
                 let honeycomb = update.honeycomb_key.as_ref();
                 require_sealed_anew(tx, update.id, honeycomb).await?;

@@ -4,11 +4,11 @@ use uuid::Uuid;
 use super::{
     changes::{Operation, log_change},
     host_tokens::{self, Row, select_host_token},
-    llm_integrations, record,
+    record,
     tx::{Tx, execute, on_tx},
 };
 use crate::{
-    domain::{audit::Actor, id::RunnerId, secret::Kid, secret_field::SecretField},
+    domain::{audit::Actor, change::ObjectKind, id::RunnerId, secret::Kid, secret_field::SecretField},
     error::Result,
 };
 
@@ -44,7 +44,7 @@ async fn wipe_integrations(tx: &mut Tx, actor: &Actor, runner: RunnerId, kid: &K
         integration.updated_at = actor.at;
         execute!(tx, WIPE, integration.id, record::encode(&integration))?;
         note(tx, runner, integration.id.0, SecretField::OauthClientSecret).await?;
-        log_change(tx, actor, runner, Operation::Put, ("scm_integration", integration.id.0)).await?;
+        log_change(tx, actor, runner, Operation::Put, (ObjectKind::Integration, integration.id.0)).await?;
         wiped += 1;
     }
     Ok(wiped)
@@ -62,7 +62,7 @@ async fn wipe_llm_integrations(tx: &mut Tx, actor: &Actor, runner: RunnerId, kid
     for id in found {
         execute!(tx, WIPE, id, kid)?;
         execute!(tx, COUNT, id, actor.at)?;
-        log_change(tx, actor, runner, Operation::Put, (llm_integrations::OBJECT, id)).await?;
+        log_change(tx, actor, runner, Operation::Put, (ObjectKind::LlmIntegration, id)).await?;
     }
     Ok(())
 }

@@ -1,11 +1,12 @@
-//! Changes with the objects they are about. A new kind of object is one arm of [`seen`], and one variant
-//! of [`Object`].
+//! Changes with the objects they are about. A new kind of object is one variant of [`ObjectKind`], one arm of
+//! [`seen`], and one variant of [`Object`].
 use std::{collections::BTreeSet, sync::Arc};
 
 use uuid::Uuid;
 
 use crate::{
     domain::{
+        change::ObjectKind,
         environment_class::EnvironmentClass,
         id::{EnvironmentClassId, IntegrationId, LlmIntegrationId, OrganizationId, RunnerId},
         integration::Integration,
@@ -15,12 +16,6 @@ use crate::{
     error::{Error, Result},
     store::{Change, Store},
 };
-
-const RUNNER: &str = "runner";
-const INTEGRATION: &str = "scm_integration";
-const HOST_TOKEN: &str = "host_token";
-const CLASS: &str = "environment_class";
-const LLM: &str = "llm_integration";
 
 /// One change, as every watcher of the runner sees it.
 #[derive(Debug)]
@@ -95,31 +90,34 @@ pub(super) async fn resolve(
 /// What an agent sees of a change, if the objects are now as in `now`.
 fn seen(change: &Change, now: &Now) -> Seen {
     let id = change.object();
-    match change.kind() {
-        RUNNER => Seen::Put(Object::Runner),
-        INTEGRATION => {
+    let Some(kind) = change.kind() else { return Seen::Nothing };
+    match kind {
+        ObjectKind::Runner => Seen::Put(Object::Runner),
+        ObjectKind::Integration => {
             let one = now.integrations.iter().find(|one| one.id.0 == id).filter(|_| !change.is_deletion());
             one.map_or(Seen::Deleted(Gone::Integration(IntegrationId(id))), |one| {
                 Seen::Put(Object::Integration(Box::new(one.clone())))
             })
         }
-        CLASS => {
+        ObjectKind::EnvironmentClass => {
             let one = now.classes.iter().find(|one| one.id.0 == id).filter(|_| !change.is_deletion());
             one.map_or(Seen::Deleted(Gone::Class(EnvironmentClassId(id))), |one| {
                 Seen::Put(Object::Class(Box::new(one.clone())))
             })
         }
-        LLM => {
+        ObjectKind::LlmIntegration => {
             let one =
                 now.llm_integrations.iter().find(|one| one.id.0 == id).filter(|_| !change.is_deletion());
             one.map_or(Seen::Deleted(Gone::Llm(LlmIntegrationId(id))), |one| {
                 Seen::Put(Object::Llm(Box::new(one.clone())))
             })
         }
-        HOST_TOKEN if change.is_deletion() => change.credential().map_or(Seen::Nothing, |(host, subject)| {
-            Seen::Deleted(Gone::HostToken(host.to_owned(), subject))
-        }),
-        _ => Seen::Nothing,
+        ObjectKind::HostToken => {
+            let gone = change.credential().filter(|_| change.is_deletion());
+            gone.map_or(Seen::Nothing, |(host, subject)| {
+                Seen::Deleted(Gone::HostToken(host.to_owned(), subject))
+            })
+        }
     }
 }
 
@@ -132,15 +130,15 @@ struct Now {
 
 async fn read(store: &Store, organization: OrganizationId, changes: &[Change]) -> Result<Now> {
     let mut now = Now {
-        integrations: store.integrations_of(organization, put(changes, INTEGRATION)).await?,
+        integrations: store.integrations_of(organization, put(changes, ObjectKind::Integration)).await?,
         classes: Vec::new(),
         llm_integrations: Vec::new(),
     };
-    for id in put(changes, CLASS) {
+    for id in put(changes, ObjectKind::EnvironmentClass) {
         let found = store.environment_class(organization, EnvironmentClassId(id)).await?;
         now.classes.extend(found.map(|(class, _)| class));
     }
-    for id in put(changes, LLM) {
+    for id in put(changes, ObjectKind::LlmIntegration) {
         let found = store.llm_integration(organization, LlmIntegrationId(id)).await?;
         now.llm_integrations.extend(found.map(|(integration, _)| integration));
     }
@@ -148,7 +146,7 @@ async fn read(store: &Store, organization: OrganizationId, changes: &[Change]) -
 }
 
 /// The ids of objects of one kind that were put.
-fn put(changes: &[Change], kind: &str) -> BTreeSet<Uuid> {
-    let put = changes.iter().filter(|change| change.kind() == kind && !change.is_deletion());
+fn put(changes: &[Change], kind: ObjectKind) -> BTreeSet<Uuid> {
+    let put = changes.iter().filter(|change| change.kind() == Some(kind) && !change.is_deletion());
     put.map(Change::object).collect()
 }
