@@ -7,7 +7,7 @@ use crate::{
     domain::{
         access::{Caller, Principal},
         audit_chain::{Link, StoredEntry},
-        id::OrganizationId,
+        id::{OrganizationId, RunnerId},
         idempotency::Once,
         page::After,
     },
@@ -60,6 +60,8 @@ pub struct Entry {
     pub action: &'static str,
     /// The changed thing's id, as text.
     pub object: String,
+    /// The runner that what is made is, or belongs to: an `Idempotency-Key` is forgotten with it. Stored in no entry.
+    pub runner: Option<RunnerId>,
     /// What else is worth knowing.
     pub details: Map<String, Value>,
 }
@@ -67,7 +69,13 @@ pub struct Entry {
 impl Entry {
     /// An entry without details.
     pub fn new(action: &'static str, object: &(impl ToString + ?Sized)) -> Self {
-        Self { action, object: object.to_string(), details: Map::new() }
+        Self { action, object: object.to_string(), runner: None, details: Map::new() }
+    }
+
+    /// Says which runner the changed thing belongs to, also in its details.
+    #[must_use]
+    pub fn of_runner(self, runner: RunnerId) -> Self {
+        Self { runner: Some(runner), ..self }.with("runner", runner.to_string())
     }
 
     /// Adds one detail.
@@ -150,6 +158,15 @@ mod tests {
         assert!(!holds(filter(Some(Instant(i64::MAX)), None)));
         assert!(!holds(filter(None, Some(Instant(i64::MIN)))));
         assert_eq!(filter(None, None).ids(After(now)).1, now);
+    }
+
+    #[test]
+    fn a_runner_is_named_in_the_details() {
+        let runner = RunnerId(Uuid::from_u128(7));
+        let entry = Entry::new("environment_class.create", "id").of_runner(runner).with("name", "Large");
+        let details = serde_json::json!({ "runner": runner.to_string(), "name": "Large" });
+        assert_eq!((entry.runner, Value::Object(entry.details)), (Some(runner), details));
+        assert_eq!(Entry::new("user.create", "id").runner, None);
     }
 
     #[test]

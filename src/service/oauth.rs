@@ -150,7 +150,7 @@ impl Service {
             Err(Stop::Failed(error)) => Err(error),
             Err(Stop::Ended(ended)) => {
                 let entry = Entry::new("oauth.fail", &ticket.id)
-                    .with("runner", ticket.runner.to_string())
+                    .of_runner(ticket.runner)
                     .with("integration", ticket.integration.to_string())
                     .with("reason", ended.reason());
                 if let Err(error) =
@@ -345,7 +345,5 @@ impl Service {
 }
 
 fn described(action: &'static str, flow: &OauthFlow) -> Entry {
-    Entry::new(action, &flow.ticket.id)
-        .with("runner", flow.runner.id.to_string())
-        .with("host", flow.integration.host.as_str())
+    Entry::new(action, &flow.ticket.id).of_runner(flow.runner.id).with("host", flow.integration.host.as_str())
 }

@@ -131,7 +131,7 @@ impl Store {
                     new.created_at,
                 )?;
                 let entry = Entry::new("environment_class.create", &new.id)
-                    .with("runner", new.runner.to_string())
+                    .of_runner(new.runner)
                     .with("display_name", new.display_name.as_str());
                 log_audit(tx, actor, &entry).await
             })

@@ -293,7 +293,7 @@ async fn require_integration(tx: &mut Tx, token: &HostToken) -> Result<()> {
 
 pub(super) fn described(action: &'static str, token: &HostToken) -> Entry {
     Entry::new(action, &token.id)
-        .with("runner", token.runner.to_string())
+        .of_runner(token.runner)
         .with("host", token.host.as_str())
         .with("subject", token.subject.id.to_string())
         .with("source", token.source.name())

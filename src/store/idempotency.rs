@@ -12,7 +12,6 @@ use crate::{
     clock::Instant,
     domain::{
         audit::{Actor, Entry},
-        id::RunnerId,
         idempotency::{Claim, IdempotencyKey, Once},
     },
     error::{Error, Kind, Result},
@@ -63,7 +62,7 @@ pub(super) async fn remember(tx: &mut Tx, actor: &Actor, entry: &Entry) -> Resul
         i64::from(*key_id),
         request_mac,
         &entry.object,
-        runner_of(entry),
+        entry.runner,
         *expires_at,
         actor.at,
     )?;
@@ -71,13 +70,6 @@ pub(super) async fn remember(tx: &mut Tx, actor: &Actor, entry: &Entry) -> Resul
         0 => Err(Error::new(Kind::Conflict, "a request with this Idempotency-Key was faster")),
         _ => Ok(()),
     }
-}
-
-/// The runner that what is made belongs to, or is.
-fn runner_of(entry: &Entry) -> Option<RunnerId> {
-    let named = entry.details.get("runner").and_then(serde_json::Value::as_str);
-    let runner = if entry.action == "runner.create" { Some(entry.object.as_str()) } else { named };
-    runner.and_then(|id| Uuid::try_parse(id).ok()).map(RunnerId)
 }
 
 impl Store {

@@ -92,7 +92,7 @@ impl Store {
                     return Err(changed_meanwhile());
                 }
                 let entry = Entry::new("scm_integration.create", &new.id)
-                    .with("runner", new.runner.to_string())
+                    .of_runner(new.runner)
                     .with("scm_id", new.scm_id.as_str())
                     .with("host", new.host.as_str());
                 log_audit(tx, actor, &entry).await
@@ -227,7 +227,7 @@ impl Store {
                 let dropped = drop_host_tokens(tx, actor, &integration, &sources).await?;
                 retire_unused_keys(tx, integration.runner).await?;
                 let entry = Entry::new("scm_integration.delete", id)
-                    .with("runner", integration.runner.to_string())
+                    .of_runner(integration.runner)
                     .with("host", integration.host.as_str())
                     .with("host_tokens_deleted", dropped);
                 log_audit(tx, actor, &entry).await?;

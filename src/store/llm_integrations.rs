@@ -85,7 +85,7 @@ impl Store {
                 )?;
                 set(tx, one, SecretField::LlmApiKey, "", &new.api_key).await?;
                 let entry = Entry::new("llm_integration.create", &one.id)
-                    .with("runner", one.runner.to_string())
+                    .of_runner(one.runner)
                     .with("endpoint", one.endpoint.as_str());
                 log_audit(tx, actor, &entry).await
             })
@@ -139,7 +139,7 @@ impl Store {
                 remove_secrets_of(tx, id.0).await?;
                 log_change(tx, actor, runner, Operation::Delete, (ObjectKind::LlmIntegration, id.0)).await?;
                 retire_unused_keys(tx, runner).await?;
-                let entry = Entry::new("llm_integration.delete", id).with("runner", runner.to_string());
+                let entry = Entry::new("llm_integration.delete", id).of_runner(runner);
                 log_audit(tx, actor, &entry).await?;
                 Ok(true)
             })

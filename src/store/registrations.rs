@@ -104,7 +104,7 @@ impl Store {
                     old_kid,
                     new.expires_at,
                 )?;
-                let entry = Entry::new("runner_key.begin", &new.kid).with("runner", new.runner.to_string());
+                let entry = Entry::new("runner_key.begin", &new.kid).of_runner(new.runner);
                 log_audit(tx, actor, &entry).await
             })
         })
@@ -171,7 +171,7 @@ impl Store {
                     _ => return Err(replaced_meanwhile()),
                 };
                 let entry = Entry::new("runner_key.register", &kid)
-                    .with("runner", runner.to_string())
+                    .of_runner(runner)
                     .with("active", state == KeyState::Active);
                 log_audit(tx, actor, &entry).await?;
                 Ok((kid, state))

@@ -157,7 +157,7 @@ impl Store {
                 let gone = || Error::not_found("key");
                 let key = find(tx, actor.organization, kid).await?.ok_or_else(gone)?;
                 activate(tx, actor, key.runner, kid).await?;
-                let entry = Entry::new("runner_key.approve", kid).with("runner", key.runner.to_string());
+                let entry = Entry::new("runner_key.approve", kid).of_runner(key.runner);
                 log_audit(tx, actor, &entry).await?;
                 find(tx, actor.organization, kid).await?.ok_or_else(gone)
             })
@@ -191,7 +191,7 @@ impl Store {
                 // What went with a wiped secret may have been the last of another key.
                 retire_unused_keys(tx, key.runner).await?;
                 let entry = Entry::new("runner_key.revoke", kid)
-                    .with("runner", key.runner.to_string())
+                    .of_runner(key.runner)
                     .with("reason", reason.as_str())
                     .with("rotate_at_scm", wiped);
                 log_audit(tx, actor, &entry).await?;

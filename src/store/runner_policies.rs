@@ -140,7 +140,7 @@ async fn audit(tx: &mut Tx, actor: &Actor, action: &'static str, policy: &Runner
         RunnerRole::User => "USER",
     };
     let entry = Entry::new(action, &policy.runner)
-        .with("runner", policy.runner.to_string())
+        .of_runner(policy.runner)
         .with("group", policy.group.to_string())
         .with("role", role);
     log_audit(tx, actor, &entry).await

@@ -104,7 +104,8 @@ impl Store {
                 )?;
                 insert_token(tx, actor, &new.token).await?;
                 log_change(tx, actor, new.id, Operation::Put, (ObjectKind::Runner, new.id.0)).await?;
-                let entry = Entry::new("runner.create", &new.id).with("name", new.name.as_str());
+                let made = Entry::new("runner.create", &new.id).with("name", new.name.as_str());
+                let entry = Entry { runner: Some(new.id), ..made };
                 log_audit(tx, actor, &entry).await
             })
         })

@@ -34,8 +34,10 @@ async fn a32_methods_that_answer_only_a_token_refuse(server: &TestServer) {
     Agent::sign_in(&admin, &id, &exchange).await;
 }
 
-/// Every method that makes something, as long as it is served, answers a repeat with the same thing.
+/// Every method that makes something, as long as it is served, answers a repeat with the same thing. Keys of what
+/// belongs to a runner name it, for they go with it.
 async fn every_create_answers_its_repeat(server: &TestServer) {
+    const OF_RUNNERS: &str = "SELECT count(*) FROM idempotency WHERE runner_id IS NOT NULL";
     let admin = server.admin();
     let agent = admin.register().await;
     let me = admin.call("IdentityService/GetAuthenticatedIdentity", &json!({})).await.ok();
@@ -72,10 +74,12 @@ async fn every_create_answers_its_repeat(server: &TestServer) {
                 continue;
             }
         };
-        let before = kept(server).await;
+        let before = (kept(server).await, server.database().count(OF_RUNNERS).await);
         let first = id_of(&send(&admin, path, "every", &body).await);
         assert_eq!(id_of(&send(&admin, path, "every", &body).await), first, "{path}");
-        assert_eq!(kept(server).await, before + 1, "{path}");
+        let of_runner = method == "CreateRunner" || body.get("runnerId").is_some();
+        assert_eq!(kept(server).await, before.0 + 1, "{path}");
+        assert_eq!(server.database().count(OF_RUNNERS).await, before.1 + i64::from(of_runner), "{path}");
     }
 }
 
