@@ -33,6 +33,14 @@ const CURES: &[(&str, &str)] = &[
     ("runner not found", "`sealink runner list` shows those you may use"),
     ("SCM integration not found", "`sealink integration list` shows those you may see"),
     ("account not found", "`sealink account list` shows yours"),
+    (
+        "the forge does not accept the access token any more",
+        "make another there, and `sealink account replace-token TYPE --access-token-file FILE`",
+    ),
+    (
+        "the access token belongs to another account of the forge",
+        "`sealink account replace-token` takes one of the account that was linked",
+    ),
     ("host authentication token not found", "`sealink host-token list` shows those you may see"),
     ("LLM integration not found", "`sealink llm list` shows those you may see"),
     ("environment class not found", "`sealink environment-class list` shows those you may see"),
@@ -107,6 +115,8 @@ mod tests {
             said(Error::not_found(account::RESOURCE)),
             "account not found: `sealink account list` shows yours"
         );
+        let rejected = Error::new(Kind::Forbidden, "the forge does not accept the access token any more");
+        assert!(said(rejected).contains(": make another there, and `sealink account replace-token"));
         assert_eq!(said(Error::invalid("url", "", "is linked already")), "--url: is linked already");
         assert_eq!(
             said(Error::new(Kind::Unavailable, "busy").retry_after(Duration::from_secs(30))),

@@ -20,7 +20,7 @@ pub struct Profile {
 pub struct Listed<T> {
     /// In the forge's order.
     pub items: Vec<T>,
-    /// Whether there are more than were read.
+    /// Whether there are more, or may be.
     pub truncated: bool,
 }
 
@@ -42,7 +42,7 @@ pub struct FoundRepository {
     pub name: String,
     /// `octocat/hello`.
     pub full_name: String,
-    /// Its page.
+    /// Its page; empty if what the forge says is no URL for people.
     pub url: String,
     /// In its owner's words.
     pub description: Option<String>,
@@ -72,11 +72,12 @@ pub struct FoundPull {
     pub number: u64,
     /// Its title.
     pub title: String,
-    /// Its page.
+    /// Its page; empty as that of a repository.
     pub html_url: String,
-    /// `owner/name` of the repository it comes from; empty if that is gone.
+    /// `owner/name` of the repository it comes from; empty if that is gone, not for the account to see, or one of so
+    /// many that it was not asked for.
     pub source_name: String,
-    /// That repository's page; empty if it is gone.
+    /// That repository's page; empty likewise.
     pub source_url: String,
 }
 

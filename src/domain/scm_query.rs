@@ -7,7 +7,7 @@ const LONGEST: usize = 1_024;
 /// Which repositories to find.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RepositoryQuery {
-    /// Words of the name.
+    /// All of them must match: by name and description, and by whatever else the forge has a word for.
     pub words: Vec<String>,
     /// Whether forks count.
     pub forks: bool,

@@ -1,17 +1,18 @@
-//! What the three APIs have in common: paths, JSON, statuses, pages.
+//! What the three APIs have in common: paths, JSON, statuses, repetitions.
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method, StatusCode, header::AUTHORIZATION};
 use serde::de::DeserializeOwned;
+use tokio::time::Instant;
 use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
     ForgeError, Result,
     egress::Origin,
-    http::{Http, Request, Response},
+    http::{Http, LONGEST_WAIT, Request, Response},
 };
-use crate::domain::forge::Listed;
+use crate::clock::Clock;
 
 /// The base of one forge's API, and what every question to it carries.
 pub(crate) struct Api {
@@ -21,15 +22,10 @@ pub(crate) struct Api {
     headers: Vec<(HeaderName, HeaderValue)>,
     /// How often a question is repeated that could not be answered for the moment.
     retries: u32,
-}
-
-/// How a forge cuts its lists.
-#[derive(Clone, Copy)]
-pub(crate) struct Paging {
-    /// The parameter that says how long a page is.
-    pub(crate) size_name: &'static str,
-    /// The longest there is.
-    pub(crate) size: usize,
+    /// When all questions together must have been answered.
+    end: Option<Instant>,
+    /// Whether outages count against the forge.
+    counts: bool,
 }
 
 /// The pause before the first repetition; the second is after twice as long.
@@ -47,12 +43,12 @@ impl Api {
     ) -> Result<Self> {
         let origin = http.origin(host)?;
         let base = base.iter().map(|part| (*part).to_owned()).collect();
-        Ok(Self { http, origin, base, headers, retries: 0 })
+        Ok(Self { http, origin, base, headers, retries: 0, end: None, counts: true })
     }
 
     /// The API below `base` at `origin`.
     pub(crate) fn at(http: Arc<Http>, origin: Origin, base: Vec<String>) -> Self {
-        Self { http, origin, base, headers: Vec::new(), retries: 0 }
+        Self { http, origin, base, headers: Vec::new(), retries: 0, end: None, counts: true }
     }
 
     /// The same, whose every question carries these.
@@ -65,31 +61,15 @@ impl Api {
         Self { retries, ..self }
     }
 
-    /// Reads a list page by page, but no more than `most`.
-    pub(crate) async fn all<T: DeserializeOwned>(
-        &self,
-        who: (HeaderName, HeaderValue),
-        path: &[&str],
-        query: &[(&str, &str)],
-        paging: Paging,
-        most: usize,
-    ) -> Result<Listed<T>> {
-        let size = paging.size.to_string();
-        let mut items = Vec::new();
-        for page in 1..=most.div_ceil(paging.size).max(1) {
-            let page = page.to_string();
-            let parameters = [("page", page.as_str()), (paging.size_name, size.as_str())];
-            let query = [query, &parameters].concat();
-            let (more, answer): (Vec<T>, _) = self.get(Some(who.clone()), path, &query).await?;
-            items.extend(more);
-            if !answer.says_more() {
-                let truncated = items.len() > most;
-                items.truncate(most);
-                return Ok(Listed { items, truncated });
-            }
-        }
-        items.truncate(most);
-        Ok(Listed { items, truncated: true })
+    /// The same, whose questions and repetitions all end at `end`, as if the forge had not answered.
+    pub(crate) fn until(self, end: Instant) -> Self {
+        Self { end: Some(end), ..self }
+    }
+
+    /// The same, for somebody who has yet to show a token that the forge takes: anybody may name any path of it, and
+    /// what fails there must not shut out those whose accounts are linked.
+    pub(crate) fn for_strangers(self) -> Self {
+        Self { counts: false, ..self }
     }
 
     /// Asks for `path` below the base and reads the answer as JSON, whatever its members.
@@ -151,7 +131,8 @@ impl Api {
                 Err(ForgeError::RateLimited(Some(pause))) => *pause,
                 _ => return answer,
             };
-            if attempt == self.retries || pause > LONGEST_PAUSE {
+            let too_late = self.end.is_some_and(|end| Instant::now() + pause >= end);
+            if attempt == self.retries || pause > LONGEST_PAUSE || too_late {
                 return answer;
             }
             tokio::time::sleep(pause).await;
@@ -170,8 +151,9 @@ impl Api {
             url.query_pairs_mut().extend_pairs(query);
         }
         let headers: Vec<_> = self.headers.iter().cloned().chain(who).collect();
-        let request = Request { method: Method::GET, url, headers: &headers, form: None };
-        self.http.send(&self.origin, request).await
+        let request =
+            Request { method: Method::GET, url, headers: &headers, form: None, counts: self.counts };
+        self.http.send_until(&self.origin, request, self.end).await
     }
 
     fn url(&self, path: &[&str]) -> Url {
@@ -194,13 +176,34 @@ pub(crate) fn bearer(secret: &str) -> Result<(HeaderName, HeaderValue)> {
     header(AUTHORIZATION, "Bearer ", secret)
 }
 
+/// Whether a refusal limits the rate, and until when.
+fn limit(answer: &Response) -> Option<ForgeError> {
+    let number = |name| answer.header(name)?.parse::<i64>().ok();
+    let (remaining, reset) = (number("x-ratelimit-remaining"), number("x-ratelimit-reset"));
+    let spent = remaining.map_or(reset.is_some(), |left| left == 0);
+    let pause = answer.retry_after().or_else(|| reset.filter(|_| spent).map(from_now));
+    (pause.is_some() || spent).then_some(ForgeError::RateLimited(pause))
+}
+
+/// How long it is to a moment in seconds since 1970.
+fn from_now(moment: i64) -> Duration {
+    let now = Clock::System.now().0 / 1_000_000;
+    let left = u64::try_from(moment.saturating_sub(now)).unwrap_or_default();
+    Duration::from_secs(left).clamp(Duration::from_secs(1), LONGEST_WAIT)
+}
+
 /// What a status means. A rate limit may hide behind 403.
 fn check(answer: &Response) -> Result<()> {
-    let limited = answer.retry_after().is_some() || answer.header("x-ratelimit-remaining") == Some("0");
-    Err(match answer.status {
-        status if status.is_success() => return Ok(()),
-        StatusCode::TOO_MANY_REQUESTS => ForgeError::RateLimited(answer.retry_after()),
-        StatusCode::FORBIDDEN if limited => ForgeError::RateLimited(answer.retry_after()),
+    Err(match (answer.status, limit(answer)) {
+        (status, _) if status.is_success() => return Ok(()),
+        (StatusCode::TOO_MANY_REQUESTS, limit) => limit.unwrap_or(ForgeError::RateLimited(None)),
+        (StatusCode::FORBIDDEN, Some(limit)) => limit,
+        (status, _) => refusal(status),
+    })
+}
+
+fn refusal(status: StatusCode) -> ForgeError {
+    match status {
         StatusCode::UNAUTHORIZED => ForgeError::Unauthenticated,
         StatusCode::FORBIDDEN | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => ForgeError::Forbidden,
         // The last two: a name that the forge cannot even look for.
@@ -210,10 +213,54 @@ fn check(answer: &Response) -> Result<()> {
         | StatusCode::BAD_REQUEST => ForgeError::NotFound,
         status if status.is_server_error() => ForgeError::ServerError(status.as_u16()),
         _ => ForgeError::Protocol("it answers with a status that the API does not have"),
-    })
+    }
 }
 
 fn not_json(answer: &Response) -> ForgeError {
     let html = answer.header("content-type").is_some_and(|kind| kind.starts_with("text/html"));
     ForgeError::Protocol(if html { "it answers with a web page" } else { "its answer cannot be read" })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use http::HeaderMap;
+
+    use super::*;
+
+    #[test]
+    fn a_limit_of_the_rate_ends_when_the_forge_says() {
+        let now = Clock::System.now().0 / 1_000_000;
+        let said = |status, headers: &[(&'static str, String)]| {
+            let headers = headers.iter().map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"))
+            });
+            let headers = headers.collect::<HeaderMap>();
+            check(&Response { status, headers, body: Bytes::new() }).expect_err("a refusal")
+        };
+        let until = |reset: i64| ("x-ratelimit-reset", reset.to_string());
+        let remaining = |count: u32| ("x-ratelimit-remaining", count.to_string());
+        let seconds = |error| match error {
+            ForgeError::RateLimited(Some(pause)) => Some(pause.as_secs()),
+            _ => None,
+        };
+        for status in [StatusCode::FORBIDDEN, StatusCode::TOO_MANY_REQUESTS] {
+            for headers in [vec![until(now + 600)], vec![until(now + 600), remaining(0)]] {
+                let pause = seconds(said(status, &headers));
+                assert!(pause.is_some_and(|pause| (540..=600).contains(&pause)), "{status} {pause:?}");
+            }
+            assert_eq!(seconds(said(status, &[until(now - 5), remaining(0)])), Some(1));
+            assert_eq!(seconds(said(status, &[until(i64::MAX), remaining(0)])), Some(3_600));
+            assert_eq!(seconds(said(status, &[until(i64::MIN)])), Some(1));
+            let asked = ("retry-after", "17".to_owned());
+            assert_eq!(seconds(said(status, &[asked, until(now + 600), remaining(0)])), Some(17));
+            let asked = ("retry-after", "99999999999".to_owned());
+            assert_eq!(seconds(said(status, &[asked])), Some(3_600));
+            assert_eq!(said(status, &[remaining(0)]), ForgeError::RateLimited(None));
+        }
+        // It says so with every answer.
+        let refused = said(StatusCode::FORBIDDEN, &[until(now + 600), remaining(4_999)]);
+        assert_eq!(refused, ForgeError::Forbidden);
+        assert_eq!(said(StatusCode::FORBIDDEN, &[]), ForgeError::Forbidden);
+    }
 }

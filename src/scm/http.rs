@@ -31,7 +31,7 @@ const MAX_CA_BYTES: u64 = 1 << 20;
 /// How long a forge is left alone that is away.
 const REST: Duration = Duration::from_secs(15);
 /// The longest wait that a forge may ask for, and have passed on.
-const LONGEST_WAIT: Duration = Duration::from_hours(1);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_hours(1);
 
 /// How long a forge may take. Tests shorten it.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +81,8 @@ pub struct Request<'a> {
     pub headers: &'a [(HeaderName, HeaderValue)],
     /// A form for a token endpoint, already encoded.
     pub form: Option<Zeroizing<String>>,
+    /// Whether an outage counts against the forge.
+    pub counts: bool,
 }
 
 /// What came back, whatever its status. Bodies of token endpoints are credentials: neither they nor headers are printed.
@@ -135,22 +137,44 @@ impl Http {
     /// leads elsewhere or is too long; [`ForgeError::Busy`] and [`ForgeError::Resting`] for a forge that was not asked.
     /// A status of refusal is no error here.
     pub async fn send(&self, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
+        self.send_until(origin, request, None).await
+    }
+
+    /// The same, which ends at `end` if that is sooner.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub async fn send_until(
+        &self,
+        origin: &Origin,
+        request: Request<'_>,
+        end: Option<Instant>,
+    ) -> Result<Response, ForgeError> {
         let client = if origin.is_allowed() { Some(&self.allowed) } else { self.checked.as_ref() };
         let client = client.ok_or(ForgeError::Unreachable("this machine has no root certificates"))?;
-        let (end, patience) = (Instant::now() + self.limits.total, self.limits.total / 2);
-        let pass = self.gates.enter(origin, patience).await?;
+        let latest = Instant::now() + self.limits.total;
+        let end = end.map_or(latest, |end| end.min(latest));
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ForgeError::TimedOut);
+        }
+        let counts = request.counts;
+        let pass = self.gates.enter(origin, left / 2).await?;
         let answer = timeout_at(end, follow(client, origin, request)).await;
         let answer = answer.unwrap_or(Err(ForgeError::TimedOut));
-        pass.ends(match &answer {
+        let outage = match &answer {
             Ok(answer) => ForgeError::ServerError(answer.status.as_u16()).is_outage(),
             Err(error) => error.is_outage(),
-        });
+        };
+        if counts || !outage {
+            pass.ends(outage);
+        }
         answer
     }
 }
 
 async fn follow(client: &Client, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
-    let Request { method, mut url, headers, form } = request;
+    let Request { method, mut url, headers, form, counts: _ } = request;
     let form = form.map(|text| Bytes::from_owner(ZeroizedBytes(text)));
     for _ in 0..=MAX_REDIRECTS {
         if !origin.holds(&url) {

@@ -8,6 +8,7 @@ pub(crate) mod api;
 pub mod egress;
 mod error;
 pub mod http;
+pub(crate) mod lists;
 pub mod provider;
 
 pub use error::{ForgeError, Result};

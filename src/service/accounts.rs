@@ -1,7 +1,10 @@
 //! A member's own accounts at forges. Nobody reaches another's, not even an administrator.
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use super::Service;
+use super::{
+    Service,
+    forge_refusals::{another_person, refused, refused_link},
+};
 use crate::{
     at_rest::{Keyring, Location},
     domain::{
@@ -14,13 +17,8 @@ use crate::{
         ssh_key::{NewSshKey, SshKey, SshPublicKey},
     },
     error::{Error, Kind, Result},
-    scm::{ForgeError, provider::Provider},
+    scm::provider::{Patience, Provider},
 };
-
-/// When to ask again a forge that does not say.
-const LATER: Duration = Duration::from_secs(30);
-/// When to ask again one that others ask.
-const SOON: Duration = Duration::from_secs(5);
 
 /// An account and the way to its forge.
 struct Opened {
@@ -75,7 +73,7 @@ impl Service {
         }
         let NewAccount { scm_type, url, token } = new;
         let member = caller.user()?;
-        let provider = self.forges.provider(*scm_type, url)?.map_err(refused_link)?;
+        let provider = self.forges.provider(*scm_type, url, Patience::Link)?.map_err(refused_link)?;
         let profile = provider.profile(token).await.map_err(refused_link)?;
         let id = AccountId(self.clock.new_id());
         let (scm_type, url, created_at) = (*scm_type, url.clone(), self.now());
@@ -98,7 +96,8 @@ impl Service {
         token: Secret,
     ) -> Result<Account> {
         let mut account = self.find_account(caller, id_or_type).await?;
-        let provider = self.forges.provider(account.scm_type, &account.url)?.map_err(refused_link)?;
+        let provider = self.forges.provider(account.scm_type, &account.url, Patience::Link)?;
+        let provider = provider.map_err(refused_link)?;
         let profile = provider.profile(&token).await.map_err(refused_link)?;
         if profile.uid != account.profile.uid {
             let message = "belongs to another account of the forge";
@@ -121,13 +120,19 @@ impl Service {
     }
 
     /// Stores the account's public SSH keys that the caller has not yet, all or none; only these, and whether there are
-    /// more at the forge than were read. Keys that cannot be read are left out.
+    /// more at the forge than were read. Keys that cannot be read are left out. The forge is asked whose the token is.
     ///
     /// # Errors
-    /// [`Kind::NotFound`]; those of the forge; [`Kind::Precondition`] if the caller would have too many.
+    /// [`Kind::NotFound`]; [`Kind::Forbidden`] with `scm_token_rejected` if the forge says that the token is another
+    /// person's; those of the forge; [`Kind::Precondition`] if the caller would have too many.
     pub async fn import_keys(&self, caller: &Caller, id_or_type: &str) -> Result<Listed<SshKey>> {
         let Opened { account, provider, token } = self.open_account(caller, id_or_type).await?;
-        let found = provider.ssh_keys(&token, &account.profile.username).await;
+        // Asked each time: the login that is stored may be another's by now, and these keys let their owner in.
+        let person = provider.profile(&token).await.map_err(|error| refused(error, "user"))?;
+        if person.uid != account.profile.uid {
+            return Err(another_person());
+        }
+        let found = provider.ssh_keys(&token, &person.username).await;
         let found = found.map_err(|error| refused(error, "user"))?;
         let new = found.items.into_iter().filter_map(|key| {
             let public = SshPublicKey::parse(&key.content).ok()?;
@@ -148,7 +153,7 @@ impl Service {
         caller: &Caller,
         id_or_type: &str,
         query: &RepositoryQuery,
-    ) -> Result<Vec<FoundRepository>> {
+    ) -> Result<Listed<FoundRepository>> {
         let opened = self.open_account(caller, id_or_type).await?;
         let found = opened.provider.search_repositories(&opened.token, query).await;
         found.map_err(|error| refused(error, "repository"))
@@ -173,7 +178,7 @@ impl Service {
         caller: &Caller,
         id_or_type: &str,
         query: &PullQuery,
-    ) -> Result<Vec<FoundPull>> {
+    ) -> Result<Listed<FoundPull>> {
         let opened = self.open_account(caller, id_or_type).await?;
         let found = opened.provider.search_pulls(&opened.token, query).await;
         found.map_err(|error| refused(error, "repository"))
@@ -197,7 +202,7 @@ impl Service {
     async fn open_account(&self, caller: &Caller, id_or_type: &str) -> Result<Opened> {
         let account = self.account(caller, id_or_type).await?;
         let token = self.token_of(caller.organization, &account).await?.ok_or_else(missing)?;
-        let provider = self.forges.provider(account.scm_type, &account.url)?;
+        let provider = self.forges.provider(account.scm_type, &account.url, Patience::Use)?;
         let provider = provider.map_err(|error| refused(error, "repository"))?;
         Ok(Opened { account, provider, token })
     }
@@ -241,80 +246,4 @@ pub(super) fn access_token_location<'a>(member: &'a str, id: &'a str, url_origin
 
 fn missing() -> Error {
     Error::not_found(RESOURCE)
-}
-
-/// Why an account cannot be linked, or its token replaced.
-fn refused_link(error: ForgeError) -> Error {
-    const RULE: &str = "sealink.forge";
-    match error {
-        ForgeError::Unauthenticated | ForgeError::Forbidden => {
-            Error::invalid("access_token", RULE, "is not accepted by the forge")
-        }
-        ForgeError::RateLimited(delay) => limited(delay),
-        ForgeError::Disallowed(why) => Error::invalid("url", RULE, why),
-        ForgeError::Busy => busy(error),
-        ForgeError::NoConnection
-        | ForgeError::Unreachable(_)
-        | ForgeError::TimedOut
-        | ForgeError::ServerError(_)
-        | ForgeError::Resting(_) => Error::invalid("url", RULE, "does not answer"),
-        ForgeError::NotFound | ForgeError::Protocol(_) => {
-            Error::invalid("url", RULE, "is not the address of a forge of this type")
-        }
-    }
-}
-
-fn limited(delay: Option<Duration>) -> Error {
-    Error::new(Kind::Unavailable, "the forge limits the rate of requests").retry_after(delay.unwrap_or(LATER))
-}
-
-fn busy(error: ForgeError) -> Error {
-    Error::new(Kind::Unavailable, error.to_string()).retry_after(SOON)
-}
-
-/// Why a linked account's forge does not answer; a forge's 401 is never ours.
-fn refused(error: ForgeError, what: &'static str) -> Error {
-    match error {
-        ForgeError::Unauthenticated => {
-            Error::new(Kind::Forbidden, "the forge does not accept the access token any more")
-                .blaming("access_token", "scm_token_rejected")
-        }
-        ForgeError::Forbidden => {
-            Error::new(Kind::Forbidden, "the forge refuses this to the access token: a scope may be missing")
-                .blaming("access_token", "scm_forbidden")
-        }
-        ForgeError::NotFound => Error::not_found(what),
-        ForgeError::RateLimited(delay) => limited(delay),
-        ForgeError::Busy => busy(error),
-        ForgeError::Resting(left) => Error::new(Kind::Unavailable, error.to_string()).retry_after(left),
-        ForgeError::NoConnection
-        | ForgeError::Unreachable(_)
-        | ForgeError::TimedOut
-        | ForgeError::ServerError(_)
-        | ForgeError::Protocol(_)
-        | ForgeError::Disallowed(_) => Error::new(Kind::Unavailable, error.to_string()).retry_after(LATER),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_was_not_asked_is_no_ones_fault() {
-        let minute = Duration::from_mins(1);
-        for (error, link, later) in [
-            (ForgeError::Busy, None, SOON),
-            (ForgeError::RateLimited(Some(minute)), None, minute),
-            (ForgeError::Resting(minute), Some("url"), minute),
-            (ForgeError::TimedOut, Some("url"), LATER),
-        ] {
-            let used = refused(error, "repository");
-            assert_eq!((used.kind(), used.retry_delay()), (Kind::Unavailable, Some(later)), "{error:?}");
-            let linked = refused_link(error);
-            let blamed = linked.violations().first().map(|one| one.field.as_str());
-            assert_eq!(blamed, link, "{error:?}");
-            assert_eq!(linked.kind() == Kind::Unavailable, link.is_none(), "{error:?}");
-        }
-    }
 }

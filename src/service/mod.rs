@@ -8,6 +8,7 @@ mod audit_log;
 mod authentication;
 mod configuration;
 mod environment_classes;
+mod forge_refusals;
 mod groups;
 mod host_token_refresh;
 mod host_tokens;

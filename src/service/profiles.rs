@@ -6,26 +6,19 @@
 //!
 //! Nobody waits for it, and nothing fails with it: what the queue cannot hold is asked for with the next use. Every
 //! server sees uses of its own; the claim, one atomic write, decides which of them asks.
-use std::time::Duration;
-
-use tokio::{
-    sync::{Mutex, mpsc},
-    time::timeout,
-};
+use tokio::sync::{Mutex, mpsc};
 
 use super::{Service, jobs::report};
 use crate::{
     domain::{account::Account, audit::Actor, forge::Profile, id::OrganizationId, secret::Secret},
     error::Result,
-    scm::{self, ForgeError},
+    scm::{self, provider::Patience},
 };
 
 /// How many forges one server asks at once.
 pub(super) const AT_ONCE: usize = 4;
 /// How many accounts wait at most.
 const WAITING: usize = 64;
-/// How long a forge may take, all questions together.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An account whose profile is old, and whose it is.
 type Stale = (OrganizationId, Account);
@@ -69,11 +62,7 @@ impl Service {
             return Ok(());
         }
         let Some(token) = self.token_of(organization, &account).await? else { return Ok(()) };
-        let profile = match timeout(PATIENCE, self.ask_profile(&account, &token)).await {
-            Ok(answer) => answer?,
-            Err(_) => Err(ForgeError::TimedOut),
-        };
-        match profile {
+        match self.ask_profile(&account, &token).await? {
             Ok(profile) if profile == account.profile => Ok(()),
             Ok(profile) if profile.uid == account.profile.uid => {
                 let actor = Actor::server(organization, self.now(), self.clock.new_id());
@@ -92,7 +81,7 @@ impl Service {
     }
 
     async fn ask_profile(&self, account: &Account, token: &Secret) -> Result<scm::Result<Profile>> {
-        Ok(match self.forges.provider(account.scm_type, &account.url)? {
+        Ok(match self.forges.provider(account.scm_type, &account.url, Patience::Use)? {
             Ok(provider) => provider.profile(token).await,
             Err(error) => Err(error),
         })

@@ -154,6 +154,8 @@ fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("mmap_size", "0")
         .pragma("temp_store", "MEMORY")
         .pragma("cache_size", CACHE)
+        // A page and more: the reader's thread need not wait in the middle of one until its rows are taken.
+        .row_buffer_size(256)
         .disable_statement_logging()
 }
 

@@ -127,17 +127,28 @@ fn arrows_point_down() {
     assert_eq!(seen.len(), FORBIDDEN.len(), "the scan sees only {seen:?}");
 }
 
-/// Whoever opens a connection of its own goes around the policy of addresses.
+/// Whoever opens a connection of its own goes around the policy of addresses. What can open one, and where it is named:
+/// the client of forges, the client of our own API, and the listener, which takes connections.
 #[test]
 fn only_the_policed_client_opens_connections_to_forges() {
-    let mut clients = BTreeSet::new();
-    for (path, text) in sources("src/scm") {
-        if names(&condensed(&text)).contains("reqwest") {
-            clients.insert(path.strip_prefix("src/scm").expect("below src/scm").display().to_string());
-        }
+    const DIALLERS: [(&str, &[&str]); 7] = [
+        ("reqwest", &["client/mod.rs", "client/stream.rs", "scm/egress/resolver.rs", "scm/http.rs"]),
+        ("TcpStream", &["listener.rs", "listener/connection.rs"]),
+        ("TcpSocket", &[]),
+        ("UdpSocket", &["scm/egress/own.rs", "scm/egress/resolver.rs"]),
+        ("UnixStream", &[]),
+        ("ToSocketAddrs", &[]),
+        ("lookup_host", &["scm/egress/resolver.rs"]),
+    ];
+    let sources: Vec<_> = sources("src").into_iter().map(|(path, text)| (path, condensed(&text))).collect();
+    for (dialler, expected) in DIALLERS {
+        let naming = sources.iter().filter(|(_, code)| code.contains(dialler));
+        let found: BTreeSet<_> = naming
+            .map(|(path, _)| path.strip_prefix("src").expect("below src").display().to_string())
+            .collect();
+        let expected = expected.iter().map(|path| (*path).to_owned()).collect();
+        assert_eq!(found, expected, "{dialler}");
     }
-    let expected = ["egress/resolver.rs", "http.rs"].map(str::to_owned);
-    assert_eq!(clients, BTreeSet::from(expected));
 }
 
 /// Only the conformance suite's server shows callers the texts of what is unexpected.

@@ -222,7 +222,7 @@ impl<'a> App<'a> {
         });
         let form = Some(self.form(secret, more));
         let headers = [accept_json()];
-        let request = Request { method: Method::POST, url, headers: &headers, form };
+        let request = Request { method: Method::POST, url, headers: &headers, form, counts: true };
         let answer = http.send(&self.origin, request).await?;
         read(&answer)
     }

@@ -47,7 +47,8 @@ pub(super) async fn import_keys(State(rest): State<Rest>, Writer(caller): Writer
     Ok(marked(json(StatusCode::CREATED, &Keys { keys }), imported.truncated))
 }
 
-/// Repositories that match: words, `fork:true`, `user:NAME`. The first 100.
+/// Repositories that match: words, all of them, `fork:true`, `user:NAME`; without words and a user, those that the account
+/// works with. The first 100.
 #[utoipa::path(
     method(get, post), path = "/v1/scm_integrations/{id}/search_repos", tag = "accounts",
     security(("bearer" = [])),
@@ -68,8 +69,8 @@ pub(super) async fn search_repos(
 ) -> RestResult {
     let query = RepositoryQuery::parse(&parameter(query.as_deref(), "query"))?;
     let found = rest.service.search_repositories(&caller, &id, &query).await?;
-    let repositories = found.into_iter().map(Repository::from).collect();
-    Ok(json(StatusCode::OK, &Repositories { repositories }))
+    let repositories = found.items.into_iter().map(Repository::from).collect();
+    Ok(marked(json(StatusCode::OK, &Repositories { repositories }), found.truncated))
 }
 
 /// Organizations of the account.
@@ -119,8 +120,8 @@ pub(super) async fn search_pull_requests(
 ) -> RestResult {
     let query = PullQuery::parse(&parameter(query.as_deref(), "query"))?;
     let found = rest.service.search_pulls(&caller, &id, &query).await?;
-    let pull_requests = found.into_iter().map(PullRequest::from).collect();
-    Ok(json(StatusCode::OK, &PullRequests { pull_requests }))
+    let pull_requests = found.items.into_iter().map(PullRequest::from).collect();
+    Ok(marked(json(StatusCode::OK, &PullRequests { pull_requests }), found.truncated))
 }
 
 /// Branches of one repository.

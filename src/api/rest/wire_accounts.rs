@@ -148,7 +148,7 @@ pub(super) struct PullRequest {
     title: String,
     /// Its page.
     html_url: String,
-    /// `owner/name` of the repository it comes from; empty if that is gone.
+    /// `owner/name` of the repository it comes from; empty if that is gone or not for the account to see.
     source_repo_name: String,
     /// That repository's page.
     source_repo_html_url: String,

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, header::AUTHORIZATION};
 use serde::Deserialize;
 
 use super::{
-    MOST, MOST_FOUND, Provider,
+    MOST, Provider, SEARCHED,
     github_like::{self, WireKey, WireRepository, WireUser},
     link, some, visible,
 };
@@ -16,8 +16,9 @@ use crate::{
     },
     scm::{
         Result,
-        api::{Api, Paging, header},
+        api::{Api, header},
         http::accept_json,
+        lists::{List, Page, Paging},
     },
 };
 
@@ -39,6 +40,14 @@ struct WireFound {
     data: Vec<WireRepository>,
 }
 
+impl Page for WireFound {
+    type Item = WireRepository;
+
+    fn items(self) -> Vec<WireRepository> {
+        self.data
+    }
+}
+
 #[derive(Deserialize)]
 struct WireOrganization {
     id: u64,
@@ -49,6 +58,13 @@ struct WireOrganization {
 
 fn who(token: &Secret) -> Result<(HeaderName, HeaderValue)> {
     header(AUTHORIZATION, "token ", token.expose())
+}
+
+/// What of the words is searched for by the server, to which a comma means "or" and words stand in a row: the longest
+/// there is without a comma, as it leaves the least to be read.
+fn keyword(words: &[String]) -> &str {
+    let parts = words.iter().flat_map(|word| word.split(','));
+    parts.max_by_key(|part| part.chars().count()).unwrap_or_default()
 }
 
 impl Gitea {
@@ -71,10 +87,14 @@ impl Gitea {
 impl Provider for Gitea {
     async fn profile(&self, token: &Secret) -> Result<Profile> {
         let (user, _): (WireUser, _) = self.api.get(Some(who(token)?), &["user"], &[]).await?;
+        let email = match some(user.email) {
+            Some(email) => Some(email),
+            None => github_like::email(&self.api, who(token)?).await?,
+        };
         let page = || format!("{}/{}", self.site, user.login);
         Ok(Profile {
             uid: user.id.to_string(),
-            email: some(user.email),
+            email,
             avatar_url: link(user.avatar_url),
             // Older servers do not say it.
             profile_url: link(user.html_url).unwrap_or_else(page),
@@ -83,42 +103,38 @@ impl Provider for Gitea {
     }
 
     async fn ssh_keys(&self, token: &Secret, _login: &str) -> Result<Listed<ForgeKey>> {
-        let keys = self.api.all::<WireKey>(who(token)?, &["user", "keys"], &[], PAGING, MOST).await?;
-        Ok(keys.map(ForgeKey::from))
+        let list = List { who: who(token)?, path: &["user", "keys"], query: &[], paging: PAGING };
+        Ok(self.api.all::<WireKey>(list, MOST).await?.map(ForgeKey::from))
     }
 
     async fn search_repositories(
         &self,
         token: &Secret,
         query: &RepositoryQuery,
-    ) -> Result<Vec<FoundRepository>> {
-        let mut parameters = vec![("q", query.words.join(" "))];
-        if !query.forks {
-            parameters.push(("mode", "source".to_owned()));
-        }
+    ) -> Result<Listed<FoundRepository>> {
+        // Not `mode=source`, which leaves out mirrors, too.
+        let mut parameters =
+            vec![("q", keyword(&query.words).to_owned()), ("includeDesc", "true".to_owned())];
         if let Some(owner) = &query.owner {
-            let Some(number) = self.number(token, owner).await? else { return Ok(Vec::new()) };
+            let Some(number) = self.number(token, owner).await? else { return Ok(Listed::empty()) };
             parameters.extend([("uid", number.to_string()), ("exclusive", "true".to_owned())]);
+        } else if query.words.is_empty() {
+            // Otherwise it is everything that anybody may see.
+            let (WireId { id }, _) = self.api.get(Some(who(token)?), &["user"], &[]).await?;
+            parameters.push(("uid", id.to_string()));
         }
-        let mut found: Vec<FoundRepository> = Vec::new();
-        for page in ["1", "2"] {
-            let own: Vec<_> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let asked = [own, vec![("page", page), ("limit", "50")]].concat();
-            let (more, answer): (WireFound, _) =
-                self.api.get(Some(who(token)?), &["repos", "search"], &asked).await?;
-            let fits = more.data.into_iter().filter(|one| query.forks || !one.fork);
-            found.extend(fits.map(FoundRepository::from));
-            if !answer.says_more() {
-                break;
-            }
-        }
-        found.truncate(MOST_FOUND);
-        Ok(found)
+        let asked: Vec<_> = parameters.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let words: Vec<_> = query.words.iter().map(|word| word.to_lowercase()).collect();
+        let fits =
+            |one: &WireRepository| (query.forks || !one.fork) && words.iter().all(|word| one.holds(word));
+        let list = List { who: who(token)?, path: &["repos", "search"], query: &asked, paging: PAGING };
+        let found = self.api.matching::<WireFound>(list, SEARCHED, fits).await?;
+        Ok(found.map(FoundRepository::from))
     }
 
     async fn organizations(&self, token: &Secret) -> Result<Listed<Organization>> {
-        let found = self.api.all::<WireOrganization>(who(token)?, &["user", "orgs"], &[], PAGING, MOST).await;
-        let found = visible(found)?;
+        let list = List { who: who(token)?, path: &["user", "orgs"], query: &[], paging: PAGING };
+        let found = visible(self.api.all::<WireOrganization>(list, MOST).await)?;
         let organization = |one: WireOrganization| Organization {
             id: one.id,
             url: format!("{}/api/v1/orgs/{}", self.site, one.username),
@@ -129,7 +145,7 @@ impl Provider for Gitea {
         Ok(found.map(organization))
     }
 
-    async fn search_pulls(&self, token: &Secret, query: &PullQuery) -> Result<Vec<FoundPull>> {
+    async fn search_pulls(&self, token: &Secret, query: &PullQuery) -> Result<Listed<FoundPull>> {
         github_like::pulls(&self.api, who(token)?, PAGING, query).await
     }
 

@@ -1,10 +1,10 @@
 //! GitHub, and GitHub Enterprise Server.
 use async_trait::async_trait;
 use http::{HeaderName, HeaderValue, header::ACCEPT};
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    MOST, MOST_FOUND, Provider,
+    MOST, MOST_FOUND, Provider, SEARCHED,
     github_like::{self, WireKey, WireRepository, WireUser},
     link, some, visible,
 };
@@ -16,28 +16,30 @@ use crate::{
     },
     scm::{
         ForgeError, Result,
-        api::{Api, Paging, bearer},
+        api::{Api, bearer},
+        lists::{Bounds, List, Page, Paging},
     },
 };
 
 const PAGING: Paging = Paging { size_name: "per_page", size: 100 };
+/// A search ends with its thousandth result.
+const FOUND: Bounds = Bounds { pages: 10, read: MOST, kept: MOST_FOUND };
 
 pub(super) struct GitHub {
     api: Api,
 }
 
 #[derive(Deserialize)]
-struct WireEmail {
-    email: String,
-    #[serde(default)]
-    primary: bool,
-    #[serde(default)]
-    verified: bool,
-}
-
-#[derive(Deserialize)]
 struct WireFound {
     items: Vec<WireRepository>,
+}
+
+impl Page for WireFound {
+    type Item = WireRepository;
+
+    fn items(self) -> Vec<WireRepository> {
+        self.items
+    }
 }
 
 #[derive(Deserialize)]
@@ -51,6 +53,17 @@ struct WireOrganization {
     description: Option<String>,
 }
 
+/// A word as the search takes it for nothing but a word, neither a qualifier nor an operator: in quotes, unless it is
+/// plain. What ends or escapes quotes is no part of names; `None` if nothing else is left.
+fn keyword(word: &str) -> Option<String> {
+    let word = word.replace(['"', '\\'], " ");
+    let word = word.trim();
+    let plain = |letter: char| letter.is_alphanumeric() || "-_./".contains(letter);
+    let operator = ["AND", "OR", "NOT"].iter().any(|one| one.eq_ignore_ascii_case(word));
+    let plain = word.chars().all(plain) && !word.starts_with('-') && !operator;
+    (!word.is_empty()).then(|| if plain { word.to_owned() } else { format!("\"{word}\"") })
+}
+
 impl GitHub {
     pub(super) fn new(api: Api) -> Self {
         let headers = [
@@ -60,15 +73,30 @@ impl GitHub {
         Self { api: api.with_headers(headers.into()) }
     }
 
-    /// The address that the person uses, if the token may see it.
-    async fn email(&self, token: &Secret) -> Result<Option<String>> {
-        match self.api.get::<Vec<WireEmail>>(Some(bearer(token.expose())?), &["user", "emails"], &[]).await {
-            Ok((emails, _)) => {
-                let mut good = emails.into_iter().filter(|one| one.verified);
-                Ok(good.find(|one| one.primary).map(|one| one.email))
-            }
-            Err(ForgeError::Forbidden | ForgeError::NotFound) => Ok(None),
-            Err(error) => Err(error),
+    /// A list of what is below `path`.
+    async fn all<T: DeserializeOwned + Send>(&self, token: &Secret, path: &[&str]) -> Result<Listed<T>> {
+        let list = List { who: bearer(token.expose())?, path, query: &[], paging: PAGING };
+        self.api.all(list, MOST).await
+    }
+
+    /// The repositories that the token's owner works with.
+    async fn own(&self, token: &Secret, forks: bool) -> Result<Listed<WireRepository>> {
+        let query = [("affiliation", "owner,collaborator,organization_member")];
+        let path = ["user", "repos"];
+        let list = List { who: bearer(token.expose())?, path: &path, query: &query, paging: PAGING };
+        self.api.matching::<Vec<_>>(list, SEARCHED, |one: &WireRepository| forks || !one.fork).await
+    }
+
+    /// The repositories that a search finds, which is not empty.
+    async fn found(&self, token: &Secret, asked: &str, forks: bool) -> Result<Listed<WireRepository>> {
+        let query = [("q", asked)];
+        let path = ["search", "repositories"];
+        let list = List { who: bearer(token.expose())?, path: &path, query: &query, paging: PAGING };
+        let fits = |one: &WireRepository| forks || !one.fork;
+        match self.api.matching::<WireFound>(list, FOUND, fits).await {
+            // So it refuses to search what belongs to nobody, and words that are too long.
+            Err(ForgeError::NotFound) => Ok(Listed::empty()),
+            found => found,
         }
     }
 }
@@ -79,7 +107,7 @@ impl Provider for GitHub {
         let (user, _): (WireUser, _) = self.api.get(Some(bearer(token.expose())?), &["user"], &[]).await?;
         let email = match some(user.email) {
             Some(email) => Some(email),
-            None => self.email(token).await?,
+            None => github_like::email(&self.api, bearer(token.expose())?).await?,
         };
         Ok(Profile {
             uid: user.id.to_string(),
@@ -91,13 +119,10 @@ impl Provider for GitHub {
     }
 
     async fn ssh_keys(&self, token: &Secret, login: &str) -> Result<Listed<ForgeKey>> {
-        let own =
-            self.api.all::<WireKey>(bearer(token.expose())?, &["user", "keys"], &[], PAGING, MOST).await;
-        let keys = match own {
+        let keys = match self.all::<WireKey>(token, &["user", "keys"]).await {
             // Everybody may read them there, without their titles.
             Err(ForgeError::Forbidden | ForgeError::NotFound) => {
-                let path = ["users", login, "keys"];
-                self.api.all(bearer(token.expose())?, &path, &[], PAGING, MOST).await?
+                self.all(token, &["users", login, "keys"]).await?
             }
             own => own?,
         };
@@ -108,27 +133,21 @@ impl Provider for GitHub {
         &self,
         token: &Secret,
         query: &RepositoryQuery,
-    ) -> Result<Vec<FoundRepository>> {
-        let mut asked = query.words.clone();
-        if query.forks {
-            asked.push("fork:true".to_owned());
-        }
-        if let Some(owner) = &query.owner {
-            asked.push(format!("user:{owner}"));
-        }
-        let asked = asked.join(" ");
-        let parameters = [("q", asked.as_str()), ("per_page", "100")];
-        let path = ["search", "repositories"];
-        let (found, _): (WireFound, _) =
-            self.api.get(Some(bearer(token.expose())?), &path, &parameters).await?;
-        let fits = found.items.into_iter().filter(|one| query.forks || !one.fork);
-        Ok(fits.take(MOST_FOUND).map(FoundRepository::from).collect())
+    ) -> Result<Listed<FoundRepository>> {
+        let owner = query.owner.iter().map(|owner| format!("user:{owner}"));
+        let asked: Vec<_> = query.words.iter().filter_map(|word| keyword(word)).chain(owner).collect();
+        let found = if asked.is_empty() {
+            self.own(token, query.forks).await?
+        } else {
+            let forks = query.forks.then(|| "fork:true".to_owned());
+            let asked: Vec<_> = asked.into_iter().chain(forks).collect();
+            self.found(token, &asked.join(" "), query.forks).await?
+        };
+        Ok(found.map(FoundRepository::from))
     }
 
     async fn organizations(&self, token: &Secret) -> Result<Listed<Organization>> {
-        let found =
-            self.api.all::<WireOrganization>(bearer(token.expose())?, &["user", "orgs"], &[], PAGING, MOST);
-        let found = visible(found.await)?;
+        let found = visible(self.all::<WireOrganization>(token, &["user", "orgs"]).await)?;
         let organization = |one: WireOrganization| Organization {
             id: one.id,
             login: one.login,
@@ -139,7 +158,7 @@ impl Provider for GitHub {
         Ok(found.map(organization))
     }
 
-    async fn search_pulls(&self, token: &Secret, query: &PullQuery) -> Result<Vec<FoundPull>> {
+    async fn search_pulls(&self, token: &Secret, query: &PullQuery) -> Result<Listed<FoundPull>> {
         github_like::pulls(&self.api, bearer(token.expose())?, PAGING, query).await
     }
 

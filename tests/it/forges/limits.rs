@@ -104,7 +104,13 @@ fn client(forges: &[&Hesitant], limits: Limits) -> Arc<Http> {
 
 async fn ask(http: Arc<Http>, origin: String) -> Result<forge::Response, ForgeError> {
     let origin = http.origin(origin.trim_start_matches("http://"))?;
-    let request = forge::Request { method: Method::GET, url: origin.at(&["user"]), headers: &[], form: None };
+    let request = forge::Request {
+        method: Method::GET,
+        url: origin.at(&["user"]),
+        headers: &[],
+        form: None,
+        counts: true,
+    };
     http.send(&origin, request).await
 }
 

@@ -49,3 +49,25 @@ async fn a_forge_that_is_away_is_not_asked_again_and_again() {
     assert_eq!(branches("forgejo").await.status, 200);
     assert_eq!(nora.rest(Method::GET, "/v1/scm_integrations/gitea", None).await.status, 200);
 }
+
+/// Who has linked nothing yet may name any path of a forge, also one that always fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_shut_nobody_out() {
+    let forge = FakeForge::start(Kind::Gitea).await;
+    let policy = Policy::new(AllowedOrigins::parse(&[&forge.origin]).expect("origins"));
+    let limits = Limits { rest: Duration::from_hours(1), ..Limits::for_members() };
+    let server = TestServer::start_asking(Forges::new(policy, None, limits)).await;
+    let (nora, mallory) = (server.member("nora").await, server.member("mallory").await);
+    let account = json!({ "scm_type": "gitea", "url": forge.origin, "access_token": TOKEN });
+    assert_eq!(link(&nora, &account).await.status, 201);
+    let heard = forge.requests().len();
+    forge.break_with(Fault::Away);
+    for _ in 0..5 {
+        link(&mallory, &account).await.said(422, "url does not answer");
+    }
+    assert_eq!(forge.requests().len(), heard + 15, "each was asked three times");
+    forge.break_with(Fault::None);
+    let answer =
+        nora.rest(Method::GET, "/v1/scm_integrations/gitea/branches?repo_name=octo/hello", None).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}

@@ -46,6 +46,33 @@ async fn furnish(dana: &RealGitea, bob: &RealGitea, orla: &RealGitea) {
     dana.post("user/keys", &json!({ "title": "work laptop", "key": KEY })).await;
 }
 
+/// Words as a real server searches for them, and more branches than it puts on a page.
+async fn lists(nora: &Actor, dana: &RealGitea) {
+    let found = async |query: &str| {
+        let path = format!("/v1/scm_integrations/gitea/search_repos?query={query}");
+        names(&nora.rest(Method::GET, &path, None).await.ok(), "repositories", "fullName")
+    };
+    dana.ask(Method::PATCH, "repos/dana/hello", &json!({ "description": "A kind greeting" })).await;
+    let (hello, fork) = ("dana/hello".to_owned(), "bob/hello".to_owned());
+    let own = found("fork:true").await;
+    assert!(own.contains(&hello) && !own.contains(&fork), "{own:?}");
+    for query in ["llo+HEL", "hello+greeting", "GREETING+kind", "dan/hell"] {
+        let found = found(query).await;
+        assert!(found.contains(&hello) && !found.contains(&fork), "{query}: {found:?}");
+    }
+    for nothing in ["hello,zzz", "greeting+zzz", "zzz/hello"] {
+        assert_eq!(found(nothing).await, Vec::<String>::new(), "{nothing}");
+    }
+    for at in 0..55 {
+        let branch = json!({ "new_branch_name": format!("one-{at}"), "old_branch_name": "main" });
+        dana.post("repos/dana/hello/branches", &branch).await;
+    }
+    let path = "/v1/scm_integrations/gitea/branches?repo_name=dana/hello";
+    let all = nora.rest(Method::GET, path, None).await;
+    assert_eq!(all.ok()["branches"].as_array().map(Vec::len), Some(57));
+    assert_eq!(all.headers.get("x-sealink-truncated"), None);
+}
+
 async fn orgs(nora: &Actor) -> Value {
     nora.rest(Method::GET, "/v1/scm_integrations/gitea/orgs", None).await.ok()
 }
@@ -77,6 +104,7 @@ async fn a_real_gitea_behind_an_account() {
     let with = json!({ "scm_type": "gitea", "url": dana.origin, "access_token": first });
     assert_eq!(link(&nora, &with).await.status, StatusCode::CREATED);
     assert_eq!(names(&orgs(&nora).await, "organizations", "login"), ["dana-org"]);
+    lists(&nora, &dana).await;
     // The token is revoked at the forge, and another takes its place.
     dana.ask(Method::DELETE, "users/dana/tokens/first", &json!({})).await;
     let refused = nora.rest(Method::GET, "/v1/scm_integrations/gitea/orgs", None).await;

@@ -19,7 +19,7 @@ async fn create_until_killed(client: Client, runner: String, name: String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_chain_survives_sigkill() {
-    let rounds = env::var("SEALINK_ENDURE_KILLS").map_or(5, |count| count.parse().expect("a number"));
+    let rounds = env::var("SEALINK_ENDURE_KILLS").map_or(3, |count| count.parse().expect("a number"));
     let directory = TempDir::new().unwrap();
     let data_dir = directory.path().join("data");
     let mut server = Server::start(&data_dir);

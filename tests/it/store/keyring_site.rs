@@ -1,5 +1,6 @@
 //! A server process that keeps secrets under its own keyring, on either store, and a look at what it keeps.
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -8,6 +9,7 @@ use std::{
 use sealink::at_rest::{Keyring, KeyringRow, Location, RootKey, SeedState};
 use serde_json::json;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use super::process::{ADMIN, Server, command, does_not_run};
 use crate::support::{Database, new_id, postgres_url};
@@ -113,24 +115,11 @@ impl Site {
         Database::sqlite(&self.data_dir.join("sealink.db")).await
     }
 
-    /// The number of the ACTIVE seed.
-    pub(super) async fn active(&self) -> u32 {
-        let rows = self.rows().await;
-        rows.iter().find(|row| row.state == SeedState::Active).expect("an active seed").key_id
-    }
-
     /// Opens every record of so many with what is in the data directory; how many need another seed than the ACTIVE one.
     pub(super) async fn stale(&self, expected: usize) -> usize {
         let root = RootKey::load(&self.data_dir.join("root.key")).unwrap();
         let keyring = Keyring::unlock(&root, &self.rows().await).unwrap();
-        let records = if let Some((_, database)) = &self.postgres {
-            database.records(RECORDS).await
-        } else {
-            let file = self.sqlite_file().await;
-            let found = file.records(RECORDS).await;
-            file.remove().await;
-            found
-        };
+        let records = self.records().await;
         assert_eq!(records.len(), expected);
         for (id, record) in &records {
             let id = id.to_string();
@@ -143,6 +132,25 @@ impl Site {
             assert!(keyring.open(&at, record).expect("opens").starts_with(b"canary-metrics-"));
         }
         records.iter().filter(|(_, record)| Keyring::key_id_of(record) != Some(keyring.active_id())).count()
+    }
+
+    async fn records(&self) -> Vec<(Uuid, Vec<u8>)> {
+        if let Some((_, database)) = &self.postgres {
+            return database.records(RECORDS).await;
+        }
+        let file = self.sqlite_file().await;
+        let found = file.records(RECORDS).await;
+        file.remove().await;
+        found
+    }
+
+    /// How many records each seed has; also while a server seals them again.
+    pub(super) async fn by_seed(&self) -> BTreeMap<u32, usize> {
+        let mut found = BTreeMap::new();
+        for (_, record) in self.records().await {
+            *found.entry(Keyring::key_id_of(&record).expect("sealed")).or_default() += 1;
+        }
+        found
     }
 
     /// Everything that is stored.

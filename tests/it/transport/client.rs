@@ -72,7 +72,10 @@ impl Call {
         }
         let path = request.uri_ref().expect("a valid URI").path().to_owned();
         let request = request.body(Full::new(self.body.clone())).expect("a valid request");
-        let stream = TokioIo::new(TcpStream::connect(to).await.expect("connect"));
+        let stream = TcpStream::connect(to).await.expect("connect");
+        // A request is several small frames: none waits for the answer to the one before.
+        stream.set_nodelay(true).expect("no delay");
+        let stream = TokioIo::new(stream);
         let response = if self.http2 {
             let (mut sender, connection) =
                 http2::handshake(TokioExecutor::new(), stream).await.expect("HTTP/2");

@@ -142,7 +142,7 @@ fn what_gitea_does_not_send_is_told() {
         ("user", json!([])),
         ("user/keys", json!({})),
         ("user/keys", json!([{ "key": 5 }])),
-        ("user/emails", json!([])),
+        ("user/followers", json!([])),
         ("repos/octo/hello/pulls/2", json!({ "head": { "repo": { "full_name": 5 } } })),
     ] {
         assert!(GITEA.wrong(path, &body).is_some(), "{path} {body}");

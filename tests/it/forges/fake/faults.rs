@@ -21,6 +21,12 @@ pub(crate) enum Fault {
     /// As a proxy answers for a forge that is down.
     Away,
     Html,
+    /// The same, after longer than is asked twice in the time there is.
+    AwaySlowly,
+    /// Nothing goes wrong, but every answer takes a while.
+    Sluggish,
+    /// Only addresses are refused.
+    EmailsForbidden,
     /// Never answers.
     Slow,
     /// Says its whole length, far too much.
@@ -39,6 +45,8 @@ pub(crate) enum Fault {
     Truncated,
     /// Nothing goes wrong, but the person is called otherwise now.
     Renamed,
+    /// The same; somebody else has the old name, and the token may not list its own keys.
+    TakenOver,
     /// Nothing goes wrong, but the token is said to be another person's.
     Replaced,
 }
@@ -63,6 +71,16 @@ pub(super) async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<
         Fault::TooMany => with(json_reply(429, &canary), "retry-after", "17"),
         Fault::Internal => json_reply(500, &canary),
         Fault::Away => json_reply(503, &canary),
+        Fault::AwaySlowly => {
+            tokio::time::sleep(Duration::from_millis(1_200)).await;
+            json_reply(503, &canary)
+        }
+        Fault::Sluggish => {
+            tokio::time::sleep(Duration::from_millis(400)).await;
+            return None;
+        }
+        Fault::EmailsForbidden if heard.target.contains("user/emails") => json_reply(403, &canary),
+        Fault::EmailsForbidden => return None,
         Fault::Html => reply(200, "text/html", "<html>canary-from-the-forge</html>"),
         Fault::Slow => {
             tokio::time::sleep(Duration::from_hours(1)).await;
@@ -81,7 +99,9 @@ pub(super) async fn broken(fault: Fault, heard: &Heard, count: usize) -> Option<
         Fault::RedirectToMetadata => redirect("http://169.254.169.254/latest/meta-data/"),
         Fault::RedirectForEver => redirect(&heard.target),
         Fault::RedirectInside if count == 1 => redirect(&heard.target),
-        Fault::None | Fault::RedirectInside | Fault::Renamed | Fault::Replaced => return None,
+        Fault::None | Fault::RedirectInside | Fault::Renamed | Fault::TakenOver | Fault::Replaced => {
+            return None;
+        }
         Fault::Truncated => {
             let frames =
                 [Ok(http_body::Frame::data(Bytes::from_static(b"{"))), Err(std::io::Error::other("cut"))];

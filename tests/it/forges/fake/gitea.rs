@@ -6,8 +6,9 @@ use super::{
     definitions::{Definitions, FORGEJO, GITEA},
     scene::{
         BRANCHES, End, FEATURE, KEYS, MAIN, PULLS, Person, Pull, Query, is_fork, number, organizations, page,
-        param, parts, search,
+        param, parts,
     },
+    search::{MIRROR, description},
 };
 
 /// The definitions that the answers of this forge are made after.
@@ -27,11 +28,16 @@ pub(super) fn answer(kind: Kind, path: &str, query: &Query, who: &Person) -> Opt
             } else {
                 ("javascript:x".to_owned(), String::new())
             };
-            let email = who.email().unwrap_or_else(|| "octo@forge.example".to_owned());
             let over = json!({
-                "id": who.id, "login": who.login, "email": email, "avatar_url": picture, "html_url": page,
+                "id": who.id, "login": who.login, "email": who.email().unwrap_or_default(), "avatar_url": picture, "html_url": page,
             });
             of.with("User", &over)
+        }
+        "user/emails" => {
+            let email = |email: &str, primary: bool| {
+                of.with("Email", &json!({ "email": email, "primary": primary, "verified": true }))
+            };
+            json!([email("old@forge.example", false), email("octo@forge.example", true)])
         }
         "user/keys" => KEYS
             .iter()
@@ -44,12 +50,6 @@ pub(super) fn answer(kind: Kind, path: &str, query: &Query, who: &Person) -> Opt
             organizations(query, &of.with("Organization", &over))
         }
         "users/octo" | "users/octo-org" => of.with("User", &json!({ "id": 1, "login": &path[6..] })),
-        "repos/search" => {
-            let owner = if param(query, "uid") == "1" { " user:octo" } else { "" };
-            let found = search(query, &format!("{}{owner}", param(query, "q"))).into_iter();
-            let data = found.map(|full| of.with("Repository", &repository(full)));
-            of.with("SearchResults", &json!({ "ok": true, "data": data.collect::<Value>() }))
-        }
         "repos/octo/hello" | "repos/octo/empty" => of.with("Repository", &repository(&path[6..])),
         "repos/fan/hello" => {
             let mut fork = repository("fan/hello");
@@ -86,11 +86,19 @@ fn one(kind: Kind, path: &str) -> Option<Value> {
     PULLS.iter().find(|one| one.number.to_string() == number).map(|one| of.with("PullRequest", &pull(one)))
 }
 
+/// What a search says of repositories.
+pub(super) fn repositories(kind: Kind, names: &[String]) -> Value {
+    let of = definitions(kind);
+    let data = names.iter().map(|full| of.with("Repository", &repository(full)));
+    of.with("SearchResults", &json!({ "ok": true, "data": data.collect::<Value>() }))
+}
+
 fn repository(full: &str) -> Value {
     let (owner, name) = parts(full);
     json!({
         "id": number(full), "name": name, "full_name": full, "html_url": page(full), "fork": is_fork(full),
         "default_branch": "main", "empty": full == "octo/empty", "owner": { "login": owner },
+        "mirror": full == MIRROR, "description": description(full),
     })
 }
 

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use super::{
     examples::{GITHUB, without},
     scene::{
-        BRANCHES, End, FEATURE, KEYS, MAIN, PULLS, Person, Pull, Query, is_fork, number, organizations, page,
-        param, parts, search,
+        BRANCHES, End, FEATURE, KEYS, MAIN, PULLS, Person, Pull, Query, STRANGERS_KEY, is_fork, number,
+        organizations, page, param, parts,
     },
 };
 
@@ -27,6 +27,10 @@ pub(super) fn answer(path: &str, query: &Query, who: &Person) -> Option<Value> {
             };
             json!([email("old@forge.example", false), email("octo@forge.example", true)])
         }
+        "user/keys" if !who.lists_keys => return None,
+        // Everybody may read these, without their titles.
+        "users/octo/keys" => json!([{ "id": 9, "key": STRANGERS_KEY }]),
+        "users/renamed/keys" => KEYS.iter().map(|(id, _, key)| json!({ "id": id, "key": key })).collect(),
         "user/keys" => KEYS
             .iter()
             .map(|(id, title, key)| GITHUB.with("keys", &json!({ "id": id, "title": title, "key": key })))
@@ -37,11 +41,6 @@ pub(super) fn answer(path: &str, query: &Query, who: &Person) -> Option<Value> {
             });
             organizations(query, &GITHUB.with("organizations", &over))
         }
-        "user/repos" => {
-            let items = search(query, param(query, "q")).into_iter();
-            items.map(|full| GITHUB.with("repositories", &repository(full))).collect()
-        }
-        "search/repositories" => found(&search(query, param(query, "q"))),
         "repos/octo/hello/pulls" => {
             let state = param(query, "state");
             let fits = PULLS.iter().filter(|one| state == "all" || state == one.state());
@@ -96,11 +95,15 @@ fn whole(full: &str) -> Value {
     without(GITHUB.with("repository", &over), own)
 }
 
-fn found(names: &[&str]) -> Value {
+/// The repositories of a list or of a search.
+pub(super) fn repositories(path: &str, names: &[String]) -> Value {
+    if path != "search/repositories" {
+        return names.iter().map(|full| GITHUB.with("repositories", &repository(full))).collect();
+    }
     let mut items = GITHUB.plain("repositories found");
     let one = items["items"][0].take();
     items["total_count"] = json!(names.len());
-    let item = |full: &&str| super::examples::changed(one.clone(), &repository(full));
+    let item = |full: &String| super::examples::changed(one.clone(), &repository(full));
     items["items"] = names.iter().map(item).collect();
     items
 }

@@ -5,9 +5,33 @@ use super::{
     examples::GITLAB,
     scene::{
         BRANCHES, End, FEATURE, FORK, HELLO, KEYS, MAIN, PULLS, Person, Pull, Query, is_fork, number,
-        organizations, page, param, parts, search,
+        organizations, page, param, parts,
     },
 };
+
+/// A repository with many forks, each of which has a merge request for it; fewer of these are open.
+const POPULAR: u64 = 9;
+const POPULAR_FORKS: u64 = 130;
+const POPULAR_OPEN: u64 = 45;
+const FIRST_FORK: u64 = 1_000;
+
+/// Whether there is another page of merge requests.
+pub(super) fn says_more(path: &str, query: &Query) -> bool {
+    path == "projects/9/merge_requests" && param(query, "state") == "all" && param(query, "page") == "1"
+}
+
+fn popular(id: u64, full: &str) -> Value {
+    let over = json!({ "id": id, "path": "popular", "path_with_namespace": full, "web_url": page(full) });
+    GITLAB.with("project", &over)
+}
+
+fn from_fork(at: u64) -> Value {
+    let over = json!({
+        "id": at, "iid": at, "project_id": POPULAR, "title": "A change", "state": "opened",
+        "target_project_id": POPULAR, "source_project_id": FIRST_FORK + at,
+    });
+    GITLAB.with("merge_request", &over)
+}
 
 /// The answer of a path below `/api/v4/`, unless there is none.
 pub(super) fn answer(path: &str, query: &Query, who: &Person) -> Option<Value> {
@@ -31,12 +55,21 @@ pub(super) fn answer(path: &str, query: &Query, who: &Person) -> Option<Value> {
             });
             organizations(query, &GITLAB.with("groups", &over))
         }
-        "projects" => search(query, param(query, "search")).into_iter().map(project).collect(),
         "projects/octo%2Fhello" => project("octo/hello"),
         "projects/octo%2Fempty" => project("octo/empty"),
         "projects/fan%2Fhello" | "projects/8" => project("fan/hello"),
         "groups/octo-org/projects" => json!([]),
         "users/octo/projects" => json!([project("octo/hello")]),
+        "projects/octo%2Fpopular" => popular(POPULAR, "octo/popular"),
+        "projects/9/merge_requests" => {
+            let all = if param(query, "state") == "opened" { POPULAR_OPEN } else { POPULAR_FORKS };
+            let page: u64 = param(query, "page").parse().ok()?;
+            ((page - 1) * 100..all.min(page * 100)).map(from_fork).collect()
+        }
+        _ if path.starts_with("projects/1") => {
+            let fork: u64 = path.strip_prefix("projects/")?.parse().ok()?;
+            popular(fork, &format!("fan-{fork}/popular"))
+        }
         "projects/7/merge_requests" => {
             let state = param(query, "state");
             let fits = PULLS.iter().filter(|one| state == "all" || state == ended(one.end));
@@ -71,7 +104,7 @@ fn one(path: &str) -> Option<Value> {
     })
 }
 
-fn project(full: &str) -> Value {
+pub(super) fn project(full: &str) -> Value {
     let (owner, name) = parts(full);
     let empty = full == "octo/empty";
     let over = json!({

@@ -1,9 +1,9 @@
 //! A forge at the wire: the answers of four forges over one small world, and everything that can go wrong.
 //!
 //! ```text
-//! scene: what there is ── github ── examples: GitHub's published payloads
-//!                      ├─ gitlab ── examples: the shape of GitLab's documentation
-//!                      └─ gitea ─── definitions: Gitea's and Forgejo's, which every answer is held against
+//! scene, search: what there is ── github ── examples: GitHub's published payloads
+//!                              ├─ gitlab ── examples: the shape of GitLab's documentation
+//!                              └─ gitea ─── definitions: Gitea's and Forgejo's, which every answer is held against
 //! ```
 mod definitions;
 mod examples;
@@ -12,6 +12,7 @@ mod gitea;
 mod github;
 mod gitlab;
 mod scene;
+mod search;
 mod token_endpoint;
 
 use std::{
@@ -188,12 +189,19 @@ fn api(world: &Mutex<World>, kind: Kind, fault: Fault, heard: &Heard) -> Respons
     let query: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let (found, more) = match scene::many(path, &query) {
         Some((names, more)) => (Some(names.iter().map(|name| branch(kind, name)).collect()), more),
-        None => (known(kind, path, &query, &scene::person(token, fault)), false),
+        None => match search::search(kind, path, &query) {
+            Some(search::Found::Page(names, more)) => (Some(repositories(kind, path, &names)), more),
+            Some(search::Found::Unprocessable) => {
+                return json_reply(422, &json!({ "message": "Validation Failed" }));
+            }
+            None => (known(kind, path, &query, &scene::person(token, fault)), false),
+        },
     };
     let Some(found) = found else { return json_reply(404, &json!({ "message": "Not Found" })) };
     if matches!(kind, Kind::Gitea | Kind::Forgejo) {
         lock(world).wrong.extend(gitea::definitions(kind).wrong(path, &found));
     }
+    let more = more || (kind == Kind::GitLab && gitlab::says_more(path, &query));
     let mut reply = json_reply(200, &found);
     if more && kind == Kind::GitLab {
         reply.headers_mut().insert("x-next-page", "2".parse().expect("a header"));
@@ -209,6 +217,14 @@ fn known(kind: Kind, path: &str, query: &scene::Query, who: &scene::Person) -> O
         Kind::GitHub => github::answer(path, query, who),
         Kind::GitLab => gitlab::answer(path, query, who),
         Kind::Gitea | Kind::Forgejo => gitea::answer(kind, path, query, who),
+    }
+}
+
+fn repositories(kind: Kind, path: &str, names: &[String]) -> Value {
+    match kind {
+        Kind::GitHub => github::repositories(path, names),
+        Kind::GitLab => names.iter().map(|full| gitlab::project(full)).collect(),
+        Kind::Gitea | Kind::Forgejo => gitea::repositories(kind, names),
     }
 }
 

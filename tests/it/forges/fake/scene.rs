@@ -22,11 +22,14 @@ pub(super) const KEYS: [(u64, &str, &str); 3] = [
     (2, "", "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAICAfHh0cGxoZGBcWFRQTEhEQDw4NDAsKCQgHBgUEAwIB"),
     (3, "odd", "ssh-rsa nonsense"),
 ];
+/// The key of whoever took over the name `octo`.
+pub(super) const STRANGERS_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGRlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn+AgYKD";
 /// The number of `octo/hello` and of its fork `fan/hello`.
 pub(super) const HELLO: u64 = 7;
 pub(super) const FORK: u64 = 8;
-/// How many branches `octo/many` has.
-const MANY: usize = 1_050;
+/// Repositories with many branches: how many, and how many of them a page holds at most.
+const MANY: [(&str, usize, usize); 2] = [("octo/many", 1_050, 100), ("octo/short", 500, 20)];
 
 /// A pull request of `octo/hello` from `feature/x` to `main`.
 pub(super) struct Pull {
@@ -53,6 +56,10 @@ pub(super) const PULLS: [Pull; 3] = [
 
 impl Pull {
     pub(super) fn page(&self) -> String {
+        // What a forge says of a page may be anything.
+        if self.number == 4 {
+            return "javascript:pull".to_owned();
+        }
         format!("https://forge.example/octo/hello/pulls/{}", self.number)
     }
 
@@ -74,17 +81,19 @@ pub(super) struct Person {
     pub(super) login: &'static str,
     /// Whether the forge says all of the profile; else what is missing has to be found elsewhere.
     pub(super) whole: bool,
+    /// Whether the token may list its owner's keys.
+    pub(super) lists_keys: bool,
 }
 
 /// Whom a token belongs to.
 pub(super) fn person(token: &str, fault: Fault) -> Person {
     let (id, login, whole) = match fault {
-        Fault::Renamed => (1, "renamed", true),
+        Fault::Renamed | Fault::TakenOver => (1, "renamed", true),
         Fault::Replaced => (2, "renamed", true),
         _ if token == OTHER_TOKEN => (2, "fan", false),
         _ => (1, "octo", false),
     };
-    Person { id, login, whole }
+    Person { id, login, whole, lists_keys: fault != Fault::TakenOver }
 }
 
 impl Person {
@@ -100,6 +109,9 @@ impl Person {
 
 /// The page of a person or a repository.
 pub(super) fn page(name: &str) -> String {
+    if name == "octo/empty" {
+        return "javascript:repository".to_owned();
+    }
     format!("https://forge.example/{name}")
 }
 
@@ -117,31 +129,21 @@ pub(super) fn number(full: &str) -> u64 {
     if is_fork(full) { FORK } else { HELLO }
 }
 
-/// The repositories that hold the words of `text` in their names, of the owner that it names as GitHub does; a page
-/// further on is empty.
-pub(super) fn search(query: &Query, text: &str) -> Vec<&'static str> {
-    let text = text.split('"').nth(1).unwrap_or(text);
-    let owner = text.split(' ').find_map(|word| word.strip_prefix("user:"));
-    let mut words = text.split(' ').filter(|word| !word.contains(':'));
-    let word = words.next().unwrap_or_default();
-    let names = ["octo/hello", "octo/empty", "fan/hello"].into_iter();
-    let fits = |name: &&str| name.contains(word) && owner.is_none_or(|owner| parts(name).0 == owner);
-    names.filter(|name| fits(name) && matches!(param(query, "page"), "" | "1")).collect()
-}
-
 /// The only organization stands on the first page.
 pub(super) fn organizations(query: &Query, one: &Value) -> Value {
     if param(query, "page") == "1" { json!([one]) } else { json!([]) }
 }
 
-/// One page of the names of the branches of `octo/many`, and whether there is another.
+/// One page of the names of the branches of a repository that has many, and whether there is another.
 pub(super) fn many(path: &str, query: &Query) -> Option<(Vec<String>, bool)> {
-    if !matches!(path, "repos/octo/many/branches" | "projects/octo%2Fmany/repository/branches") {
-        return None;
-    }
+    let of = |full: &str| {
+        let encoded = full.replace('/', "%2F");
+        path == format!("repos/{full}/branches") || path == format!("projects/{encoded}/repository/branches")
+    };
+    let (_, all, longest) = MANY.into_iter().find(|(full, ..)| of(full))?;
     let number = |name| param(query, name).parse::<usize>().ok();
-    let size = number("per_page").or(number("limit"))?;
+    let size = number("per_page").or(number("limit"))?.min(longest);
     let from = (number("page")? - 1) * size;
-    let names = (from..MANY.min(from + size)).map(|at| format!("branch-{at}")).collect();
-    Some((names, from + size < MANY))
+    let names = (from..all.min(from + size)).map(|at| format!("branch-{at}")).collect();
+    Some((names, from + size < all))
 }
