@@ -1,4 +1,6 @@
 //! SCM integrations: which host a runner may use, and how its users sign in there.
+use url::Url;
+
 use crate::{
     clock::Instant,
     domain::{
@@ -54,6 +56,20 @@ pub struct OAuth {
 }
 
 impl Integration {
+    /// Whether a page at which the forge asks people to sign in is one of the integration's host or of its app's
+    /// issuer; in clear text only if the operator allows that host.
+    #[must_use]
+    pub fn asks_at(&self, page: &Url, allowed: &AllowedOrigins) -> bool {
+        let host = page.host_str().unwrap_or_default();
+        let authority = page.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let web = page.scheme() == "https" || (page.scheme() == "http" && allowed.hold_host(&authority));
+        let issuer = self.oauth.as_ref().and_then(|oauth| oauth.issuer.as_ref());
+        let forge = format!("{}://{}", page.scheme(), self.host.as_str());
+        let mut ours = [Some(forge.as_str()), issuer.map(IssuerUrl::as_str)].into_iter().flatten();
+        let here = ours.any(|one| Url::parse(one).is_ok_and(|one| one.origin() == page.origin()));
+        web && here && page.username().is_empty() && page.password().is_none()
+    }
+
     /// As somebody with this role on its runner sees it: its ciphertext is for those who administer that.
     #[must_use]
     pub fn seen_with(mut self, role: RunnerRole) -> Self {
@@ -198,4 +214,48 @@ fn is_directory(path: &str) -> bool {
 
 fn missing(field: &'static str, message: &'static str) -> Error {
     Error::invalid(field, "sealink.oauth", format!("value {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn integration(host: &str, issuer: Option<&str>) -> Integration {
+        let issuer = issuer.map(|issuer| IssuerUrl::from_stored(issuer.to_owned()));
+        Integration {
+            id: IntegrationId(uuid::Uuid::nil()),
+            runner: RunnerId(uuid::Uuid::nil()),
+            scm_id: "gitea".to_owned(),
+            host: Host::from_stored(host.to_owned()),
+            oauth: Some(OAuth { client_id: "id".to_owned(), issuer, secret: None }),
+            pat: false,
+            virtual_directory: None,
+            version: 1,
+            created_at: Instant(0),
+            updated_at: Instant(0),
+        }
+    }
+
+    #[test]
+    fn people_sign_in_at_their_forge_or_its_issuer_alone() {
+        let ours = integration("git.example.com:8443", Some("https://login.example.com/tenant"));
+        let local = integration("127.0.0.1:3000", None);
+        let allowed = AllowedOrigins::parse(&["http://127.0.0.1:3000"]).unwrap();
+        for (integration, page, good) in [
+            (&ours, "https://git.example.com:8443/login/oauth/authorize?state=x", true),
+            (&ours, "https://login.example.com/authorize", true),
+            (&ours, "https://git.example.com/login", false),
+            (&ours, "http://git.example.com:8443/login", false),
+            (&ours, "https://user@git.example.com:8443/login", false),
+            (&ours, "https://:word@git.example.com:8443/login", false),
+            (&ours, "https://git.example.com:8443.evil.example/login", false),
+            (&ours, "https://evil.example/?git.example.com:8443", false),
+            (&ours, "javascript:alert(1)", false),
+            (&local, "http://127.0.0.1:3000/login", true),
+            (&local, "http://127.0.0.1:3001/login", false),
+        ] {
+            let page = Url::parse(page).map(|page| integration.asks_at(&page, &allowed));
+            assert_eq!(page.unwrap_or(false), good);
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use crate::{
     clock::Instant,
     domain::id::{AgentId, CallId, RunnerId},
+    error::{Error, Kind},
 };
 
 /// How long a caller waits in all. The transport's own limit is ten seconds.
@@ -16,6 +17,12 @@ pub const OFFER_AGAIN: Duration = Duration::from_secs(3);
 pub const OFFER_SAME: Duration = Duration::from_millis(3_500);
 /// How many calls of one runner may be open.
 pub const MOST_OPEN: u32 = 256;
+
+/// What an agent answered is not what it was asked for.
+#[must_use]
+pub fn unfitting() -> Error {
+    Error::new(Kind::Unavailable, "the runner's agent gave an answer that does not fit")
+}
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, sqlx::Type)]

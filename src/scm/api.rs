@@ -235,7 +235,7 @@ mod tests {
             let headers = headers.iter().map(|(name, value)| {
                 (HeaderName::from_static(name), HeaderValue::from_str(value).expect("a header"))
             });
-            let headers = HeaderMap::from_iter(headers);
+            let headers = headers.collect::<HeaderMap>();
             check(&Response { status, headers, body: Bytes::new() }).expect_err("a refusal")
         };
         let until = |reset: i64| ("x-ratelimit-reset", reset.to_string());

@@ -154,9 +154,9 @@ impl Service {
         let (sub, host) = (token.id.0, token.host.as_str());
         let place =
             |field| Place { runner: runner.id, sub, field, a: host, b: &subject, c: token.source.name() };
-        self.require_fit(&runner, &place(Field::HostTokenValue), value, kid)?;
+        self.keys.require_fit(&runner, &place(Field::HostTokenValue), value, kid)?;
         if !refresh.is_empty() {
-            self.require_fit(&runner, &place(Field::HostTokenRefresh), refresh, kid)?;
+            self.keys.require_fit(&runner, &place(Field::HostTokenRefresh), refresh, kid)?;
         }
         let secret = |bytes: &Vec<u8>| NewSecret {
             id: self.clock.new_id(),

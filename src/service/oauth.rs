@@ -11,12 +11,13 @@ use crate::{
         host_token::{HostToken, Source, Subject, SubjectKind, check_scopes},
         id::HostTokenId,
         integration::Integration,
+        live_call::unfitting,
         oauth_ticket::{Ended, FlowSecret, LIFE, OauthClient, OauthTicket},
         runner::Runner,
         secret::{Kid, Sealed},
     },
-    error::{Error, Kind, Result},
-    seal::{Field, Place, fits, random},
+    error::{Error, Result},
+    seal::{Field, Place, random},
     store::{NewHostTokenRow, NewSecret},
 };
 
@@ -122,7 +123,7 @@ impl Service {
     /// The flow of a link that nobody has used yet.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if there is none, or it has ended; [`Kind::Forbidden`] if its user lost the runner.
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) if there is none, or it has ended; [`Kind::Forbidden`](crate::error::Kind::Forbidden) if its user lost the runner.
     pub async fn oauth_flow(&self, link: &FlowSecret) -> Result<OauthFlow> {
         let ticket = self.store.oauth_ticket(link.hash()).await?;
         self.flow(ticket, |ticket| ticket.started).await
@@ -190,7 +191,7 @@ impl Service {
     /// Gives the flow to the browser with `cookie`, once; the state that the forge is to return.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if it was used.
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) if it was used.
     pub async fn start_oauth(&self, flow: &OauthFlow, cookie: &FlowSecret) -> Result<FlowSecret> {
         let state = FlowSecret::new(&*random::bytes()?);
         if !self.store.start_oauth_ticket(flow.ticket.id, cookie.hash(), state.hash()).await? {
@@ -203,7 +204,7 @@ impl Service {
     /// Keeps what an agent said of the forge's page, and checks where it would send the browser.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] for a page that is not the forge's or its issuer's, or a verifier that is none.
+    /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) for a page that is not the forge's or its issuer's, or a verifier that is none.
     pub async fn begin_oauth(
         &self,
         flow: &OauthFlow,
@@ -211,19 +212,12 @@ impl Service {
         verifier: Vec<u8>,
         kid: String,
     ) -> Result<()> {
-        let odd = || Error::new(Kind::Unavailable, "the runner's agent gave an answer that does not fit");
-        let url = Url::parse(authorize_url).map_err(|_| odd())?;
-        let web = url.scheme() == "https" || (url.scheme() == "http" && self.allows(&url));
-        if !web || !url.username().is_empty() || url.password().is_some() {
-            return Err(odd());
-        }
         let integration = &flow.integration;
-        let oauth = integration.oauth.as_ref().ok_or_else(odd)?;
+        let oauth = integration.oauth.as_ref().ok_or_else(unfitting)?;
+        let page = Url::parse(authorize_url).map_err(|_| unfitting())?;
         // An agent does not decide where people type their passwords.
-        let issuer = oauth.issuer.as_ref().and_then(|issuer| Url::parse(issuer.as_str()).ok());
-        let forge = Url::parse(&format!("{}://{}", url.scheme(), integration.host.as_str())).ok();
-        if ![forge, issuer].iter().flatten().any(|ours| ours.origin() == url.origin()) {
-            return Err(odd());
+        if !integration.asks_at(&page, &self.allowed_origins) {
+            return Err(unfitting());
         }
         let place = Place {
             runner: flow.runner.id,
@@ -233,21 +227,14 @@ impl Service {
             b: oauth.issuer.as_ref().map_or("", |issuer| issuer.as_str()),
             c: &oauth.client_id,
         };
-        self.require_fit(&flow.runner, &place, &verifier, &kid)?;
+        self.keys.require_fit(&flow.runner, &place, &verifier, &kid)?;
         self.store.keep_oauth_verifier(flow.ticket.id, Sealed { bytes: verifier, kid: Kid(kid) }).await
-    }
-
-    /// Whether the operator allows a clear-text origin.
-    fn allows(&self, url: &Url) -> bool {
-        let host = url.host_str().unwrap_or_default();
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        self.allowed_origins.hold_host(&host)
     }
 
     /// Takes the flow's last step, once.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] if it was taken.
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) if it was taken.
     pub async fn finish_oauth(&self, flow: &OauthFlow) -> Result<()> {
         if self.store.finish_oauth_ticket(flow.ticket.id, self.now()).await? {
             Ok(())
@@ -266,8 +253,8 @@ impl Service {
     /// still.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`] for values that are none; [`Kind::NotFound`] and [`Kind::Forbidden`] if the flow has
-    /// lost what it stands on; [`Kind::Conflict`] if the runner's key was replaced.
+    /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) for values that are none; [`Kind::NotFound`](crate::error::Kind::NotFound) and [`Kind::Forbidden`](crate::error::Kind::Forbidden) if the flow has
+    /// lost what it stands on; [`Kind::Conflict`](crate::error::Kind::Conflict) if the runner's key was replaced.
     pub async fn connect(&self, flow: &OauthFlow, connected: Connected) -> Result<()> {
         let Connected { id, value, refresh, kid, scopes, expires_at } = connected;
         let now = self.now();
@@ -280,9 +267,9 @@ impl Service {
             b: &user,
             c: Source::Oauth.name(),
         };
-        self.require_fit(&flow.runner, &place(Field::HostTokenValue), &value, &kid)?;
+        self.keys.require_fit(&flow.runner, &place(Field::HostTokenValue), &value, &kid)?;
         if !refresh.is_empty() {
-            self.require_fit(&flow.runner, &place(Field::HostTokenRefresh), &refresh, &kid)?;
+            self.keys.require_fit(&flow.runner, &place(Field::HostTokenRefresh), &refresh, &kid)?;
         }
         let subject = Subject { id: flow.ticket.user.0, kind: SubjectKind::User };
         let token = HostToken {
@@ -305,25 +292,6 @@ impl Service {
         let row = NewHostTokenRow { token, value, refresh };
         let (actor, ticket) = (self.user_of(&flow.ticket), flow.ticket.clone());
         self.store.connect_host_token(actor, ticket, flow.runner.facts(), row).await
-    }
-
-    /// What an agent sealed must be sealed for its place with the runner's ACTIVE key, as far as one can see that
-    /// without opening it.
-    ///
-    /// # Errors
-    /// [`Kind::Precondition`] for another key, [`Kind::Unavailable`] for another place.
-    pub(super) fn require_fit(
-        &self,
-        runner: &Runner,
-        place: &Place<'_>,
-        sealed: &[u8],
-        kid: &str,
-    ) -> Result<()> {
-        let odd = || Error::new(Kind::Unavailable, "the runner's agent gave an answer that does not fit");
-        let replaced =
-            || Error::new(Kind::Precondition, "it is not sealed with the runner's ACTIVE key; try again");
-        let key = runner.active_key.as_ref().filter(|key| key.kid.0 == kid).ok_or_else(replaced)?;
-        if fits(&*self.keys.parsed(key)?, place, sealed) { Ok(()) } else { Err(odd()) }
     }
 
     /// Writes down that a flow went on.

@@ -6,12 +6,13 @@ use std::{
 
 use crate::{
     domain::{
+        live_call::unfitting,
         runner::Runner,
         runner_key::RunnerKey,
         secret::{Kid, Sealed, Secret},
     },
     error::{Error, Kind, Result},
-    seal::{Place, PublicKey, seal},
+    seal::{Place, PublicKey, fits, seal},
 };
 
 /// How many parsed keys are kept; beyond that all are dropped and parsed again as they are needed.
@@ -30,6 +31,24 @@ impl KeyCache {
         let missing = || Error::new(Kind::Precondition, "runner does not have a public key");
         let key = runner.active_key.as_ref().ok_or_else(missing)?;
         seal(&*self.parsed(key)?, place, secret)
+    }
+
+    /// What an agent sealed must be sealed for its place with the runner's ACTIVE key, as far as one can see that
+    /// without opening it.
+    ///
+    /// # Errors
+    /// [`Kind::Precondition`] for another key, [`Kind::Unavailable`] for another place.
+    pub(super) fn require_fit(
+        &self,
+        runner: &Runner,
+        place: &Place<'_>,
+        sealed: &[u8],
+        kid: &str,
+    ) -> Result<()> {
+        let replaced =
+            || Error::new(Kind::Precondition, "it is not sealed with the runner's ACTIVE key; try again");
+        let key = runner.active_key.as_ref().filter(|key| key.kid.0 == kid).ok_or_else(replaced)?;
+        if fits(&*self.parsed(key)?, place, sealed) { Ok(()) } else { Err(unfitting()) }
     }
 
     /// The parsed form of a stored key.

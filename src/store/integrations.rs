@@ -26,6 +26,9 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
+const FIND: &str = "SELECT record, organization_id, creator_id FROM scm_integration \
+    WHERE id = $1 AND organization_id = $2";
+
 #[derive(FromRow)]
 struct Found {
     record: Vec<u8>,
@@ -107,10 +110,8 @@ impl Store {
         organization: OrganizationId,
         id: IntegrationId,
     ) -> Result<Option<(Integration, RunnerFacts)>> {
-        const SQL: &str = "SELECT record, organization_id, creator_id FROM scm_integration \
-            WHERE id = $1 AND organization_id = $2";
         let found: Option<Found> =
-            on!(self, pool => sqlx::query_as(SQL).bind(id).bind(organization).fetch_optional(pool).await)?;
+            on!(self, pool => sqlx::query_as(FIND).bind(id).bind(organization).fetch_optional(pool).await)?;
         found.map(Found::decode).transpose()
     }
 
@@ -206,8 +207,6 @@ impl Store {
     /// Deletes an integration of the organization. `false`: there is none.
     pub async fn delete_integration(&self, actor: Actor, id: IntegrationId) -> Result<bool> {
         const RUNNER: &str = "SELECT runner_id FROM scm_integration WHERE id = $1 AND organization_id = $2";
-        const FIND: &str = "SELECT record, organization_id, creator_id FROM scm_integration \
-            WHERE id = $1 AND organization_id = $2";
         const DELETE: &str = "DELETE FROM scm_integration WHERE id = $1";
         self.write((actor, id), |tx, (actor, id)| {
             Box::pin(async move {

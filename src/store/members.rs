@@ -23,6 +23,9 @@ pub(super) struct MemberRow {
 pub(super) const MEMBER: &str =
     "SELECT id, kind, name, email, fullname FROM member WHERE id = $1 AND organization_id = $2";
 
+/// Ends what a member may do, from a moment on.
+pub(super) const DISABLE: &str = "UPDATE member SET disabled_at = $2 WHERE id = $1";
+
 impl From<MemberRow> for Member {
     fn from(MemberRow { id, kind, name, email, fullname }: MemberRow) -> Self {
         Self::new(id, kind, name, email, fullname)

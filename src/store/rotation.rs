@@ -52,6 +52,8 @@ pub struct SeedRow {
     pub resealed_at: Option<Instant>,
 }
 
+const FIND: &str = "SELECT state FROM keyring WHERE key_id = $1";
+
 macro_rules! passwords {
     ($rest:literal) => {
         concat!(
@@ -245,7 +247,6 @@ impl Store {
     /// Retires and wipes a seed that ceased to be ACTIVE before `before`, if nothing that is stored names it.
     /// `false`: something does.
     pub async fn retire_seed(&self, actor: Actor, key_id: u32, before: Instant) -> Result<bool> {
-        const FIND: &str = "SELECT state FROM keyring WHERE key_id = $1";
         // What is written meanwhile under the seed waits for this lock, or this waits for it.
         const FIND_LOCKED: &str = "SELECT state FROM keyring WHERE key_id = $1 FOR UPDATE";
         const SQL: &str = "UPDATE keyring SET state = 'RETIRED', wrapped_seed = $3 WHERE key_id = $1 \
@@ -279,7 +280,6 @@ impl Store {
 /// # Errors
 /// [`Kind::Conflict`] if it is: the record was sealed by a server that has not heard of a rotation for a day.
 pub(super) async fn require_seed(tx: &mut Tx, record: Option<&[u8]>) -> Result<()> {
-    const FIND: &str = "SELECT state FROM keyring WHERE key_id = $1";
     const FIND_LOCKED: &str = "SELECT state FROM keyring WHERE key_id = $1 FOR SHARE";
     let named = record.and_then(|record| record.get(1..)).and_then(<[u8]>::first_chunk::<4>);
     let Some(key_id) = named.map(|bytes| i64::from(u32::from_be_bytes(*bytes))) else { return Ok(()) };

@@ -14,13 +14,14 @@ use crate::{
     error::{Error, Kind, Result},
 };
 
+const FIND: &str = "SELECT content FROM runner_schema WHERE runner_id = $1";
+
 impl Store {
     /// The schema a runner reported last; `None` before it reported one.
     pub async fn schema(&self, runner: RunnerId) -> Result<Option<Schema>> {
-        const SQL: &str = "SELECT content FROM runner_schema WHERE runner_id = $1";
         let damaged = |error| Error::new(Kind::DataLoss, "a stored schema is damaged").caused_by(error);
         let content: Option<String> =
-            on!(self, pool => sqlx::query_scalar(SQL).bind(runner).fetch_optional(pool).await)?;
+            on!(self, pool => sqlx::query_scalar(FIND).bind(runner).fetch_optional(pool).await)?;
         content.map(|content| serde_json::from_str(&content).map_err(damaged)).transpose()
     }
 
@@ -29,7 +30,6 @@ impl Store {
     /// # Errors
     /// [`Kind::NotFound`] if the runner is gone.
     pub async fn report_schema(&self, actor: Actor, runner: RunnerId, schema: Schema) -> Result<()> {
-        const FIND: &str = "SELECT content FROM runner_schema WHERE runner_id = $1";
         const PUT: &str = "INSERT INTO runner_schema (runner_id, content, reported_at) VALUES ($1, $2, $3) \
             ON CONFLICT (runner_id) DO UPDATE SET content = excluded.content, reported_at = excluded.reported_at";
         const OFFERED: &str = "UPDATE runner SET offered_scms = $2 WHERE id = $1";

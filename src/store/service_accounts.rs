@@ -4,6 +4,7 @@ use sqlx::FromRow;
 use super::{
     Store,
     changes::log_audit,
+    members::DISABLE,
     on,
     tx::{dialect, execute, on_tx},
 };
@@ -97,7 +98,6 @@ impl Store {
     pub async fn disable_service_account(&self, actor: Actor, id: UserId) -> Result<Option<ServiceAccount>> {
         const FIND: &str = select_account!("id = $1 AND organization_id = $2");
         const FIND_LOCKED: &str = select_account!("id = $1 AND organization_id = $2 FOR UPDATE");
-        const DISABLE: &str = "UPDATE member SET disabled_at = $2 WHERE id = $1";
         self.write((actor, id), |tx, (actor, id)| {
             Box::pin(async move {
                 let sql = dialect(tx, FIND, FIND_LOCKED);

@@ -4,6 +4,7 @@ use sqlx::FromRow;
 use super::{
     Store,
     changes::log_audit,
+    members::DISABLE,
     on,
     tx::{dialect, execute, on_tx},
 };
@@ -54,8 +55,16 @@ pub(super) async fn insert_user(
         })
 }
 
-pub(super) const LIST: &str = "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member \
-    WHERE organization_id = $1 AND id > $2 AND kind = 'USER' ORDER BY id LIMIT $3";
+macro_rules! select_user {
+    ($where:literal) => {
+        concat!(
+            "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member WHERE kind = 'USER' AND ",
+            $where
+        )
+    };
+}
+pub(super) const LIST: &str = select_user!("organization_id = $1 AND id > $2 ORDER BY id LIMIT $3");
+const FIND: &str = select_user!("id = $1 AND organization_id = $2");
 
 impl Store {
     /// Stores a new user.
@@ -77,20 +86,14 @@ impl Store {
 
     /// A user of the organization.
     pub async fn user(&self, organization: OrganizationId, id: UserId) -> Result<Option<User>> {
-        const SQL: &str = "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member \
-            WHERE id = $1 AND organization_id = $2 AND kind = 'USER'";
         let row: Option<UserRow> =
-            on!(self, pool => sqlx::query_as(SQL).bind(id).bind(organization).fetch_optional(pool).await)?;
+            on!(self, pool => sqlx::query_as(FIND).bind(id).bind(organization).fetch_optional(pool).await)?;
         Ok(row.map(User::from))
     }
 
     /// Disables a user of the organization; disabling again changes nothing.
     pub async fn disable_user(&self, actor: Actor, id: UserId) -> Result<Option<User>> {
-        const FIND: &str = "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member \
-            WHERE id = $1 AND organization_id = $2 AND kind = 'USER'";
-        const FIND_LOCKED: &str = "SELECT id, name, email, fullname, role, disabled_at, created_at FROM member \
-            WHERE id = $1 AND organization_id = $2 AND kind = 'USER' FOR UPDATE";
-        const DISABLE: &str = "UPDATE member SET disabled_at = $2 WHERE id = $1";
+        const FIND_LOCKED: &str = select_user!("id = $1 AND organization_id = $2 FOR UPDATE");
         // One disabling at a time: two administrators must not take each other out.
         const QUEUE: &str = "SELECT id FROM organization WHERE id = $1";
         const QUEUE_LOCKED: &str = "SELECT id FROM organization WHERE id = $1 FOR NO KEY UPDATE";

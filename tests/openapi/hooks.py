@@ -28,7 +28,7 @@ def fresh():
     kinds = [
         line("ssh-ed25519", noise[:32]),
         line("ecdsa-sha2-nistp256", b"nistp256", b"\4" + noise[:64]),
-        line("ssh-rsa", b"\1\0\1", b"\0" + bytes([noise[0] | 128]) + noise[1:]),
+        line("ssh-rsa", b"\1\0\1", b"\0" + bytes([noise[0] | 128]) + noise[1:-1] + bytes([noise[-1] | 1])),
     ]
     keys.add(kinds[number % 3])
     return kinds[number % 3]

@@ -37,7 +37,7 @@ impl Desk {
         let response = CheckAuthenticationForHostResponse {
             authenticated,
             scm_id: integration.scm_id.clone(),
-            scm_name: scm_name(site.scm()).to_owned(),
+            scm_name: site.scm().name().to_owned(),
             supports_oauth2: oauth.then(AuthenticationMethodOAuth2::default),
             supports_pat: integration
                 .pat
@@ -51,18 +51,6 @@ impl Desk {
     pub(super) fn origin(&self, integration: &ConfiguredIntegration) -> String {
         let host = site(integration).map(|site| site.authority().to_owned()).unwrap_or_default();
         self.http.origin(&host).map_or_else(|_| format!("https://{host}"), |origin| origin.as_text())
-    }
-}
-
-fn scm_name(scm: Scm) -> &'static str {
-    match scm {
-        Scm::GitHub => "GitHub",
-        Scm::GitLab => "GitLab",
-        Scm::Bitbucket => "Bitbucket",
-        Scm::AzureEntra => "Azure DevOps",
-        Scm::AzureServer => "Azure DevOps Server",
-        Scm::Gitea => "Gitea",
-        Scm::Forgejo => "Forgejo",
     }
 }
 

@@ -56,7 +56,6 @@ impl Answering {
                     return outcome;
                 }
             };
-            let mut refused = None;
             match self.shared.client.call(&self.response(id, renewed)).await {
                 Ok(_) => {
                     self.desk.renewed(token);
@@ -69,19 +68,14 @@ impl Answering {
                     tracing::info!(%error, host_token = token, "a renewed credential is not taken");
                     return UNDELIVERED;
                 }
-                Err(error) => {
-                    tracing::info!(%error, "a renewed credential did not arrive; sending it again");
-                    refused = Some(error);
-                }
+                Err(error) => tracing::info!(%error, "a renewed credential did not arrive; sending it again"),
             }
             if started.elapsed() > RENEWAL {
                 tracing::warn!(host_token = token, "a renewed credential never arrived");
                 return UNDELIVERED;
             }
-            match refused {
-                Some(error) => backoff.wait_after(&error).await,
-                None => backoff.wait().await,
-            }
+            // Also after an error that the server thinks is in vain to try again: other clients have less to lose.
+            backoff.wait().await;
             // Who was asked the same later has brought it there: the forge must not be asked once more.
             if !self.desk.keeps(token) {
                 return DELIVERED;

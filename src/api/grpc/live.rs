@@ -7,7 +7,7 @@ use crate::{
     domain::{
         access::Caller,
         id::{CallId, RunnerId},
-        live_call::NewCall,
+        live_call::{NewCall, unfitting},
         runner::Runner,
     },
     error::{Error, Kind, Result},
@@ -103,5 +103,5 @@ impl Api {
 
 /// An agent gave an answer to another question.
 pub(in crate::api) fn mismatched() -> Status {
-    Error::new(Kind::Unavailable, "the runner's agent gave an answer that does not fit").into()
+    unfitting().into()
 }

@@ -10,3 +10,4 @@ pub(crate) mod real;
 mod renewal;
 mod report;
 mod server;
+mod two_agents;

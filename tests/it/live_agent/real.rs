@@ -27,36 +27,56 @@ const PAT: &str = "HOST_AUTHENTICATION_TOKEN_SOURCE_PAT";
 /// `sealink agent run` without the process, registered and ACTIVE; it may reach one forge.
 pub(crate) struct RealAgent {
     pub(crate) runner: String,
-    secrets_dir: PathBuf,
+    origin: String,
+    keys: KeyDir,
     stop: oneshot::Sender<()>,
     done: JoinHandle<Result<()>>,
-    _machine: TempDir,
+    machine: TempDir,
 }
 
 impl RealAgent {
     /// An agent of a new runner of `admin`'s at `server`, allowed to reach `origin`.
     pub(crate) async fn start(server: &TestServer, admin: &Actor, origin: &str) -> Self {
         let (runner, exchange) = admin.create_runner().await;
-        // In memory, as secrets must be.
-        let machine = tempfile::tempdir_in("/dev/shm").unwrap();
-        let (agent_dir, secrets_dir) = (machine.path().join("agent"), machine.path().join("secrets"));
-        let dir = AgentDir::create(&agent_dir).unwrap();
-        let key_dir = KeyDir::new(&machine.path().join("keys"));
-        key_dir.generate(2_048).unwrap();
+        let machine = memory();
+        let dir = AgentDir::create(&machine.path().join("agent")).unwrap();
+        let keys = KeyDir::new(&machine.path().join("keys"));
+        keys.generate(2_048).unwrap();
         let address = Server::parse(&format!("http://{}", server.address)).unwrap();
         let token = Token::parse("test", &exchange).unwrap();
         let session = register::sign_in(&dir, Some(address), Some(token)).await.unwrap();
-        register::register(&session, &key_dir, None, |_| {}).await.unwrap();
+        register::register(&session, &keys, None, |_| {}).await.unwrap();
+        let agent = Self::run(runner, machine, keys, origin.to_owned());
+        let mut phase = json!(null);
+        for _ in 0..1_000 {
+            phase = admin.runner(&agent.runner).await["status"]["phase"].clone();
+            if phase == "RUNNER_PHASE_ACTIVE" {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        assert_eq!(phase, "RUNNER_PHASE_ACTIVE");
+        agent
+    }
 
+    /// Another agent of its runner: a directory of its own, the same keys.
+    pub(super) fn twin(&self) -> Self {
+        let state = AgentDir::open(&self.path("agent")).unwrap().state().unwrap().unwrap();
+        let machine = memory();
+        AgentDir::create(&machine.path().join("agent")).unwrap().save(&state).unwrap();
+        Self::run(self.runner.clone(), machine, self.keys.clone(), self.origin.clone())
+    }
+
+    fn run(runner: String, machine: TempDir, keys: KeyDir, origin: String) -> Self {
         let options = Options {
             server: None,
-            agent_dir,
-            key_dir,
-            secrets_dir: Some(secrets_dir.clone()),
+            agent_dir: machine.path().join("agent"),
+            key_dir: keys.clone(),
+            secrets_dir: Some(machine.path().join("secrets")),
             allow_disk: false,
             on_change: None,
             status_listen: None,
-            allowed_origins: allowed(origin),
+            allowed_origins: allowed(&origin),
             ca_file: None,
             schema: None,
             log: LogTail::default(),
@@ -65,16 +85,11 @@ impl RealAgent {
         let done = tokio::spawn(run::run(options, |_, _| {}, async {
             let _ = stopped.await;
         }));
-        let mut phase = json!(null);
-        for _ in 0..1_000 {
-            phase = admin.runner(&runner).await["status"]["phase"].clone();
-            if phase == "RUNNER_PHASE_ACTIVE" {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-        assert_eq!(phase, "RUNNER_PHASE_ACTIVE");
-        Self { runner, secrets_dir, stop, done, _machine: machine }
+        Self { runner, origin, keys, stop, done, machine }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.machine.path().join(name)
     }
 
     /// Stops it as SIGTERM does.
@@ -82,6 +97,11 @@ impl RealAgent {
         drop(self.stop);
         self.done.await.unwrap().unwrap();
     }
+}
+
+/// In memory, as secrets must be.
+fn memory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -97,7 +117,7 @@ async fn a_real_server_gets_its_answers_and_the_agent_its_secrets() {
         "host": host, "pat": true, "oauthClientId": CLIENT_ID, "oauthPlaintextClientSecret": CLIENT_SECRET,
     });
     let integration = admin.integrate(&runner, &over).await;
-    let secret = agent.secrets_dir.join(&integration).join("client_secret");
+    let secret = agent.path("secrets").join(&integration).join("client_secret");
     eventually("the secret is there", || fs::read_to_string(&secret).ok().as_deref() == Some(CLIENT_SECRET))
         .await;
 
