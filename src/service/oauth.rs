@@ -123,7 +123,8 @@ impl Service {
     /// The flow of a link that nobody has used yet.
     ///
     /// # Errors
-    /// [`Kind::NotFound`](crate::error::Kind::NotFound) if there is none, or it has ended; [`Kind::Forbidden`](crate::error::Kind::Forbidden) if its user lost the runner.
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) if there is none, or it has ended;
+    /// [`Kind::Forbidden`](crate::error::Kind::Forbidden) if its user lost the runner.
     pub async fn oauth_flow(&self, link: &FlowSecret) -> Result<OauthFlow> {
         let ticket = self.store.oauth_ticket(link.hash()).await?;
         self.flow(ticket, |ticket| ticket.started).await
@@ -204,7 +205,8 @@ impl Service {
     /// Keeps what an agent said of the forge's page, and checks where it would send the browser.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) for a page that is not the forge's or its issuer's, or a verifier that is none.
+    /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) for a page that is not the forge's or its issuer's, or a
+    /// verifier that is none.
     pub async fn begin_oauth(
         &self,
         flow: &OauthFlow,
@@ -253,8 +255,9 @@ impl Service {
     /// still.
     ///
     /// # Errors
-    /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) for values that are none; [`Kind::NotFound`](crate::error::Kind::NotFound) and [`Kind::Forbidden`](crate::error::Kind::Forbidden) if the flow has
-    /// lost what it stands on; [`Kind::Conflict`](crate::error::Kind::Conflict) if the runner's key was replaced.
+    /// [`Kind::Unavailable`](crate::error::Kind::Unavailable) for values that are none;
+    /// [`Kind::NotFound`](crate::error::Kind::NotFound) and [`Kind::Forbidden`](crate::error::Kind::Forbidden) if the flow
+    /// has lost what it stands on; [`Kind::Conflict`](crate::error::Kind::Conflict) if the runner's key was replaced.
     pub async fn connect(&self, flow: &OauthFlow, connected: Connected) -> Result<()> {
         let Connected { id, value, refresh, kid, scopes, expires_at } = connected;
         let now = self.now();

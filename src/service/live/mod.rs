@@ -155,8 +155,8 @@ impl Service {
     /// host token, which is stored whoever asked: what a forge has renewed is worth nothing twice.
     ///
     /// # Errors
-    /// Those of storing it; unless it is stored, [`Kind::NotFound`] if nobody waits for it, [`Kind::Conflict`] if it was answered already,
-    /// [`Kind::Invalid`] if something else was asked.
+    /// Those of storing it; unless it is stored, [`Kind::NotFound`] if nobody waits for it, [`Kind::Conflict`] if it
+    /// was answered already, [`Kind::Invalid`] if something else was asked.
     pub async fn send_response(
         &self,
         caller: &Caller,
