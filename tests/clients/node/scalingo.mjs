@@ -74,8 +74,9 @@ assert.deepEqual((await accounts.importSSHKeys(account.id)).map((key) => key.nam
 assert.deepEqual(await accounts.importSSHKeys(account.id), []);
 const found = await accounts.searchRepositories(account.id, "hello user:octo fork:true");
 assert.deepEqual(found.map((one) => [one.id, one.fullName, one.description]), []);
-const words = await accounts.searchRepositories(account.id, "hello c++");
+const words = await accounts.searchRepositories(account.id, "hello octo/hello");
 assert.deepEqual(words.map((one) => [one.id, one.fullName, one.description]), [[7, "octo/hello", null]]);
+assert.deepEqual(await accounts.searchRepositories(account.id, "hello c++"), [], "every word must match");
 const { organizations, meta } = await accounts.organizations(account.id, 1, 20);
 assert.deepEqual(organizations.map((one) => [one.login, one.url]), [["octo-org", `${SEALINK_ACCOUNT_FORGE}/api/v1/orgs/octo-org`]]);
 assert.equal(meta.pagination.total_count, 1);
