@@ -52,7 +52,7 @@ impl After {
 }
 
 /// Which page a caller asks for.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageRequest {
     /// How many rows.
     pub size: PageSize,

@@ -1,5 +1,5 @@
 //! Lists of members' accounts. Requests for the same list that wait at the same moment share one read of it.
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, try_join_all};
 use sqlx::{PgPool, SqlitePool};
@@ -58,13 +58,8 @@ impl AccountLists {
 impl Answer<Question, Arc<Accounts>> for AccountLists {
     fn answer<'q>(&'q mut self, questions: &'q [Question]) -> BoxFuture<'q, Result<Vec<Arc<Accounts>>>> {
         Box::pin(async move {
-            let mut distinct = questions.to_vec();
-            distinct.sort_unstable();
-            distinct.dedup();
             // Different lists are read side by side, as far as the pool has connections.
-            let lists = try_join_all(distinct.iter().map(|question| self.read(*question))).await?;
-            let lists: BTreeMap<_, _> = distinct.into_iter().zip(lists).collect();
-            Ok(questions.iter().map(|question| Arc::clone(&lists[question])).collect())
+            try_join_all(questions.iter().map(|question| self.read(*question))).await
         })
     }
 

@@ -1,4 +1,5 @@
-//! Combined reads: requests that wait at the same moment are answered by one query.
+//! Combined reads: requests that wait at the same moment are answered by one query, and those that ask the same by one
+//! answer.
 //!
 //! A query starts after every request it serves has arrived, so it sees every change acknowledged before
 //! them: nothing is cached, nothing can be stale. A request never joins a query that is already running.
@@ -25,7 +26,7 @@ pub(crate) struct Combiner<Q, A> {
     task: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
 }
 
-/// Answers many questions of one kind by one query, in their order.
+/// Answers many questions of one kind by one query, in their order; no two of them are equal.
 pub(crate) trait Answer<Q, A>: Send + 'static {
     /// One answer per question.
     fn answer<'q>(&'q mut self, questions: &'q [Q]) -> BoxFuture<'q, Result<Vec<A>>>;
@@ -33,7 +34,7 @@ pub(crate) trait Answer<Q, A>: Send + 'static {
     fn close(self) -> BoxFuture<'static, ()>;
 }
 
-impl<Q: Send + Sync + 'static, A: Send + 'static> Combiner<Q, A> {
+impl<Q: PartialEq + Send + Sync + 'static, A: Clone + Send + Sync + 'static> Combiner<Q, A> {
     /// Starts the task that asks `source`.
     pub(crate) fn start(source: impl Answer<Q, A>) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
@@ -61,7 +62,7 @@ impl<Q: Send + Sync + 'static, A: Send + 'static> Combiner<Q, A> {
     }
 }
 
-async fn combine<Q: Sync, A>(
+async fn combine<Q: PartialEq + Sync, A: Clone>(
     mut source: impl Answer<Q, A>,
     mut waiting: mpsc::Receiver<Waiting<Q, A>>,
     mut stop: oneshot::Receiver<()>,
@@ -80,14 +81,33 @@ async fn combine<Q: Sync, A>(
         if received == 0 {
             break;
         }
-        let (questions, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+        let (mut questions, mut askers) = (Vec::with_capacity(received), Vec::with_capacity(received));
+        for (question, reply) in batch.drain(..) {
+            if let Some(same) = questions.iter().position(|asked| *asked == question) {
+                Vec::push(&mut askers[same], reply);
+            } else {
+                questions.push(question);
+                askers.push(vec![reply]);
+            }
+        }
         let mut answers = answer_all(&mut source, &questions).await.into_iter();
-        for reply in replies {
+        for replies in askers {
             let missing = || Err(Error::internal("a combined read has too few answers"));
-            drop(reply.send(answers.next().unwrap_or_else(missing)));
+            tell(answers.next().unwrap_or_else(missing), replies);
         }
     }
     source.close().await;
+}
+
+/// Gives everybody who asked the same the same answer; one of them needs no copy of it.
+fn tell<A: Clone>(answer: Result<A>, mut replies: Vec<oneshot::Sender<Result<A>>>) {
+    let last = replies.pop();
+    for reply in replies {
+        drop(reply.send(answer.as_ref().map(A::clone).map_err(Error::share)));
+    }
+    if let Some(last) = last {
+        drop(last.send(answer));
+    }
 }
 
 /// A failure is one request's failure: if the batch fails, each question is asked by itself. But a database
@@ -115,4 +135,70 @@ async fn answer_all<Q: Sync, A>(source: &mut impl Answer<Q, A>, questions: &[Q])
 async fn answer<Q: Sync, A>(source: &mut impl Answer<Q, A>, questions: &[Q]) -> Result<Vec<A>> {
     let asked = AssertUnwindSafe(async { source.answer(questions).await }).catch_unwind().await;
     asked.unwrap_or_else(|_| Err(Error::internal("a combined read panicked")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    /// Says of each question how often it was asked; the first waits.
+    struct Source {
+        asked: Arc<Mutex<Vec<Vec<u32>>>>,
+        first: Arc<Notify>,
+    }
+
+    impl Answer<u32, u32> for Source {
+        fn answer<'q>(&'q mut self, questions: &'q [u32]) -> BoxFuture<'q, Result<Vec<u32>>> {
+            Box::pin(async move {
+                self.asked.lock().unwrap().push(questions.to_vec());
+                if questions == [0] {
+                    self.first.notified().await;
+                }
+                if questions.contains(&9) {
+                    return Err(Error::internal("nine"));
+                }
+                Ok(questions.iter().map(|question| question * 10).collect())
+            })
+        }
+
+        fn close(self) -> BoxFuture<'static, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    #[tokio::test]
+    async fn who_asks_the_same_at_the_same_moment_shares_an_answer() {
+        let (asked, first) = (Arc::default(), Arc::new(Notify::new()));
+        let source = Source { asked: Arc::clone(&asked), first: Arc::clone(&first) };
+        let combiner = Arc::new(Combiner::start(source));
+        let ask = |question: u32| {
+            let combiner = Arc::clone(&combiner);
+            tokio::spawn(async move { combiner.ask(question).await.map_err(|error| error.kind()) })
+        };
+        let blocking = ask(0);
+        while asked.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let waiting: Vec<_> = [1, 2, 1, 9, 1, 9].into_iter().map(ask).collect();
+        // All of them wait by now: this runtime has one thread.
+        tokio::task::yield_now().await;
+        first.notify_one();
+        assert_eq!(blocking.await.unwrap(), Ok(0));
+        let mut answers = Vec::new();
+        for one in waiting {
+            answers.push(one.await.unwrap());
+        }
+        let nine = Err(Kind::Internal);
+        assert_eq!(answers, [Ok(10), Ok(20), Ok(10), nine, Ok(10), nine]);
+        // One failure is nobody else's.
+        let expected = [vec![0], vec![1, 2, 9], vec![1], vec![2], vec![9]];
+        assert_eq!(*asked.lock().unwrap(), expected);
+        // Whoever asks later is asked for anew.
+        assert_eq!(ask(1).await.unwrap(), Ok(10));
+        assert_eq!(asked.lock().unwrap().len(), expected.len() + 1);
+    }
 }

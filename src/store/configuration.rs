@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// What a runner's agents work from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Configured {
     /// The runner, with the revision the snapshot was taken at and its ACTIVE key.
     pub runner: Runner,
@@ -37,7 +37,7 @@ pub struct Configured {
 }
 
 /// Asks for the configuration of the runner that a token is of.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OwnConfigurationQuery {
     /// The token the request came with.
     pub token: TokenId,
@@ -46,7 +46,7 @@ pub struct OwnConfigurationQuery {
 }
 
 /// What there is to know before the configuration may be shown, and the configuration.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OwnConfiguration {
     /// The token, if it exists; whether it is valid is the service's to decide.
     pub token: Option<StoredToken>,

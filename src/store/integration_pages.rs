@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Asks for a page of one runner's integrations, on behalf of a token.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RunnerPageQuery {
     /// The token the request came with.
     pub token: TokenId,
@@ -37,7 +37,7 @@ pub struct RunnerPageQuery {
 }
 
 /// What there is to know before the page may be shown, and the page.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RunnerPage {
     /// The token, if it exists; whether it is valid is the service's to decide.
     pub token: Option<StoredToken>,
