@@ -69,17 +69,18 @@ impl Service {
             return Ok(Configuration { epoch, content: Content::Unchanged(runner.revision) });
         }
         let snapshot = match kept {
-            Some(kept) if kept.revision == runner.revision => {
-                let snapshot = Snapshot { runner, objects: kept.objects };
-                return Ok(Configuration { epoch, content: Content::Snapshot(Box::new(snapshot)) });
+            Some(kept) if kept.revision == runner.revision => Snapshot { runner, objects: kept.objects },
+            _ => {
+                let read = if alone {
+                    Snapshot { runner, objects: Arc::new(Objects { integrations, ..Objects::default() }) }
+                } else {
+                    Snapshot::read_whole(&self.store, caller.organization, runner.id).await?
+                };
+                let kept = Kept { revision: read.runner.revision, objects: Arc::clone(&read.objects) };
+                self.recent.keep(&credential.id, kept);
+                read
             }
-            _ if alone => {
-                Snapshot { runner, objects: Arc::new(Objects { integrations, ..Objects::default() }) }
-            }
-            _ => Snapshot::read_whole(&self.store, caller.organization, runner.id).await?,
         };
-        let kept = Kept { revision: snapshot.runner.revision, objects: Arc::clone(&snapshot.objects) };
-        self.recent.keep(&credential.id, kept);
         Ok(Configuration { epoch, content: Content::Snapshot(Box::new(snapshot)) })
     }
 }
