@@ -1,7 +1,7 @@
 //! Which kinds of keys are taken.
 use std::ops::RangeInclusive;
 
-use ssh_key::{Mpint, public::KeyData};
+use ssh_key::public::KeyData;
 
 /// Which lengths of RSA keys sshd takes, in bits: <https://man.openbsd.org/sshd_config#RequiredRSASize>.
 const RSA_BITS: RangeInclusive<usize> = 1_024..=16_384;
@@ -10,13 +10,11 @@ const RSA_BITS: RangeInclusive<usize> = 1_024..=16_384;
 pub(super) fn check(key: &KeyData) -> Result<(), &'static str> {
     match key {
         KeyData::Rsa(rsa) => {
-            let magnitude = |number: &Mpint| number.as_positive_bytes().map(<[u8]>::to_vec);
-            let (Some(modulus), Some(exponent)) = (magnitude(&rsa.n), magnitude(&rsa.e)) else {
-                return Err("must be an RSA key with positive numbers");
-            };
+            let numbers = rsa.n.as_positive_bytes().zip(rsa.e.as_positive_bytes());
+            let (modulus, exponent) = numbers.ok_or("must be an RSA key with positive numbers")?;
             let bits = modulus.len() * 8 - modulus.first().map_or(0, |byte| byte.leading_zeros() as usize);
             let odd = |number: &[u8]| number.last().is_some_and(|byte| byte % 2 == 1);
-            if RSA_BITS.contains(&bits) && odd(&modulus) && odd(&exponent) && exponent != [1] {
+            if RSA_BITS.contains(&bits) && odd(modulus) && odd(exponent) && exponent != [1] {
                 Ok(())
             } else {
                 Err("must be an RSA key of 1024 to 16384 bits, better 3072 and more")
