@@ -174,7 +174,7 @@ impl Http {
 }
 
 async fn follow(client: &Client, origin: &Origin, request: Request<'_>) -> Result<Response, ForgeError> {
-    let Request { method, mut url, headers, form, counts: _ } = request;
+    let Request { method, mut url, headers, form, .. } = request;
     let form = form.map(|text| Bytes::from_owner(ZeroizedBytes(text)));
     for _ in 0..=MAX_REDIRECTS {
         if !origin.holds(&url) {

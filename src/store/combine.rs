@@ -81,10 +81,11 @@ async fn combine<Q: PartialEq + Sync, A: Clone>(
         if received == 0 {
             break;
         }
-        let (mut questions, mut askers) = (Vec::with_capacity(received), Vec::with_capacity(received));
+        let (mut questions, mut askers) =
+            (Vec::with_capacity(received), Vec::<Vec<_>>::with_capacity(received));
         for (question, reply) in batch.drain(..) {
             if let Some(same) = questions.iter().position(|asked| *asked == question) {
-                Vec::push(&mut askers[same], reply);
+                askers[same].push(reply);
             } else {
                 questions.push(question);
                 askers.push(vec![reply]);

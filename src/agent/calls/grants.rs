@@ -36,9 +36,13 @@ struct Kept {
 }
 
 impl Grants {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Kept>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Those that are kept at `now`; the others are gone.
     fn at(&self, now: Instant) -> MutexGuard<'_, HashMap<String, Kept>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all();
         all.retain(|_, kept| kept.until > now);
         all
     }
@@ -66,7 +70,7 @@ impl Grants {
 
     /// The server has it.
     pub(super) fn forget(&self, token_id: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(token_id);
+        self.all().remove(token_id);
     }
 
     /// Wipes what nobody counts on any more.

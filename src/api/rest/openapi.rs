@@ -134,6 +134,7 @@ mod tests {
         }
         assert_eq!(bodies, 3);
     }
+
     #[test]
     fn the_description_says_what_texts_look_like() {
         let document = description().unwrap();
